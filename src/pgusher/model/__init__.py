@@ -1,0 +1,1 @@
+"""Frozen values that every stage takes and gives. Standard library only; nothing here reads, waits or blocks."""

@@ -1,0 +1,34 @@
+"""Everything that was collected at one moment, before anything is concluded from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgusher.model.address import Micros
+from pgusher.model.evidence import Gap
+from pgusher.model.jobs import Container, CronEntry, Unit
+from pgusher.model.process import Host, Process
+from pgusher.model.server import Ceilings, Server, View
+from pgusher.model.session import Session
+from pgusher.model.sockets import ClientSocket
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """The facts and gaps of all sources. Saved as they are, so that a bug report can be replayed."""
+
+    taken_at: Micros
+    host: Host
+    server: Server
+    view: View
+    ceilings: Ceilings | None = None
+    """None when neither the server nor its files could tell."""
+    sessions: tuple[Session, ...] = ()
+    """All server processes that serve a client, also those that take no slot (walsenders)."""
+    sockets: tuple[ClientSocket, ...] = ()
+    processes: tuple[Process, ...] = ()
+    """The processes that hold sessions, and all their ancestors."""
+    cron: tuple[CronEntry, ...] = ()
+    units: tuple[Unit, ...] = ()
+    containers: tuple[Container, ...] = ()
+    gaps: tuple[Gap, ...] = ()

@@ -1,0 +1,95 @@
+"""Secrets leave a text here, where it is read, so that no later stage can show one.
+
+Everything that comes from a session or a process passes through one of these functions before it enters a fact.
+They err on the side of hiding too much. All are idempotent and never raise.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+HIDDEN = "***"
+
+_NAMES = (
+    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|auth[-_]?key"
+    r"|credentials?|sslpassword"
+)
+_QUOTED = r"'(?:[^'\\]|\\.|\\\Z)*(?:'|\Z)|\"(?:[^\"\\]|\\.|\\\Z)*(?:\"|\Z)"
+# What is hidden already stays as it is, whatever stands behind it.
+_VALUE = rf"(?:\*\*\*(?![^\s&;,'\"}})\]])|{_QUOTED}|[^\s&;,'\"]+)"
+# A name may stand inside a longer word (PGPASSWORD; db_password_file is hidden too: a path costs nothing).
+# Every repetition that can fail is bounded, or ten kilobytes of "pass" would take minutes.
+_ASSIGN = re.compile(rf"(?is)((?:{_NAMES})[\w.-]{{0,64}}[\"']?\s{{0,9}}(?:=>|=|:(?!//))\s{{0,9}})({_VALUE})")
+_FLAG_IN_TEXT = re.compile(
+    rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
+)
+    rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
+)
+_FLAG = re.compile(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
+# Greedy up to the last "@" of the word: a password may hold "@", "/" and ":".
+_URI = re.compile(r"(://[^\s:/@'\"]{0,256}:)([^\s'\"]{0,1024})@")
+_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
+_SHAPES = re.compile(
+    r"\b(?:gl(?:sa|pat|ptt)[_-][\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|xox[abeoprs]-[\w-]{8,}"
+    r"|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|sk[-_](?:live[-_]|test[-_]|proj-)?\w{12,}|npm_\w{16,}"
+    r"|hv[sb]\.[\w-]{16,}|dop_v1_\w{16,}|eyJ[\w-]{6,2048}\.[\w-]{6,}(?:\.[\w-]*)?)"
+)
+_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
+_USER_PASS = re.compile(r"^([^\s:/@]+:)\S+$")
+
+_SQL_TOKENS = re.compile(
+    r"--[^\n]*"
+    r"|/\*.*?(?:\*/|\Z)"
+    r"|\"(?:[^\"]|\"\")*(?:\"|\Z)"
+    r"|\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)"
+    r"|'(?:[^']|'')*(?:'|\Z)"
+    r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
+    r"|\b\d{9,}\b",
+    re.S,
+)
+
+
+def redact_text(text: str) -> str:
+    """Any text: a command line, a connection string, an error message. Hides passwords, tokens and keys."""
+    if "PRIVATE KEY" in text:
+        text = _PEM.sub(HIDDEN, text)
+    if "://" in text:
+        text = _URI.sub(rf"\1{HIDDEN}@", text)
+    text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    text = _SHAPES.sub(HIDDEN, text)
+    text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
+    return _ASSIGN.sub(rf"\1{HIDDEN}", text)
+
+
+def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
+    """A command line as a list: as `redact_text` for each word, and the value after a flag such as --password."""
+    out: list[str] = []
+    previous = ""
+    for word in argv:
+        if _FLAG.match(previous) and not re.match(r"--?[a-z]", word):
+            out.append(HIDDEN)
+        elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
+            out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
+        else:
+            out.append(redact_text(word))
+        previous = word
+    return tuple(out)
+
+
+def redact_sql(query: str) -> str:
+    """A statement with its string literals and long numbers replaced, also one that the server has cut short.
+
+    Quoting follows the SQL standard (standard_conforming_strings = on, the default since PostgreSQL 9.1).
+    Comments are kept and treated as `redact_text` does, since they name the caller (sqlcommenter, Grafana).
+    """
+
+    def literal(match: re.Match[str]) -> str:
+        token = match.group()
+        if token.startswith(("--", "/*")):
+            return redact_text(token)
+        if token.startswith('"'):
+            return token
+        return HIDDEN if token[0].isdigit() else f"'{HIDDEN}'"
+
+    return redact_text(_SQL_TOKENS.sub(literal, query))
