@@ -24,8 +24,6 @@ _ASSIGN = re.compile(rf"(?is)((?:{_NAMES})[\w.-]{{0,64}}[\"']?\s{{0,9}}(?:=>|=|:
 _FLAG_IN_TEXT = re.compile(
     rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
 )
-    rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
-)
 _FLAG = re.compile(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
 # Greedy up to the last "@" of the word: a password may hold "@", "/" and ":".
 _URI = re.compile(r"(://[^\s:/@'\"]{0,256}:)([^\s'\"]{0,1024})@")
