@@ -44,7 +44,8 @@ pythons: ## the versions of Python here that `make test` runs on
 	@$(environment) found
 
 lint: ## ruff, its formatting, and the changelog fragments
-	@$(enter) ruff check; ruff format --check; towncrier build --draft --version lint >/dev/null
+	@$(enter) ruff check; ruff format --check; \
+	    said=$$(towncrier build --draft --version lint 2>&1) || { echo "$$said"; exit 1; }
 
 format: ## let ruff put the code into its format
 	@$(enter) ruff check --fix; ruff format
