@@ -66,7 +66,7 @@ def _candidates() -> list[tuple[str, str, str | None, tuple[str, ...]]]:
     tree = checkout()
     if tree is not None:
         fetched = os.path.join(tree, ".cache", "postgres")
-        inner = glob.glob(os.path.join(fetched, "*", "bin")) + glob.glob(os.path.join(fetched, "*", "*", "bin"))
+        inner = glob.glob(os.path.join(fetched, "*", "bin"))
         found += [(path, "checkout", os.path.dirname(path), (".",)) for path in sorted(inner)]
     for pattern in SYSTEM:
         found += [(path, "system", None, ()) for path in sorted(glob.glob(pattern))]

@@ -60,6 +60,7 @@ class EmbeddedServer:
         port: int | None = None,
         socket_directories: Sequence[str] = (),
         auth: Literal["trust", "password"] = "trust",
+        hba: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
         account: Account | None = None,
         cache: Cache | None = None,
@@ -70,8 +71,9 @@ class EmbeddedServer:
         `found`: which binaries, or a major version; None for the newest. `addresses`: what it listens on; of the
         default, ::1 is left out on a host without IPv6. `port`: None for a free one. `socket_directories`: unix
         sockets besides its own (an abstract one starts with @, from 14 on). `auth="trust"` lets every user of this
-        host in as the superuser, for the minutes of a test; with "password" `dsn()` holds the superuser's. `env` is
-        added to its environment. `settings` go into postgresql.conf.
+        host in as the superuser, for the minutes of a test; with "password" `dsn()` holds the superuser's.
+        `hba`: lines of pg_hba.conf that go before those of `auth`. `env` is added to its environment.
+        `settings` go into postgresql.conf.
 
         Raises LaunchError when there are no such binaries.
         """
@@ -97,6 +99,7 @@ class EmbeddedServer:
         self.password: str | None = None
         self._found = found
         self._more_sockets = tuple(socket_directories)
+        self._hba = tuple(hba)
         self._env = dict(env or {})
         self._cache = cache
         self._keeper: Keeper | None = None
@@ -205,9 +208,8 @@ class EmbeddedServer:
             self.password = cache.password(self.account)
         method = "trust" if self.auth == "trust" else "scram-sha-256"
         with open(os.path.join(self.data_dir, "pg_hba.conf"), "w", encoding="ascii") as file:
-            file.writelines(
-                f"local {who} all {method}\nhost {who} all all {method}\n" for who in ("all", "replication")
-            )
+            general = [f"local {name} all {method}\nhost {name} all all {method}" for name in ("all", "replication")]
+            file.writelines(line + "\n" for line in (*self._hba, *general))
         return keeper
 
     def _launch(self, keeper: Keeper, *, last: bool) -> bool:

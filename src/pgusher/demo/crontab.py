@@ -1,0 +1,119 @@
+"""The jobs of the incident under cron: a real one where we may run it, else a stand-in that says so.
+
+A real cron is started by root in a mount namespace of its own, in which the staging's directories lie over /etc/crontab,
+/etc/cron.d, the users' crontabs and /run. So it reads no crontab of this machine, meets no cron of this machine, and
+nothing outside the namespace changes; the mounts go with its last process.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+_OVERLAID = ("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/run")
+_UNSHARE = ("unshare", "--mount", "--propagation", "private")
+# exec: what cron's process was before is no part of the story.
+_ENTER = """
+mount --bind "$1/crontab" /etc/crontab
+mount --bind "$1/cron.d" /etc/cron.d
+mount --bind "$1/crontabs" /var/spool/cron/crontabs
+mount --bind "$1/run" /run
+exec "$2" -f
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One line of the crontab."""
+
+    script: str
+    schedule: str
+    runs: int
+    """How many of its runs hang around: cron starts them at once here, over weeks there."""
+
+
+def jobs(now: time.struct_time) -> tuple[Job, ...]:
+    """The incident's jobs. None of them is due again in the next three minutes: the staging must not change by itself."""
+    near = now.tm_min % 10 >= 7
+    return (
+        Job("version_history.py", "5-55/10 * * * *" if near else "*/10 * * * *", 3),
+        Job("stock_report.py", f"{(now.tm_min + 30) % 60} * * * *", 2),
+        Job("price_import.py", f"30 {4 if now.tm_hour == 2 else 2} * * *", 1),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """What runs the jobs, and what it reads."""
+
+    real: bool
+    argv: Sequence[str]
+    crontabs: tuple[str, ...]
+    """Crontab files or directories, as a person outside the staging finds them."""
+    why: str = ""
+    """Why it is not a real cron."""
+
+
+def why_no_cron(directory: str) -> str | None:
+    """Why a real cron cannot be run here; None when it can."""
+    if os.geteuid() != 0:
+        return "only root may run cron"
+    if shutil.which("cron", path="/usr/sbin:/sbin:/usr/bin:/bin") is None:
+        return "cron is not installed"
+    for path in _OVERLAID:
+        if not os.path.exists(path):
+            return f"there is no {path} to lay the staging's own over"
+    if os.path.realpath(directory).startswith("/run/"):
+        return "the staging lies under /run"
+    done = subprocess.run([*_UNSHARE, "true"], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else f"no mount namespace can be made: {done.stderr.strip()}"
+
+
+def write(directory: str, home: str, python: str, environment: Mapping[str, str], planned: Sequence[Job]) -> Cron:
+    """Write the crontab for these jobs below `directory`; how to run it. `home`: where the scripts lie."""
+    why = why_no_cron(directory)
+    user = "root " if why is None else ""  # a system crontab names the user
+    settings = [f"{name}={value}" for name, value in {"MAILTO": '""', **environment}.items()]
+    regular, at_once = [], []
+    for job in planned:
+        log = os.path.join(directory, "log", job.script.replace(".py", ".log"))
+        words = " ".join(map(shlex.quote, (python, job.script)))
+        # An unescaped % ends the command for cron.
+        command = f"cd {shlex.quote(home)} && {words} >> {shlex.quote(log)} 2>&1".replace("%", "\\%")
+        regular.append(f"{job.schedule} {user}{command}")
+        at_once += [f"@reboot {user}{command}"] * job.runs
+    text = "\n".join(
+        [
+            "# The jobs of the incident.",
+            *settings,
+            *regular,
+            "",
+            "# What only the staging has: the runs that are still there, started at once instead of over weeks.",
+            *at_once,
+            "",
+        ]
+    )
+    root = os.path.join(directory, "cron")
+    os.mkdir(root, 0o755)
+    if why is not None:
+        path = os.path.join(root, "crontab")
+        _put(path, text)
+        return Cron(False, (python, "cron_stand_in.py", path), (path,), why)
+    for name in ("cron.d", "crontabs", "run"):
+        os.mkdir(os.path.join(root, name), 0o755)
+    _put(os.path.join(root, "crontab"), "# empty: the staging's jobs are in cron.d\n")
+    _put(os.path.join(root, "cron.d", "shop"), text)
+    program = shutil.which("cron", path="/usr/sbin:/sbin:/usr/bin:/bin") or "cron"
+    argv = (*_UNSHARE, "/bin/sh", "-ec", _ENTER, "sh", root, program)
+    return Cron(True, argv, (os.path.join(root, "cron.d"),))
+
+
+def _put(path: str, text: str) -> None:
+    """A file as cron wants it: ours, and for nobody else to write."""
+    with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
+        file.write(text)

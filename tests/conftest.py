@@ -1,0 +1,79 @@
+"""Fixtures for all tests: servers that the tests start themselves, on free ports, and the bed around them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+from tests.bed.bed import HBA, Bed, prepare
+from tests.bed.requirements import why_missing
+
+from pgusher.demo.account import server_account
+from pgusher.demo.binaries import binaries
+from pgusher.demo.cache import ENVIRONMENT, Cache
+from pgusher.demo.server import EmbeddedServer
+
+_CACHE = pytest.StashKey[Cache]()
+
+NewServer = Callable[..., EmbeddedServer]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One cache of templates for the whole run: the workers of xdist inherit its name."""
+    if ENVIRONMENT not in os.environ and not hasattr(config, "workerinput"):
+        cache = Cache()
+        os.environ[ENVIRONMENT] = cache.directory(server_account())
+        config.stash[_CACHE] = cache
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """It goes with the run."""
+    cache = config.stash.get(_CACHE, None)
+    if cache is not None:
+        del os.environ[ENVIRONMENT]
+        cache.close()
+
+
+def _server(major: int | None, settings: dict[str, str | int | bool]) -> EmbeddedServer:
+    """A server of the tests, not yet started; a version that is not here is a skip with its reason."""
+    wanted = major or 18
+    if wanted not in binaries():
+        pytest.skip(why_missing(wanted))
+    return EmbeddedServer(wanted, hba=HBA, **{"max_connections": 40, "authentication_timeout": 600, **settings})
+
+
+@pytest.fixture(scope="module")
+def server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
+    """A server for the tests of one file: PostgreSQL 18, or with `each_version` every version in turn.
+
+    It has 40 slots unless the file's `SERVER_SETTINGS` say otherwise, and the roles and databases of tests.bed.bed.
+    """
+    with _server(getattr(request, "param", None), getattr(request.module, "SERVER_SETTINGS", {})) as started:
+        prepare(started)
+        yield started
+
+
+@pytest.fixture
+def new_server() -> Iterator[NewServer]:
+    """Start further servers: `new_server(18, max_connections=10)`. They end with the test."""
+    started: list[EmbeddedServer] = []
+
+    def start(major: int | None = None, **settings: str | int | bool) -> EmbeddedServer:
+        server = _server(major, settings)
+        started.append(server)
+        server.start()
+        prepare(server)
+        return server
+
+    yield start
+    for server in reversed(started):
+        server.stop()
+
+
+@pytest.fixture
+def bed(server: EmbeddedServer) -> Iterator[Bed]:
+    """The server of this file with the holders of this test; they end with it."""
+    made = Bed(server)
+    yield made
+    made.close()
