@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from tests.bed.bed import HBA, Bed, prepare
@@ -35,7 +36,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         cache.close()
 
 
-def _server(major: int | None, settings: dict[str, str | int | bool]) -> EmbeddedServer:
+def _server(major: int | None, settings: dict[str, Any]) -> EmbeddedServer:
     """A server of the tests, not yet started; a version that is not here is a skip with its reason."""
     wanted = major or 18
     if wanted not in binaries():

@@ -40,4 +40,4 @@ def why_missing(major: int) -> str:
         with open(gap, encoding="utf-8") as file:
             return file.read().strip()
     broken = "".join(f"; {entry.bin} does not run: {entry.reason}" for entry in installations()[1])
-    return f"no PostgreSQL {major} on this machine (make servers fetches it){broken}"
+    return f"no PostgreSQL {major} on this machine (make postgres fetches it){broken}"

@@ -52,7 +52,7 @@ class EmbeddedServer:
     process is killed. It runs as our own account, or, when we are root, as postgres or nobody.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first by name
         self,
         found: Binaries | int | None = None,
         *,
