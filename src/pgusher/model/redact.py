@@ -25,8 +25,10 @@ _FLAG_IN_TEXT = re.compile(
     rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
 )
 _FLAG = re.compile(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
-# Greedy up to the last "@" of the word: a password may hold "@", "/" and ":".
-_URI = re.compile(r"(://[^\s:/@'\"]{0,256}:)([^\s'\"]{0,1024})@")
+# Up to the last "@" of the word: a password may hold "@", "/" and ":".
+_URI_WORD = re.compile(r"[^\s'\"]+")
+_URI_USER = re.compile(r"://[^\s:/@'\"]{0,256}:")
+_SPACE = re.compile(r"\s")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
 _SHAPES = re.compile(
     r"\b(?:gl(?:sa|pat|ptt)[_-][\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|xox[abeoprs]-[\w-]{8,}"
@@ -50,14 +52,35 @@ _SQL_TOKENS = re.compile(
 
 def redact_text(text: str) -> str:
     """Any text: a command line, a connection string, an error message. Hides passwords, tokens and keys."""
+    # Each pattern is tried only where it could match: most words of most command lines need none of them.
     if "PRIVATE KEY" in text:
         text = _PEM.sub(HIDDEN, text)
-    if "://" in text:
-        text = _URI.sub(rf"\1{HIDDEN}@", text)
-    text = _BEARER.sub(rf"\1{HIDDEN}", text)
-    text = _SHAPES.sub(HIDDEN, text)
-    text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
-    return _ASSIGN.sub(rf"\1{HIDDEN}", text)
+    if "://" in text and "@" in text:
+        text = _URI_WORD.sub(_uri, text)
+    spaced = _SPACE.search(text) is not None
+    if spaced:
+        text = _BEARER.sub(rf"\1{HIDDEN}", text)
+    if len(text) > 12:
+        text = _SHAPES.sub(HIDDEN, text)
+    if spaced:
+        text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
+    if "=" in text or ":" in text:
+        text = _ASSIGN.sub(rf"\1{HIDDEN}", text)
+    return text
+
+
+def _uri(match: re.Match[str]) -> str:
+    """One word without its passwords. In time linear in its length: a pattern would try each "://" to its end."""
+    word, out, done = match.group(), [], 0
+    start = word.find("://")
+    while start >= 0:
+        user = _URI_USER.match(word, start)
+        end = word.rfind("@", user.end(), user.end() + 1025) if user else -1
+        if user and end >= 0:
+            out.append(word[done : user.end()] + HIDDEN)
+            done = end
+        start = word.find("://", max(start + 3, done))
+    return "".join(out) + word[done:]
 
 
 def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
@@ -65,7 +88,7 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     out: list[str] = []
     previous = ""
     for word in argv:
-        if _FLAG.match(previous) and not re.match(r"--?[a-z]", word):
+        if previous[:1] == "-" and _FLAG.match(previous) and not re.match(r"--?[a-z]", word):
             out.append(HIDDEN)
         elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
             out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
