@@ -7,8 +7,8 @@ set -euo pipefail
 [ "$(id -u)" -eq 0 ] || { echo "test-as-user: only root can make the user; as an ordinary user run make test" >&2; exit 2; }
 cd "$(dirname "$0")/.."
 
-user="pgusher-test-$$"
-home=$(mktemp -d /tmp/pgusher-user.XXXXXX)
+user="pgu-$$"
+home=$(mktemp -d /tmp/pgu.XXXX) # short: paths of unix sockets below it may have 107 bytes
 
 left() { ps -o pid=,args= -u "$user" || true; }
 clean_up() {
@@ -32,9 +32,9 @@ chmod 755 "$home"
 
 # root's own Python may lie in its home; the user takes what the system offers to everybody.
 status=0
-env -u PYENV_ROOT -u MAKEFLAGS -u MAKELEVEL -u PYTHON HOME="$home" TMPDIR=/tmp PATH=/usr/local/bin:/usr/bin:/bin \
-    runuser -u "$user" -- make -C "$home/tree" --no-print-directory test \
-    ARGS="${ARGS:-}" ${PYTHONS:+PYTHONS="$PYTHONS"} || status=$?
+runuser -u "$user" -- env -u PYENV_ROOT -u MAKEFLAGS -u MAKELEVEL -u PYTHON \
+    HOME="$home" TMPDIR="$home" PATH=/usr/local/bin:/usr/bin:/bin \
+    make -C "$home/tree" --no-print-directory test ARGS="${ARGS:-}" ${PYTHONS:+PYTHONS="$PYTHONS"} || status=$?
 
 survivors=$(left)
 if [ -n "$survivors" ]; then
