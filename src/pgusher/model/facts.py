@@ -8,7 +8,7 @@ from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.process import Host, Process
-from pgusher.model.server import Ceilings, Server, View
+from pgusher.model.server import Ceilings, Server, Setting, View
 from pgusher.model.session import Session
 from pgusher.model.sockets import ClientSocket
 
@@ -32,3 +32,5 @@ class Facts:
     units: tuple[Unit, ...] = ()
     containers: tuple[Container, ...] = ()
     gaps: tuple[Gap, ...] = ()
+    settings: tuple[Setting, ...] = ()
+    """Settings of the server that have to do with slots; none without SQL."""

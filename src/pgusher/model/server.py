@@ -43,6 +43,18 @@ class Server:
 
 
 @dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting of the server that has to do with slots, as a session without settings of its own gets it."""
+
+    name: str
+    value: str
+    unit: str | None = None
+    """"ms", "s", "kB", "8kB" ... as in pg_settings; None for a number or word."""
+    source: str | None = None
+    """Where the value comes from, as in pg_settings: "default", "configuration file", "user" ..."""
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
     """A CONNECTION LIMIT of one role or database, and how much of it is taken."""
 
@@ -86,6 +98,17 @@ class Rung(StrEnum):
     NONE = "nothing"
 
 
+class Ceiling(StrEnum):
+    """Which of the ceilings a refusal for lack of slots was about."""
+
+    ALL = "all slots"
+    """Not one slot is left, not even for a superuser."""
+    RESERVED = "ordinary slots"
+    """Only slots that are reserved for others are left."""
+    ROLE = "role limit"
+    DATABASE = "database limit"
+
+
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One try to get a session, and how it ended. Secrets are redacted."""
@@ -98,6 +121,8 @@ class Attempt:
     """Five characters, when the server gave one: 53300 is "too many connections" in every language."""
     refused_by: str | None = None
     """Who refused: "postgres", or a pooler's name when its words give it away; None when nobody answered."""
+    ceiling: Ceiling | None = None
+    """Which ceiling a refusal for lack of slots was about, by the routine that raised it; None when it is not told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,3 +141,5 @@ class View:
     """The words with which the server refuses ordinary roles right now, when it does."""
     refuses_all: bool = False
     """True when even a superuser would be refused: every slot is taken (a 53300 before authentication)."""
+    pooler: bool = False
+    """True when a pooler stands between pgusher and the server: the login named another process than the query."""

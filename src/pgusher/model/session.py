@@ -55,6 +55,14 @@ class Session:
     seen_by: SeenBy = SeenBy.ACTIVITY
     own: bool = False
     """True for pgusher's own session."""
+    start_ticks: int | None = None
+    """Start of the server process in clock ticks since boot (field 22 of /proc/PID/stat): with the pid its identity
+    on this host, where backend_start is not known. None unless read from /proc."""
+    started_about: Micros | None = None
+    """Start of the server process by /proc, to about 10 ms; for an order and an age, never for an identity."""
+    idle_ms_estimate: int | None = None
+    """At least so many milliseconds the server process has not run on a CPU, by the kernel's scheduler. An estimate:
+    any wake-up shortens it, and it is not exact over CPUs. Where state_change is known that is the truth."""
 
     @property
     def key(self) -> SessionKey:
