@@ -7,13 +7,18 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.bed.bed import HBA, Bed, prepare
-from tests.bed.requirements import why_missing
+from hypothesis import HealthCheck, settings
 
 from pgusher.demo.account import server_account
 from pgusher.demo.binaries import binaries
 from pgusher.demo.cache import ENVIRONMENT, Cache
 from pgusher.demo.server import EmbeddedServer
+from tests.bed.bed import HBA, Bed, prepare
+from tests.bed.requirements import why_missing
+
+# How fast an input is made, or a test runs on it, says more about what else the machine does than about the code.
+settings.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any-machine")
 
 _CACHE = pytest.StashKey[Cache]()
 
