@@ -1,6 +1,6 @@
 """The jobs of the incident under cron: a real one where we may run it, else a stand-in that says so.
 
-A real cron is started by root in a mount namespace of its own, in which the staging's directories lie over /etc/crontab,
+A real cron is started by root in a mount namespace of its own, where directories of the staging lie over /etc/crontab,
 /etc/cron.d, the users' crontabs and /run. So it reads no crontab of this machine, meets no cron of this machine, and
 nothing outside the namespace changes; the mounts go with its last process.
 """
@@ -38,7 +38,7 @@ class Job:
 
 
 def jobs(now: time.struct_time) -> tuple[Job, ...]:
-    """The incident's jobs. None of them is due again in the next three minutes: the staging must not change by itself."""
+    """The incident's jobs. None is due in the next three minutes: the staging must not change by itself."""
     near = now.tm_min % 10 >= 7
     return (
         Job("version_history.py", "5-55/10 * * * *" if near else "*/10 * * * *", 3),

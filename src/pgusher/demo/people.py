@@ -18,7 +18,9 @@ PROMPT = "%n@%/[%p]%x=> "
 class Person:
     """Somebody who has typed something into psql and has gone for lunch."""
 
-    def __init__(self, psql: str, role: str, database: str, environment: Mapping[str, str], typed: Sequence[str]) -> None:
+    def __init__(
+        self, psql: str, role: str, database: str, environment: Mapping[str, str], typed: Sequence[str]
+    ) -> None:
         """Sit down: psql starts, and what is typed waits in the terminal until psql reads it."""
         self.role = role
         self.typed = tuple(typed)
@@ -31,9 +33,9 @@ class Person:
             fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
         try:
-            # -X: no psqlrc of the person who runs the demo. No pager, which would wait for a key.
+            # No psqlrc of the person who runs the demo, no line editing, and no pager, which would wait for a key.
             self.process = subprocess.Popen(
-                [psql, "-X", "-q", "-v", f"PROMPT1={PROMPT}", "-P", "pager=off", "-d", database],
+                [psql, "-X", "-n", "-q", "-v", f"PROMPT1={PROMPT}", "-P", "pager=off", "-d", database],
                 stdin=terminal,
                 stdout=terminal,
                 stderr=terminal,

@@ -82,6 +82,12 @@ def identity(pid: int) -> Identity | None:
     return None if stat is None or stat.state in "ZX" else Identity(pid, stat.start)
 
 
+def parent(pid: int) -> int:
+    """The pid of its parent; 0 if it is gone."""
+    stat = _stat(pid)
+    return 0 if stat is None else stat.ppid
+
+
 def alive(process: Identity) -> bool:
     """Whether this very process still runs."""
     return identity(process.pid) == process

@@ -1,4 +1,4 @@
-"""What is written down of a staging, in its own directory, so that another process can end it, or what is left of it."""
+"""What is written down of a staging, in its own directory, so that another process can end it."""
 
 from __future__ import annotations
 

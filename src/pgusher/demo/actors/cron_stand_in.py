@@ -19,7 +19,7 @@ def values(field: str, low: int, high: int) -> set[int]:
     found: set[int] = set()
     for part in field.split(","):
         span, _, step = part.partition("/")
-        first, _, last = ("%d-%d" % (low, high) if span == "*" else span).partition("-")
+        first, _, last = (f"{low}-{high}" if span == "*" else span).partition("-")
         found.update(range(int(first), int(last or first) + 1, int(step or 1)))
     if not found or min(found) < low or max(found) > high:
         raise ValueError(f"{field} is not within {low}-{high}")

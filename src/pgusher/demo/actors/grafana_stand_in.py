@@ -1,4 +1,4 @@
-"""A stand-in for Grafana. There is no Grafana here: this is a pool with Grafana's defaults, under a load like Grafana's.
+"""A stand-in for Grafana. There is no Grafana here: this is a pool with its defaults, under a load like its own.
 
 What it does like Grafana from 9.5 on: one pool for the data source, at most 100 connections, all 100 of them may stay
 open when idle, for four hours; no application_name; all panels of a dashboard ask at once, again at each refresh; and a
@@ -20,7 +20,7 @@ PANELS = 12  # on each of them
 REFRESH = 5.0  # seconds
 
 # As slow as a panel over a month of measurements, without the work.
-PANEL = "select at as time, pieces as value, pg_sleep(0.3) from measurement where machine = {}"
+PANEL = "select at as time, pieces as value from measurement, pg_sleep(0.3) where machine = {}"
 
 truth = Truth("grafana_stand_in")
 
@@ -49,7 +49,7 @@ class Pool:
             self.idle.append((born, connection))
 
     async def connect(self) -> Any:
-        """Open one more. Raises psycopg.Error, and does not wait when the limit is reached: then all panels are slow."""
+        """Open one more. Raises psycopg.Error, also when the limit is reached: Grafana would wait there."""
         if self.open >= MAX_OPEN:
             raise psycopg.OperationalError(f"the limit of {MAX_OPEN} is reached")
         self.open += 1

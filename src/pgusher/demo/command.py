@@ -1,0 +1,282 @@
+"""`pgusher demo`: stage the incident, show what pgusher says of it, then end it all, or leave it all running."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import shlex
+import sys
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, TextIO
+
+from pgusher.demo import reaper, story
+from pgusher.demo.director import Director, Interrupted, kept, leftovers
+from pgusher.demo.parts import StagingError, read_notes
+from pgusher.demo.record import Record, clear
+from pgusher.demo.record import stop as stop_record
+from pgusher.errors import PgusherError, UsageError
+
+_NEEDED = ("fastapi", "uvicorn", "psycopg", "psycopg_pool")
+
+
+class Narrator:
+    """Tells the story on the standard error output: lines with the time since the start, and one that changes."""
+
+    def __init__(self, out: TextIO, began: float) -> None:
+        self._out = out
+        self._began = began
+        self._terminal = out.isatty()
+        self._open = False
+
+    def lines(self, lines: Sequence[str]) -> None:
+        """Tell; the first of the lines carries the time."""
+        self._clear()
+        for index, line in enumerate(lines):
+            mark = f"{time.monotonic() - self._began:5.1f} s" if index == 0 else " " * 7
+            self._write(f"{mark}  {line}\n")
+
+    def waiting(self, line: str) -> None:
+        """Say what is waited for, on a line that the next one replaces; nothing where lines cannot be replaced."""
+        if self._terminal:
+            self._clear()
+            self._write(f"         {line} ..."[: _columns() - 1])
+            self._open = True
+
+    def plain(self, line: str = "") -> None:
+        """A line without a time."""
+        self._clear()
+        self._write(line + "\n")
+
+    def _clear(self) -> None:
+        if self._open:
+            self._write("\r\x1b[K")
+            self._open = False
+
+    def _write(self, text: str) -> None:
+        try:
+            self._out.write(text)
+            self._out.flush()
+        except (OSError, ValueError):  # the terminal is gone: what was staged is still to be ended
+            pass
+
+
+def _columns() -> int:
+    try:
+        return os.get_terminal_size(2).columns or 80
+    except OSError:
+        return 80
+
+
+def require() -> None:
+    """Raises PgusherError when something that the demo needs is not there, and says what to install."""
+    if not sys.platform.startswith("linux"):
+        raise PgusherError("the demo cannot run here: it needs Linux", detail="pgusher reads /proc and Linux's sockets")
+    missing = [name.replace("_", "-") for name in _NEEDED if importlib.util.find_spec(name) is None]
+    hint = "pip install 'pgusher[demo]'"
+    if missing:
+        noun = "package" if len(missing) == 1 else "packages"
+        raise PgusherError(f"the demo cannot start: {len(missing)} {noun} missing: {', '.join(missing)}", hint=hint)
+    try:
+        import psycopg  # noqa: F401
+    except ImportError as error:  # it is there, but finds no libpq
+        raise PgusherError(
+            "the demo cannot start: psycopg does not load", detail=str(error).strip(), hint=hint
+        ) from None
+    from pgusher.demo.binaries import binaries
+
+    if not binaries():
+        detail = "looked for PostgreSQL in Python's packages and in the system's usual places"
+        raise PgusherError("the demo cannot start: there is no PostgreSQL server on this host", detail, hint)
+
+
+def run(*, keep: bool = False, out: TextIO | None = None) -> int:
+    """Stage the incident, and show pgusher on it. The exit code: 0, or 128 + the signal that ended it.
+
+    `keep`: leave it running. `out` is where the story goes, standard error by default; pgusher's own output goes to our
+    standard output. Raises PgusherError when the staging fails; nothing is left behind then either.
+    """
+    require()
+    narrator = Narrator(out or sys.stderr, time.monotonic())
+    _clear_leftovers(narrator)
+    narrator.plain("The incident, staged with real processes. Ctrl-C ends it at any time.\n")
+    director = Director()
+    try:
+        server = _tell(director, narrator)
+        _show(director, narrator, server["port"])
+        if keep:
+            director.keep()
+            _tell_kept(narrator, director.directory, server["port"], server["socket"])
+    except Interrupted as interrupted:
+        return 128 + interrupted.number
+    else:
+        return 0
+    finally:
+        left = director.close()
+        _tell_end(narrator, director.ended, left)
+
+
+def _tell(director: Director, narrator: Narrator) -> story.Event:
+    """Tell the story while it is staged; the event of the server. Raises StagingError and Interrupted."""
+    server: story.Event = {}
+    while (event := director.next()) is not None:
+        name = event["event"]
+        if name == "progress":
+            narrator.waiting(story.waiting(event))
+        elif name == "failed":
+            raise StagingError(event["message"], detail=event["detail"], hint=event["hint"])
+        elif name == "staged":
+            return server
+        elif name in story.TOLD:
+            server = event if name == "server" else server
+            narrator.lines(story.TOLD[name](event))
+    raise StagingError("the staging has ended by itself")
+
+
+def _show(director: Director, narrator: Narrator, port: int) -> None:
+    """Run pgusher as a newcomer would, and show what it says, whatever it says."""
+    target = _target(port)
+    if target:
+        narrator.plain()
+        narrator.plain("Other PostgreSQL servers run on this host, so the port is named.")
+    pgusher = _Pgusher(director, target)
+
+    def show(*words: str) -> None:
+        narrator.plain()
+        narrator.plain(f"$ {shlex.join(['pgusher', *words, *target])}")
+        pgusher.run(words)
+
+    show()
+    # By the name that it has just shown; the staging itself knows the pid only.
+    holder = pgusher.holder_of(_a_job(director.directory))
+    if holder is not None:
+        show("who", holder)
+    show("doctor")
+
+
+class _Pgusher:
+    """The command, started from the staging's directory, where the configuration names the staged crontab."""
+
+    def __init__(self, director: Director, target: Sequence[str]) -> None:
+        self._director = director
+        self._target = tuple(target)
+        # The settings of the person's own PostgreSQL would lead to another server.
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PGUSHER"))}
+        if "PYTHONPATH" in own:  # it may be relative to where we are
+            own["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, own["PYTHONPATH"].split(os.pathsep)))
+        self._env = own
+
+    def run(self, words: Sequence[str], out: int | None = None) -> int:
+        """Run it in the foreground; its exit code."""
+        argv = [sys.executable, "-m", "pgusher", *words, *self._target]
+        return self._director.run(argv, self._env, self._director.directory, out)
+
+    def holder_of(self, pid: int) -> str | None:
+        """The name that pgusher itself gives to the holder that this process belongs to; None if it gives none."""
+        with tempfile.TemporaryFile(dir=self._director.directory) as file:
+            self.run(["--json"], file.fileno())
+            file.seek(0)
+            try:
+                return _find_holder(json.load(file), pid)
+            except ValueError:
+                return None
+
+
+def _find_holder(data: Any, pid: int) -> str | None:
+    """The name of the object with that process among its processes, wherever it is in the answer."""
+    if isinstance(data, dict):
+        name, processes = data.get("name"), data.get("processes")
+        if isinstance(name, str) and isinstance(processes, list) and pid in processes:
+            return name
+    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
+    return next((name for value in inner if (name := _find_holder(value, pid)) is not None), None)
+
+
+def _a_job(directory: str) -> int:
+    """The pid of one run of a cron job."""
+    return read_notes(os.path.join(directory, "truth"), "version_history")[0].pid
+
+
+def _target(port: int) -> list[str]:
+    """What has to be added to the command: nothing, unless other servers run on this host."""
+    postmasters = 0
+    comms = {pid: _comm(pid) for pid in reaper.all_processes()}
+    for pid, comm in comms.items():
+        if comm == "postgres":
+            postmasters += comms.get(reaper.parent(pid), "") != "postgres"
+    return ["--port", str(port)] if postmasters > 1 else []
+
+
+def _comm(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+# The end.
+
+
+def _tell_kept(narrator: Narrator, directory: str, port: int, socket: str) -> None:
+    narrator.plain()
+    narrator.plain("It goes on running, and outlives this terminal. In another one, or here:")
+    lines = [
+        (f"cd {directory}", "its pgusher.toml names the staged crontab"),
+        (f"pgusher --port {port}", "who holds what"),
+        (f"psql 'host={socket} port={port} user=postgres'", "a slot that is reserved for superusers"),
+        (f"ls {directory}/shop {directory}/log", "the programs, and what they have written"),
+        (f"pgusher demo --stop {port}", "the end of it all"),
+    ]
+    width = max(len(command) for command, _ in lines)
+    for command, meaning in lines:
+        narrator.plain(f"  {command:<{width}}  {meaning}")
+
+
+def _tell_end(narrator: Narrator, ended: Mapping[str, Any] | None, left: Sequence[reaper.Identity]) -> None:
+    """What was ended, and what was not."""
+    if ended is None:
+        return
+    still = [*ended["left"], *(process.pid for process in left)]
+    narrator.plain()
+    if still:
+        narrator.plain(f"{ended['processes']} processes and the server were ended; still there: {_pids(still)}")
+    else:
+        narrator.plain(f"All {ended['processes']} processes and the server were ended; nothing is left behind.")
+
+
+def _pids(pids: Sequence[int]) -> str:
+    return ", ".join(f"pid {pid}" for pid in pids)
+
+
+def _clear_leftovers(narrator: Narrator) -> None:
+    """End what an earlier demo left behind that was killed together with its keeping process."""
+    for record in leftovers():
+        left = clear(record)
+        rest = f"; still there: {_pids([process.pid for process in left])}" if left else ""
+        narrator.plain(f"Ended what was left of an earlier demo in {record.directory}{rest}.")
+
+
+def stop(port: int | None = None, *, out: TextIO | None = None) -> int:
+    """End a staging that was kept; with several, the one on that port. Exit code 0, or 4 when something is still there.
+
+    Raises UsageError when none is meant, or more than one could be.
+    """
+    narrator = Narrator(out or sys.stderr, time.monotonic())
+    _clear_leftovers(narrator)
+    found = [record for record in kept() if port in (None, record.port)]
+    if not found:
+        where = "" if port is None else f" on port {port}"
+        raise UsageError(f"no demo is running{where} that was started with --keep", detail=_ports(kept()))
+    if len(found) > 1:
+        hint = f"name one: pgusher demo --stop {found[0].port}"
+        raise UsageError(f"{len(found)} demos are running", detail=_ports(found), hint=hint)
+    count, left = stop_record(found[0])
+    _tell_end(narrator, {"processes": count, "left": []}, left)
+    return 4 if left else 0
+
+
+def _ports(found: Sequence[Record]) -> str | None:
+    return f"kept demos are on port {', '.join(str(record.port) for record in found)}" if found else None

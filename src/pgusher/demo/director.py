@@ -1,0 +1,186 @@
+"""The command's side of a staging: starts the process that keeps it, hears what it tells, and sees to its end.
+
+However this process ends, the staging does too: on a signal it is ended from here, and when this process is killed its
+keeper notices. When the keeper is killed instead, what it kept comes to this process, and is ended here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any
+
+from pgusher.demo import reaper
+from pgusher.demo.parts import StagingError
+from pgusher.demo.record import Record, clear, records
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Interrupted(Exception):  # noqa: N818  # no error: somebody wants to leave
+    """A signal asked for the end; its number."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Director:
+    """One staging, from here. Use as a context manager: its end is the end of the staging, unless it is kept."""
+
+    def __init__(self) -> None:
+        """Start the keeping process. Signals are taken over until the end."""
+        self.directory = ""
+        self.ended: dict[str, Any] | None = None
+        self._interrupted = 0
+        self._buffer = b""
+        self._kept = False
+        self._wake, wake = os.pipe()
+        os.set_blocking(wake, False)
+        self._wakeup_before = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        self._wake_end = wake
+        # Blocked during the start: no signal may come between the process and our knowing of it.
+        signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+        self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
+        reaper.adopt()
+        self._host = subprocess.Popen(
+            [sys.executable, "-m", "pgusher.demo.host"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            start_new_session=True,  # Ctrl-C is for us
+        )
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
+
+    def _note(self, number: int, _frame: FrameType | None) -> None:
+        self._interrupted = number
+
+    def next(self, seconds: float | None = None) -> dict[str, Any] | None:
+        """The next thing it tells; None when it has ended, or after that many seconds.
+
+        Raises Interrupted on a signal.
+        """
+        stdout = self._host.stdout.fileno() if self._host.stdout is not None else None
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while stdout is not None:
+            if self._interrupted:
+                raise Interrupted(self._interrupted)
+            line, found, rest = self._buffer.partition(b"\n")
+            if found:
+                self._buffer = rest
+                event: dict[str, Any] = json.loads(line)
+                self.directory = event.get("directory") or self.directory
+                return event
+            left = None if deadline is None else max(0.0, deadline - time.monotonic())
+            ready = select.select([stdout, self._wake], (), (), left)[0]
+            if not ready:
+                return None
+            if stdout in ready:
+                if not (data := os.read(stdout, 65536)):
+                    return None
+                self._buffer += data
+        return None
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, out: int | None = None) -> int:
+        """Run a command in the foreground, with our own output or into `out`; its exit code.
+
+        Raises Interrupted on a signal.
+        """
+        parent = os.getpid()
+        command = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdout=out,
+            preexec_fn=lambda: reaper.die_with(parent),  # noqa: PLW1509  # no thread is running here
+        )
+        handle = os.pidfd_open(command.pid)
+        try:
+            select.select([handle, self._wake], (), ())
+            if self._interrupted:
+                command.kill()
+                raise Interrupted(self._interrupted)
+            return command.wait()
+        finally:
+            os.close(handle)
+            command.wait()
+
+    def keep(self) -> None:
+        """Let it outlive us. Raises Interrupted, and StagingError when it has ended meanwhile."""
+        if self._host.stdin is not None:
+            self._host.stdin.write(b"keep\n")
+            self._host.stdin.flush()
+        while (event := self.next()) is not None:
+            if event["event"] == "kept":
+                self._kept = True
+                return
+        raise StagingError("the staging has ended by itself")
+
+    def close(self) -> list[reaper.Identity]:
+        """End it, if it is not kept, and wait until nothing is left; which processes are."""
+        left: list[reaper.Identity] = []
+        if not self._kept:
+            self._host.terminate()
+            self._interrupted = 0
+            self._wait_for_end()
+            if self.ended is None:  # it was killed, or broke: what it had is ours now
+                left = self._clear()
+        for pipe in (self._host.stdin, self._host.stdout):
+            if pipe is not None:
+                pipe.close()
+        reaper.adopt(yes=False)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self._wake)
+        os.close(self._wake_end)
+        return left
+
+    def _wait_for_end(self, seconds: float = 60.0) -> None:
+        """Until the keeping process is gone. Further signals change nothing: the end is on its way."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            try:
+                event = self.next(deadline - time.monotonic())
+            except Interrupted:
+                os.read(self._wake, 100)
+                self._interrupted = 0
+                continue
+            if event is None:
+                break
+            if event["event"] == "ended":
+                self.ended = event
+        try:
+            self._host.wait(max(1.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            self._host.kill()
+            self._host.wait()
+
+    def _clear(self) -> list[reaper.Identity]:
+        """What is left of a killed keeping process: its orphans are our children."""
+        ended, left = reaper.end_all(lambda: reaper.descendants(os.getpid(), spare=reaper.is_keeper))
+        deadline = time.monotonic() + 20.0
+        while (keepers := reaper.descendants(os.getpid())) and time.monotonic() < deadline:
+            reaper.reap(process.pid for process in keepers)
+            time.sleep(0.02)  # the keepers stop the server and remove its directory
+        for record in records():
+            if record.host.pid == self._host.pid:
+                left += clear(record)
+        self.ended = {"processes": ended, "left": [process.pid for process in left]}
+        return [*left, *keepers]
+
+
+def leftovers() -> list[Record]:
+    """Stagings of this user whose keeping process was killed, together with the command that had started it."""
+    return [record for record in records() if not record.running]
+
+
+def kept() -> list[Record]:
+    """Stagings of this user that were told to stay and do."""
+    return [record for record in records() if record.running and record.kept]

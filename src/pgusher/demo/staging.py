@@ -1,0 +1,294 @@
+"""The staging itself: what is started, in which order, and by what each part shows that it is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+from pgusher.demo import crontab, world
+from pgusher.demo.account import own_account
+from pgusher.demo.cache import place
+from pgusher.demo.parts import Note, Part, StagingError, read_notes, switches
+from pgusher.demo.people import Person
+from pgusher.demo.reaper import COOKIE
+from pgusher.demo.record import make_directory
+from pgusher.demo.server import EmbeddedServer
+
+MAX_CONNECTIONS = 100
+WORKERS = 2
+POOL = 10
+
+T = TypeVar("T")
+Tell = Callable[..., None]
+"""Called with the name of an event and its facts."""
+Pause = Callable[[float], None]
+"""Waits that many seconds; raises Ended when the staging is to end."""
+
+_ACTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "actors")
+
+
+class Ended(Exception):  # noqa: N818  # no error: somebody wants the staging to end
+    """The staging is to end now."""
+
+
+class Staging:
+    """All parts of the incident, started one after the other by `run`; nothing here ends them."""
+
+    def __init__(self, tell: Tell, pause: Pause) -> None:
+        """Make the staging's directory. Raises LaunchError when there is no place for one."""
+        self.directory = make_directory(place(own_account(), execute=False))
+        self.server: EmbeddedServer | None = None
+        self._tell = tell
+        self._pause = pause
+        self._slots = 0
+        self._parts: list[Part] = []
+        self._people: list[Person] = []
+        self._truth = os.path.join(self.directory, "truth")
+        self._home = os.path.join(self.directory, "shop")
+        self._env: dict[str, str] = {}
+        self._pgpass = ""
+        self._last_progress = ("", 0)
+
+    def run(self) -> None:
+        """Stage everything. Raises StagingError, LaunchError or Ended."""
+        for name in ("log", "truth"):
+            os.mkdir(os.path.join(self.directory, name), 0o755)
+        shutil.copytree(_ACTORS, self._home, ignore=shutil.ignore_patterns("__*__*"))
+        server = self._start_server()
+        # All are started before any is waited for: most of their time is the interpreter's start.
+        planned = crontab.jobs(time.localtime())
+        cron, daemon = self._start_cron(server, planned)
+        api = self._start_api("shop-api", server, WORKERS)
+        self._seat_people(server)
+        self._await_hangs(planned, cron, daemon)
+        self._await_api(api)
+        self._await_people()
+        self._fill(server)
+        self._refuse(server)
+
+    # The server.
+
+    def _start_server(self) -> EmbeddedServer:
+        describe = EmbeddedServer(max_connections=MAX_CONNECTIONS, auth="password", cluster_name="pgusher demo")
+        describe.settings.update(world.write_access(self.directory, describe.os_user))
+        self.server = server = describe
+        server.start()
+        self._pgpass, passwords = world.write_passwords(self.directory)
+        version, self._slots = world.furnish(server, passwords)
+        base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8"}
+        self._env = {**base, "PGUSHER_DEMO_TRUTH": self._truth, COOKIE: os.path.basename(self.directory)}
+        facts = {"version": version, "origin": server.origin, "port": server.port, "user": server.os_user}
+        self._tell("server", max_connections=MAX_CONNECTIONS, ordinary=self._slots, socket=server.socket_dir, **facts)
+        return server
+
+    def _log(self, name: str) -> str:
+        return os.path.join(self.directory, "log", f"{name}.log")
+
+    def _login(self, role: str, server: EmbeddedServer) -> dict[str, str]:
+        return {**self._env, **world.credentials(role, server.port, self._pgpass, host=server.addresses[0])}
+
+    def _start(self, name: str, argv: list[str], env: Mapping[str, str]) -> Part:
+        part = Part(name, argv, cwd=self._home, env=env, log=self._log(name))
+        self._parts.append(part)
+        return part
+
+    # Cron and its jobs.
+
+    def _start_cron(self, server: EmbeddedServer, planned: tuple[crontab.Job, ...]) -> tuple[crontab.Cron, Part]:
+        login = self._login(world.JOBS, server)
+        wanted = {name: login[name] for name in login if name.startswith("PG")}
+        cron = crontab.write(self.directory, self._home, sys.executable, wanted, planned)
+        # What a person outside needs to see the jobs' lines: they are in no place where pgusher would look.
+        with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="utf-8") as file:
+            file.write(f"crontabs = [{', '.join(_toml(path) for path in cron.crontabs)}]\n")
+        return cron, self._start("cron" if cron.real else "cron_stand_in", list(cron.argv), self._env)
+
+    def _await_hangs(self, planned: tuple[crontab.Job, ...], cron: crontab.Cron, daemon: Part) -> None:
+        """Until each run holds a session in each database, has logged a traceback, and its main thread stands still."""
+        runs = sum(job.runs for job in planned)
+        parts = {os.path.splitext(job.script)[0]: job.runs for job in planned}
+
+        def notes() -> list[Note] | None:
+            daemon.check()
+            found = [note for part in parts for note in read_notes(self._truth, part)]
+            ready = [note for note in found if len(note.sessions) == len(world.DATABASES)]
+            self._progress("runs", done=len(ready), of=runs)
+            return found if len(ready) == runs else None
+
+        found = self._wait("the cron jobs", notes, self._job_logs)
+
+        def raised() -> bool:
+            return all(self._job_log(part).count("Traceback") >= count for part, count in parts.items())
+
+        self._wait("the exceptions of the cron jobs", raised, self._job_logs)
+        before: dict[int, int] = {}
+
+        def still() -> bool:
+            nonlocal before
+            now = {note.pid: switches(note.pid) for note in found}
+            same, before = now == before, now
+            return same
+
+        self._wait("the hang of the cron jobs", still, self._job_logs, every=0.4)
+        sessions = sum(len(note.sessions) for note in found)
+        counts = [(job.script, job.runs, job.schedule) for job in planned]
+        self._tell("jobs", real=cron.real, why=cron.why, jobs=counts, runs=runs, sessions=sessions)
+
+    def _job_log(self, part: str) -> str:
+        try:
+            with open(self._log(part), encoding="utf-8", errors="backslashreplace") as file:
+                return file.read()
+        except FileNotFoundError:
+            return ""
+
+    def _job_logs(self) -> str:
+        return "\n".join(self._job_log(name)[-1000:] for name in ("version_history", "stock_report", "price_import"))
+
+    # The back end.
+
+    def _start_api(self, name: str, server: EmbeddedServer, workers: int) -> Part:
+        argv = [sys.executable, "-m", "uvicorn", "shop_api:app", "--port", "0"]
+        if workers > 1:  # with one, uvicorn serves in its first process, and ends when the start fails
+            argv += ["--workers", str(workers)]
+        return self._start(name, argv, self._login(world.API, server))
+
+    def _await_api(self, api: Part) -> None:
+        """Until every worker's pool is filled and an answer has come over HTTP."""
+
+        def filled() -> int | None:
+            api.check()
+            notes = read_notes(self._truth, "shop_api")
+            self._progress("api", done=sum(len(note.sessions) for note in notes), of=WORKERS * POOL)
+            full = len(notes) == WORKERS and all(len(note.sessions) == POOL for note in notes)
+            return sum(len(note.sessions) for note in notes) if full else None
+
+        def address() -> str | None:
+            found = re.search(r"running on (http://127\.0\.0\.1:\d+)", api.log)
+            return found[1] if found else None
+
+        sessions = self._wait("the back end's pools", filled, lambda: api.log)
+        url = self._wait("the back end's address", address, lambda: api.log)
+
+        def answers() -> bool:
+            try:
+                with urllib.request.urlopen(f"{url}/products", timeout=5) as answer:  # noqa: S310  # http, see above
+                    return int(answer.status) == 200
+            except (urllib.error.URLError, OSError):
+                return False
+
+        self._wait("the back end's answer", answers, lambda: api.log)
+        self._tell("api", workers=WORKERS, pool=POOL, sessions=sessions, url=url)
+
+    # People.
+
+    def _seat_people(self, server: EmbeddedServer) -> None:
+        psql = os.path.join(server.bin_dir, "psql")
+        if not os.path.exists(psql):
+            return
+        idle = {**self._env, "PGHOST": server.socket_dir, "PGPORT": str(server.port), "PGUSER": world.IDLE_PERSON}
+        change = ["begin;", "update product set price = 8 where id = 4;"]
+        self._people = [
+            Person(psql, world.IDLE_PERSON, "report", idle, ["select count(*) from stock_report;"]),
+            Person(psql, world.BUSY_PERSON, "shop", self._login(world.BUSY_PERSON, server), change),
+        ]
+
+    def _await_people(self) -> None:
+        """Until their prompts show that everything was carried out, and which session is whose."""
+        for person in self._people:
+
+            def seated(person: Person = person) -> int | None:
+                if (code := person.process.poll()) is not None:
+                    raise StagingError(f"psql has ended with exit code {code}", detail=person.screen[-1000:])
+                return person.session
+
+            def screen(person: Person = person) -> str:
+                return person.screen
+
+            session = self._wait(f"psql of {person.role}", seated, screen)
+            facts = {"part": person.role, "pid": person.process.pid, "sessions": [session]}
+            _write_note(self._truth, facts)
+        sessions = [(person.role, person.in_transaction) for person in self._people]
+        self._tell("people", people=sessions, sessions=len(sessions))
+
+    # Full.
+
+    def _fill(self, server: EmbeddedServer) -> None:
+        """Until the stand-in for Grafana has been refused, and the notes of all add up to every ordinary slot."""
+        argv = [sys.executable, "grafana_stand_in.py"]
+        grafana = self._start("grafana_stand_in", argv, self._login(world.GRAFANA, server))
+
+        def full() -> Note | None:
+            grafana.check()
+            notes = read_notes(self._truth)
+            own = next((note for note in notes if note.part == "grafana_stand_in"), None)
+            taken = sum(len(note.sessions) for note in notes)
+            self._progress("grafana", done=taken, of=self._slots)
+            return own if own is not None and own.facts.get("refused") and taken == self._slots else None
+
+        note = self._wait("a full server", full, lambda: grafana.log)
+        facts = {"refused": note.facts["refused"], "words": fatal(note.facts["refusal"])}
+        self._tell("grafana", limit=100, sessions=len(note.sessions), taken=self._slots, of=self._slots, **facts)
+
+    def _refuse(self, server: EmbeddedServer) -> None:
+        """A second back end, the same program: its real refusal, and its end."""
+        second = self._start_api("shop-api-2", server, 1)
+
+        def refused() -> str | None:
+            words = fatal(second.log)
+            return words if second.process.poll() is not None and words else None
+
+        words = self._wait("the refusal of a second back end", refused, lambda: second.log)
+        self._tell("refused", words=words, code=second.process.returncode)
+
+    def _progress(self, part: str, done: int, of: int) -> None:
+        """Tell how far a part is, if it is further than it was."""
+        if self._last_progress != (part, done):
+            self._last_progress = (part, done)
+            self._tell("progress", part=part, done=done, of=of)
+
+    def _wait(
+        self,
+        what: str,
+        probe: Callable[[], T | None],
+        log: Callable[[], str],
+        *,
+        seconds: float = 30.0,
+        every: float = 0.05,
+    ) -> T:
+        """What `probe` gives, as soon as it gives something. Raises StagingError with the log if that takes longer."""
+        deadline = time.monotonic() + seconds
+        while not (found := probe()):
+            if time.monotonic() > deadline:
+                raise StagingError(f"{what}: not there after {seconds:.0f} s", detail=log()[-2000:].strip() or None)
+            self._pause(every)
+        return found
+
+
+def fatal(text: str) -> str:
+    """The first refusal in a text, in the server's own words; "" if there is none."""
+    found = re.search(r"FATAL: .*", text)
+    return found[0].strip() if found else ""
+
+
+def _write_note(directory: str, facts: Mapping[str, Any]) -> None:
+    """As actors/truth.py does, for a program that is not ours."""
+    import json
+
+    path = os.path.join(directory, f"{facts['part']}-{facts['pid']}")
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+    os.replace(path + ".new", path + ".json")
+
+
+def _toml(text: str) -> str:
+    """A TOML string: as in JSON."""
+    import json
+
+    return json.dumps(text, ensure_ascii=False)
