@@ -29,9 +29,10 @@ check: lint types contracts test ## everything that must hold before a commit (n
 test: ## the tests, on each Python found here; PYTHONS=3.13 ARGS="-k redact" narrow it
 	@set -e; for version in $(PYTHONS); do $(MAKE) --no-print-directory "test-$$version"; done
 
-test-%: postgres ## the same on one version of Python: make test-3.12
+test-%: ## the same on one version of Python: make test-3.12
 	@set -e; env=$$($(environment) ready $*); PATH="$$env/bin:$$PATH"; export PATH; \
 	    echo "== pytest on $$(python -V), as $$(id -un)"; \
+	    python tools/fetch_postgres.py; \
 	    python -m pytest -n auto --dist loadfile $(ARGS)
 
 test-as-user: ## the tests as an ordinary user that it makes, in a copy (needs root)
