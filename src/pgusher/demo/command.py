@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -80,7 +81,7 @@ def require() -> None:
         noun = "package" if len(missing) == 1 else "packages"
         raise PgusherError(f"the demo cannot start: {len(missing)} {noun} missing: {', '.join(missing)}", hint=hint)
     try:
-        import psycopg  # noqa: F401
+        importlib.import_module("psycopg")  # never by `import` in what the command line loads
     except ImportError as error:  # it is there, but finds no libpq
         raise PgusherError(
             "the demo cannot start: psycopg does not load", detail=str(error).strip(), hint=hint

@@ -129,8 +129,8 @@ class Director:
             self._host.terminate()
             self._interrupted = 0
             self._wait_for_end()
-            if self.ended is None:  # it was killed, or broke: what it had is ours now
-                left = self._clear()
+            # When it was killed, or broke, what it had is ours now. What it says itself is not taken on trust.
+            left = self._clear() if self.ended is None else self._remains()
         for pipe in (self._host.stdin, self._host.stdout):
             if pipe is not None:
                 pipe.close()
@@ -161,6 +161,11 @@ class Director:
         except subprocess.TimeoutExpired:
             self._host.kill()
             self._host.wait()
+
+    def _remains(self) -> list[reaper.Identity]:
+        """Which processes of the staging are there, though it has ended."""
+        name = os.path.basename(self.directory)
+        return [*(reaper.marked(name) if name else ()), *reaper.descendants(os.getpid())]
 
     def _clear(self) -> list[reaper.Identity]:
         """What is left of a killed keeping process: its orphans are our children."""

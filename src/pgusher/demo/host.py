@@ -68,9 +68,10 @@ class Host:
     def serve(self, staging: Staging) -> None:
         """Stage, and stay until the end is wanted. Raises what the staging raises."""
         self.write(staging)
+        self.tell("began", directory=staging.directory)
         staging.run()
         self.write(staging)
-        self.tell("staged", directory=staging.directory, processes=len(self.staged()))
+        self.tell("staged", processes=len(self.staged()))
         while True:
             was = self._kept
             self.pause(None)
@@ -103,6 +104,14 @@ class Host:
         self.tell("ended", processes=ended, left=[process.pid for process in left])
 
 
+def detach(directory: str) -> None:
+    """Let go of the person's terminal and working directory: a kept staging must not hold either of them."""
+    log = os.open(os.path.join(directory, "host.log"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    os.dup2(log, 2)
+    os.close(log)
+    os.chdir("/")
+
+
 def main() -> int:
     """Stage the incident, and end it. 0 when it was staged, 1 when it could not be."""
     host = Host()
@@ -116,6 +125,7 @@ def main() -> int:
         host.tell("failed", message=error.message, detail=error.detail, hint=error.hint)
         return 1
     try:
+        detach(staging.directory)
         host.serve(staging)
     except Ended:
         pass
