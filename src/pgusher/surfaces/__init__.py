@@ -1,0 +1,1 @@
+"""What a person or a program sees: `render` turns frozen values into lines, the others put them somewhere."""

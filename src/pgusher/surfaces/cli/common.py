@@ -1,0 +1,110 @@
+"""The options that commands share, and what follows from them: the request, the command to repeat."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from pgusher.errors import UsageError
+from pgusher.surfaces.cli.options import Option, Values, number, whole
+from pgusher.surfaces.render.advice import quote
+
+if TYPE_CHECKING:
+    from pgusher.app.config import Config
+    from pgusher.app.request import Request
+
+_WHERE = "Where to look"
+_HOW = "How to look"
+_PRINT = "What to print"
+_FILES = "Snapshots"
+
+CONNECTION = (
+    Option("dsn", ("--dsn",), "a connection string or URI, as libpq takes it", "DSN", group=_WHERE),
+    Option("host", ("-h", "--host"), "host, address or socket directory", "HOST", group=_WHERE),
+    Option("port", ("-p", "--port"), "port; alone: the server on that port of this host", "PORT",
+           parse=whole(1, 65535, "a port from 1 to 65535"), group=_WHERE),
+    Option("user", ("-U", "--username", "--user"), "role to connect as", "NAME", group=_WHERE),
+    Option("database", ("-d", "--dbname", "--database"), "database to connect to, or a connection string", "NAME",
+           group=_WHERE),
+    Option("service", ("--service",), "a service of libpq's service file", "NAME", group=_WHERE),
+    Option("no_sql", ("--no-sql",), "take no slot: look at process titles and sockets only", group=_HOW, default=False),
+    Option("timeout", ("--timeout",), "wait this long for a connection or an answer (default 3)", "SECONDS",
+           parse=number(0.05, 3600, "seconds from 0.05 to 3600"), default=3.0, group=_HOW),
+    Option("config", ("--config",), "read this configuration file", "FILE", group=_HOW, files=True),
+)  # fmt: skip
+PRINT = (
+    Option("json", ("--json",), "print JSON; its schema: pgusher schema", group=_PRINT, default=False),
+    Option("plain", ("--plain",), "no picture: the same content in words and tables", group=_PRINT, default=False),
+    Option("color", ("--color", "--colour"), "auto, always or never (default auto; NO_COLOR is heeded)", "WHEN",
+           choices=("auto", "always", "never"), default="auto", group=_PRINT),
+    Option("verbose", ("-v", "--verbose"), "tell on standard error what was tried, and how long it took", group=_PRINT,
+           default=False),
+)  # fmt: skip
+ALL = Option("all", ("-a", "--all"), "leave nothing out for want of room", group=_PRINT, default=False)
+REPLAY = (
+    Option("watch", ("--watch",), "look again every N seconds, until Ctrl-C", "N",
+           parse=number(0.1, 86400, "seconds from 0.1 to 86400"), group=_HOW),
+    Option("save", ("--save",), "write what was seen into FILE, to be replayed", "FILE", group=_FILES, files=True),
+    Option("replay", ("--from",), "show what FILE holds instead of looking", "FILE", group=_FILES, files=True),
+)  # fmt: skip
+GENERAL = (
+    Option("help", ("-?", "--help"), "show this help", group="General", default=False),
+    Option("version", ("-V", "--version"), "show the versions", group="General", default=False),
+)
+
+_REPEATED = ("dsn", "host", "port", "user", "database", "service", "no_sql", "config", "replay")
+
+
+def looks_like_dsn(word: str) -> bool:
+    """A connection string or URI, as psql would take it for one."""
+    return "=" in word or word.startswith(("postgresql://", "postgres://"))
+
+
+def request_of(values: Values, config: Config) -> Request:
+    """What the options ask for."""
+    from pgusher.app.request import Request
+
+    dsn, database = values["dsn"], values["database"]
+    # As psql: -d takes a connection string too.
+    if dsn is None and database is not None and looks_like_dsn(database):
+        dsn, database = database, None
+    return Request(
+        dsn=dsn,
+        host=values["host"],
+        port=values["port"],
+        user=values["user"],
+        database=database,
+        service=values["service"],
+        timeout=values["timeout"],
+        sql=not values["no_sql"],
+        config=config,
+    )
+
+
+def check_together(values: Values) -> None:
+    """Raises UsageError for options that contradict each other."""
+    if values["watch"] is not None:
+        for name, flag in (("save", "--save"), ("replay", "--from")):
+            if values[name] is not None:
+                raise UsageError(f"--watch looks again and again, {flag} is about one look: use one of them")
+    if values["replay"] is not None:
+        for name, flag in (
+            ("dsn", "--dsn"), ("host", "--host"), ("user", "--username"), ("database", "--dbname"),
+            ("service", "--service"), ("no_sql", "--no-sql"),
+        ):  # fmt: skip
+            if values[name]:
+                raise UsageError(f"--from looks into a file, {flag} at a server: use one of them")
+
+
+def repeat(values: Values, options: Sequence[Option] = CONNECTION + REPLAY) -> str:
+    """The command as it was typed, with its connection options and without secrets, for the next ones to begin with."""
+    from pgusher.model.redact import redact_text
+
+    words = ["pgusher"]
+    for option in options:
+        value = values.get(option.name)
+        if option.name in _REPEATED and value not in (None, False):
+            words.append(option.shown[-1])
+            if option.value is not None:
+                words.append(quote(redact_text(str(value))))
+    return " ".join(words)

@@ -1,0 +1,82 @@
+"""`pgusher completion`: what a shell needs to complete pgusher's commands, options and holders."""
+
+from __future__ import annotations
+
+import os
+
+from pgusher.errors import PgusherError, UsageError
+from pgusher.surfaces.cli.common import GENERAL, request_of
+from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.options import Argument, Command, Values, read
+
+SHELLS = ("bash", "zsh", "fish")
+_FILES = {"bash": "pgusher.bash", "zsh": "_pgusher", "fish": "pgusher.fish"}
+_PATIENCE = 1.0
+"""Seconds that a person who presses Tab waits at most for a server."""
+
+
+def run(values: Values, context: Context) -> int:
+    """Prints the script of a shell, or the names that a word can be completed with."""
+    what, *line = values["what"] or [""]
+    if what == "names":
+        context.out.write("".join(f"{name}\t{title}\n" for name, title in names(line, context)))
+        return 0
+    if what not in SHELLS or line:
+        raise UsageError(f"the shell must be one of {', '.join(SHELLS)}", hint=f"usage: {COMMAND.usage}")
+    context.out.write(script(what))
+    return 0
+
+
+def script(shell: str) -> str:
+    """The completion script of a shell, as it is in the package."""
+    with open(os.path.join(os.path.dirname(__file__), "data", _FILES[shell]), encoding="utf-8") as file:
+        return file.read()
+
+
+def names(line: list[str], context: Context) -> list[tuple[str, str]]:
+    """The holders there are now, each with a few words; none if anything at all is in the way.
+
+    `line` holds the words typed so far, so that `pgusher -p 5433 who <Tab>` asks the right server.
+    """
+    from pgusher.surfaces.cli.who import COMMAND as WHO
+
+    screen = context.out.screen("never")
+    try:
+        values = read(WHO, [word for word in line if word not in {"pgusher", "who", "--"}])
+        values["timeout"] = min(values["timeout"], _PATIENCE)
+        if values["replay"] is not None:
+            look = context.app.read(values["replay"])
+        else:
+            looker = context.app.looker(request_of(values, context.app.config(values["config"])))
+            try:
+                look = looker.look()
+            finally:
+                looker.close()
+    except (PgusherError, OSError):
+        return []
+    found = {}
+    for snapshot in look.snapshots:
+        for holder in snapshot.holders:
+            name = screen.text(holder.name)
+            # A name that was not clean cannot be typed; it is reached by a pid.
+            if name == holder.name and name.strip():
+                found[name] = screen.text(f"{len(holder.sessions)} slots, {holder.title}")
+    return list(found.items())
+
+
+COMMAND = Command(
+    name="completion",
+    summary="the completion script of a shell",
+    description=(
+        "Prints what a shell needs to complete commands, options and, by a quick look, the holders there are now. "
+        "A package of the system installs it by itself."
+    ),
+    options=GENERAL,
+    argument=Argument("what", "bash|zsh|fish", "the shell", required=True, choices=SHELLS, many=True),
+    run=run,
+    examples=(
+        ('eval "$(pgusher completion bash)"', "in ~/.bashrc"),
+        ("pgusher completion zsh > ~/.zfunc/_pgusher", "with ~/.zfunc in fpath"),
+        ("pgusher completion fish > ~/.config/fish/completions/pgusher.fish", "for fish"),
+    ),
+)

@@ -1,0 +1,102 @@
+"""What a command works with: the streams, the clock and the use cases. Tests give their own."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from pgusher.surfaces.cli.output import Output, real
+
+if TYPE_CHECKING:
+    from pgusher.app.config import Config
+    from pgusher.app.look import Look
+    from pgusher.app.request import Request
+    from pgusher.surfaces.render.doctor import Check
+
+
+class Looks(Protocol):
+    """What looks at servers, and holds one connection between two looks."""
+
+    def look(self) -> Look:
+        """One look. Raises UnreachableError when nothing at all could be seen."""
+
+    def close(self) -> None:
+        """Gives the connection back."""
+
+
+class App(Protocol):
+    """The use cases, as `pgusher.app` has them."""
+
+    def config(self, path: str | None) -> Config:
+        """The configuration. Raises ConfigError."""
+
+    def looker(self, request: Request) -> Looks:
+        """What will look."""
+
+    def examine(self, request: Request) -> tuple[Check, ...]:
+        """What pgusher can see here."""
+
+    def save(self, path: str, look: Look) -> None:
+        """Writes a snapshot file. Raises PgusherError."""
+
+    def read(self, path: str) -> Look:
+        """Reads one. Raises SnapshotError."""
+
+
+class RealApp:
+    """`pgusher.app`, each part imported when it is needed."""
+
+    def config(self, path: str | None) -> Config:
+        """As App."""
+        from pgusher.app.config import load
+
+        return load(path)
+
+    def looker(self, request: Request) -> Looks:
+        """As App."""
+        from pgusher.app.look import Looker
+
+        return Looker(request)
+
+    def examine(self, request: Request) -> tuple[Check, ...]:
+        """As App."""
+        from pgusher.app.doctor import examine
+
+        return examine(request)
+
+    def save(self, path: str, look: Look) -> None:
+        """As App."""
+        from pgusher.app.store import save
+
+        save(path, look)
+
+    def read(self, path: str) -> Look:
+        """As App."""
+        from pgusher.app.store import read
+
+        return read(path)
+
+
+class Context:
+    """One run of the command line."""
+
+    def __init__(
+        self,
+        app: App | None = None,
+        streams: tuple[Output, Output] | None = None,
+        environ: Mapping[str, str] | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.environ = os.environ if environ is None else environ
+        self.out, self.err = streams or real(self.environ)
+        self.app: App = app or RealApp()
+        self.monotonic = monotonic
+        self.sleep = sleep
+
+    def narrate(self, text: str) -> None:
+        """One line on standard error, harmless; lost if nobody listens there."""
+        screen = self.err.screen("never")
+        self.err.write("".join(screen.text(line) + "\n" for line in text.split("\n")))

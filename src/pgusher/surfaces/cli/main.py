@@ -1,0 +1,101 @@
+"""`pgusher`: finds the command among the words, runs it, and makes one message and an exit code of what goes wrong."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from pgusher.errors import PgusherError, UsageError
+from pgusher.surfaces.cli import registry
+from pgusher.surfaces.cli.common import CONNECTION, PRINT, REPLAY, looks_like_dsn
+from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.options import Command, Values, meant, read
+
+USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
+
+
+def main(words: Sequence[str] | None = None, context: Context | None = None) -> int:
+    """Runs one command line and gives its exit code."""
+    words = list(sys.argv[1:] if words is None else words)
+    context = context or Context()
+    try:
+        return _run(words, context)
+    except KeyboardInterrupt:
+        if context.out.terminal:
+            context.out.write("\n")
+        return INTERRUPTED
+    except PgusherError as error:
+        return _fail(error, words, context)
+
+
+def _run(words: list[str], context: Context) -> int:
+    command, rest = _command(words)
+    if {"--help", "-?"} & set(_before_dashes(rest)):
+        from pgusher.surfaces.cli.help import help_text
+
+        context.out.write(help_text(command, context.out.screen().width))
+        return 0
+    if {"--version", "-V"} & set(_before_dashes(rest)):
+        from pgusher.surfaces.cli.version import version_text
+
+        context.out.write(version_text())
+        return 0
+    values: Values = read(command, rest)
+    return command.run(values, context)
+
+
+def _command(words: list[str]) -> tuple[Command, list[str]]:
+    """The command among the words, and the others. Options may stand before it and after it.
+
+    The first word that is neither an option nor the value of one is the command, or a connection string.
+    """
+    valued = {flag for option in CONNECTION + PRINT + REPLAY if option.value is not None for flag in option.flags}
+    index = 0
+    rest = list(words)
+    while index < len(rest):
+        word = rest[index]
+        if word == "--":
+            break
+        if word in valued:
+            index += 2
+        elif word.startswith("-") and len(word) > 1:
+            index += 1
+        elif looks_like_dsn(word):
+            rest[index : index + 1] = [f"--dsn={word}"]
+        elif word == "help":
+            named = rest[index + 1] if index + 1 < len(rest) else ""
+            return _named(named), ["--help"]
+        else:
+            del rest[index]
+            return _named(word), rest
+    return registry.command(""), rest
+
+
+def _named(word: str) -> Command:
+    if word == "" or word in registry.NAMES:
+        return registry.command(word)
+    hint = meant(word, registry.NAMES) or f"who holds it: pgusher who {word[:40]}"
+    raise UsageError(f'"{word[:40]}" is not a command', hint=hint)
+
+
+def _before_dashes(words: list[str]) -> list[str]:
+    return words[: words.index("--")] if "--" in words else words
+
+
+def _fail(error: PgusherError, words: list[str], context: Context) -> int:
+    """The message on standard error; with --json an object on standard output as well."""
+    code = USAGE if isinstance(error, UsageError) else UNREACHABLE
+    lines = [f"pgusher: {error.message}"]
+    lines += [f"DETAIL:  {error.detail}"] if error.detail else []
+    lines += [f"HINT:  {error.hint}"] if error.hint else []
+    try:
+        context.narrate("\n".join(" ".join(line.split("\n")) for line in lines))
+        if "--json" in words:
+            import json
+
+            from pgusher.surfaces.render.asjson import error_json
+
+            context.out.write(json.dumps(error_json(error.message, error.detail, error.hint, code)) + "\n")
+    except PgusherError:
+        pass  # neither stream can be written: the exit code is what is left to say it
+    return code

@@ -1,0 +1,92 @@
+"""`pgusher who`: the chains from the sessions to what a person can name and stop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pgusher.errors import UsageError
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY
+from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.looking import clock, exit_code, frame, show_looks
+from pgusher.surfaces.cli.options import Argument, Command, Values
+from pgusher.surfaces.render.find import Found, find
+from pgusher.surfaces.render.words import listed
+
+if TYPE_CHECKING:
+    from pgusher.app.look import Look
+
+
+def run(values: Values, context: Context) -> int:
+    """Shows the chains. Exit code as that of `pgusher`; 2 when the word means nothing, or too much."""
+    word: str | None = values["holder"]
+
+    def show(look: Look) -> int:
+        found = find(look.snapshots, word)
+        if not found.matches and word is not None:
+            if values["watch"] is None:
+                raise _not_found(word, found)
+            frame(context, f"{clock()}  nothing is called {context.out.screen().text(word)} now\n")
+            return exit_code(look)
+        if values["json"]:
+            _print_json(context, look, found, word)
+            return exit_code(look)
+        from pgusher.surfaces.render.who import who_page
+
+        screen = context.out.screen(values["color"], values["plain"])
+        lines = who_page(screen, found.matches, word, look.gaps, values["all"])
+        page = screen.page(lines or [[("nobody is connected", "")]])
+        if values["watch"] is None:
+            context.out.write(page)
+        else:
+            frame(context, page)
+        return exit_code(look)
+
+    return show_looks(values, context, show)
+
+
+def _not_found(word: str, found: Found) -> UsageError:
+    from pgusher.surfaces.render.screen import Screen
+
+    screen = Screen()
+    shown = screen.text(word)[:60]
+    if found.candidates:
+        names = listed([screen.text(name) for name in found.candidates], 8)
+        return UsageError(f'"{shown}" fits {len(found.candidates)} holders', detail=names, hint="type more of the name")
+    near = " or ".join(screen.text(name) for name in found.near)
+    hint = f"did you mean {near}?" if near else "pgusher lists the holders; a process is named by its pid"
+    return UsageError(f'nothing here is called "{shown}": no holder, process, client or application', hint=hint)
+
+
+def _print_json(context: Context, look: Look, found: Found, word: str | None) -> None:
+    import json
+
+    from pgusher.surfaces.render.asjson import who_json
+
+    context.out.write(json.dumps(who_json(found.matches, look.gaps, word)) + "\n")
+
+
+COMMAND = Command(
+    name="who",
+    summary="the chain from each session to what holds it, with its evidence",
+    description=(
+        "Shows how each session leads to a process and to what a person can name and stop: a cron job, a unit, a "
+        "container, a service, a terminal; each link with its evidence, and how sure it is (proven, likely or "
+        "guessed). With a word: only what it means, with its sessions."
+    ),
+    options=CONNECTION + PRINT + (ALL,) + REPLAY + GENERAL,
+    argument=Argument(
+        "holder",
+        "HOLDER|PID|IP:PORT|APP",
+        "a holder's name or the beginning of it, a kind of holder (cron), a server's or a client's process, "
+        "a client's address, or an application_name",
+    ),
+    run=run,
+    examples=(
+        ("pgusher who", "all holders, each with its chain"),
+        ("pgusher who cron", "all cron jobs that hold slots"),
+        ("pgusher who grafana", "one holder, by a part of its name, with its sessions"),
+        ("pgusher who 4711", "the session of server process 4711, or those of client process 4711"),
+        ("pgusher who 10.0.0.7:51512", "the session of one client address"),
+        ("pgusher who grafana --all", "every session and socket, nothing cut"),
+    ),
+)

@@ -1,0 +1,99 @@
+"""The commands to type next: only those that matter in this state, each with its reason."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render import cells, words
+from pgusher.surfaces.render.screen import Line, Screen
+from pgusher.surfaces.render.tally import Status, Tally
+
+_NAMED = set(HolderKind) - {HolderKind.OWN, HolderKind.UNKNOWN, HolderKind.HIDDEN}
+_ENDING = {HolderKind.CRON, HolderKind.SCRIPT, HolderKind.TERMINAL, HolderKind.GONE}
+"""What is expected to end, unlike a service."""
+_OLD = 3600 * 1_000_000
+"""An hour: a session older than that may be one that nobody will ever close."""
+_SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command to type, and why."""
+
+    text: str
+    reason: str
+
+
+def quote(word: str) -> str:
+    """The word as a shell takes it (as shlex.quote, which costs an import)."""
+    return word if _SAFE.fullmatch(word) else "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+def next_commands(snapshot: Snapshot, tally: Tally, repeat: str = "pgusher", gaps: bool = False) -> list[Command]:
+    """What to type after the state. `repeat` is the command as it was typed, with its connection options."""
+    facts = snapshot.facts
+    found: list[Command] = []
+    opens = " ".join(gap.opens for gap in facts.gaps)
+    if facts.gaps and facts.host.uid != 0 and re.search(r"\b(root|sudo)\b", opens) and " --from" not in repeat:
+        found.append(Command(f"sudo {repeat}", "root sees what is hidden now"))
+    found += [_who(snapshot, tally, name, group, repeat) for name, group in _suspects(snapshot, tally.status.finding)]
+    if not found and tally.taken:
+        found.append(Command(f"{repeat} who", "the chain of every session"))
+    if (facts.gaps or gaps) and " --from" not in repeat:
+        found.append(Command(f"{repeat} doctor", "what it cannot see, and what opens it"))
+    if len(found) < 2 and tally.taken and " --from" not in repeat:
+        found.append(Command(f"{repeat} --watch 2", "looks again every 2 seconds"))
+    if tally.status is Status.UNSEEN and not facts.gaps:
+        found.append(Command(f"{repeat} doctor", "why nothing could be seen"))
+    return found
+
+
+def _suspects(snapshot: Snapshot, full: bool) -> list[tuple[str, list[Holder]]]:
+    """The holder with the most slots, then what should have ended long ago; on a full server three in all.
+
+    Several such holders of one kind are one suspect: `pgusher who cron` shows them all.
+    """
+    known = [h for h in snapshot.holders if h.sessions and h.kind in _NAMED]
+    now = snapshot.facts.taken_at
+    kinds: dict[str, list[Holder]] = {}
+    for holder in known[1:]:
+        old = holder.since is not None and now - holder.since >= _OLD
+        if holder.runs > 1 or (old and holder.kind in _ENDING):
+            kinds.setdefault(holder.name.partition("/")[0], []).append(holder)
+    groups = [(kind, group) if len(group) > 1 else (group[0].name, group) for kind, group in kinds.items()]
+    # Several runs at once first: a job that overlaps itself hangs more often than not.
+    groups.sort(key=lambda pair: (-sum(h.runs for h in pair[1] if h.runs > 1), -_slots(pair[1])))
+    named = {holder.name for _, group in groups for holder in group}
+    others = [(h.name, [h]) for h in known[1:] if h.name not in named] if full else []
+    return [(h.name, [h]) for h in known[:1]] + (groups + others)[:2]
+
+
+def _slots(holders: list[Holder]) -> int:
+    return sum(len(holder.sessions) for holder in holders)
+
+
+def _who(snapshot: Snapshot, tally: Tally, name: str, holders: list[Holder], repeat: str) -> Command:
+    reason = f"{_slots(holders)} of {tally.taken} slots"
+    if runs := sum(holder.runs for holder in holders if holder.runs > 1):
+        reason += f", {runs} runs"
+    starts = [holder.since for holder in holders if holder.since is not None]
+    if starts:
+        reason += f", oldest {words.age_in_words(min(starts), snapshot.facts.taken_at)}"
+    return Command(f"{repeat} who {quote(name)}", reason)
+
+
+def advice_lines(screen: Screen, commands: list[Command], title: str = "next") -> list[Line]:
+    """The commands with their reasons as shell comments, so that a whole line can be pasted."""
+    texts = [screen.text(command.text) for command in commands]
+    wide = max(map(cells.width, texts), default=0)
+    return [
+        [
+            (f"{title}  " if index == 0 else " " * (len(title) + 2), "dim"),
+            (cells.pad(text, wide), "command"),
+            (f"  # {command.reason}", "dim"),
+        ]
+        for index, (text, command) in enumerate(zip(texts, commands, strict=True))
+    ]

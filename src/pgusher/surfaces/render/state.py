@@ -1,0 +1,107 @@
+"""The screen of `pgusher`: how full, who holds what, what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pgusher.model.evidence import Gap
+from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render import words
+from pgusher.surfaces.render.advice import Command, advice_lines, next_commands
+from pgusher.surfaces.render.headline import counts, gap_lines, heading, limit_words, refusal, server_words
+from pgusher.surfaces.render.holders import holder_table
+from pgusher.surfaces.render.letters import assign
+from pgusher.surfaces.render.screen import BLANK, TAB, Line, Screen
+from pgusher.surfaces.render.seats import seat_map
+from pgusher.surfaces.render.table import Column, table
+from pgusher.surfaces.render.tally import tally
+
+_LEAST_ROWS = 6
+"""Holders that are shown on the lowest terminal."""
+
+
+def state_page(
+    screen: Screen,
+    snapshots: tuple[Snapshot, ...],
+    gaps: tuple[Gap, ...] = (),
+    *,
+    letters: Mapping[str, str] | None = None,
+    repeat: str = "pgusher",
+    everything: bool = False,
+) -> list[Line]:
+    """The fullest server whole, the others by one line each.
+
+    `letters` are those of the look before (`letters.assign`); `repeat` is the command as it was typed, with its
+    connection options, for the commands to type next; `everything` is --all.
+    """
+    if not snapshots:
+        return [[("no server seen", "warn")], *gap_lines(gaps, everything=True)]
+    first, others = snapshots[0], snapshots[1:]
+    known = letters if letters is not None else assign(first.holders)
+    if screen.pipe or screen.plain:
+        return _plain(screen, first, others, gaps, known, repeat)
+    sums = tally(first)
+    above = heading(screen, first, sums, everything)
+    above += gap_lines(first.facts.gaps + gaps, everything)
+    above.append(BLANK)
+    if seats := seat_map(screen, first, known):
+        above += [*seats, BLANK]
+    commands = next_commands(first, sums, repeat, bool(gaps))
+    below = [BLANK, *advice_lines(screen, commands)] if commands else []
+    below += _others(screen, others, repeat)
+    rows = None
+    if not everything and screen.height is not None:
+        # One line is the heading of the table, one is left for the shell's prompt.
+        rows = max(_LEAST_ROWS, screen.height - len(above) - len(below) - 2)
+    return [*above, *(holder_table(screen, first, known, rows) or [[("nobody is connected", "")]]), *below]
+
+
+def _others(screen: Screen, others: tuple[Snapshot, ...], repeat: str) -> list[Line]:
+    if not others:
+        return []
+    commands = []
+    for snapshot in others:
+        sums = tally(snapshot)
+        reason = f"{sums.status.value.upper()}: {counts(sums)}"
+        commands.append(Command(f"{repeat} --port {snapshot.facts.server.port}", reason))
+    return [BLANK, *advice_lines(screen, commands, "also")]
+
+
+def _plain(
+    screen: Screen,
+    first: Snapshot,
+    others: tuple[Snapshot, ...],
+    gaps: tuple[Gap, ...],
+    letters: Mapping[str, str],
+    repeat: str,
+) -> list[Line]:
+    """The same in words and tables: a fact a line, its name first."""
+    sums, facts = tally(first), first.facts
+    pairs = [
+        ("status", sums.status.value),
+        ("slots", counts(sums)),
+        ("server", ", ".join(server_words(first))),
+        ("taken at", words.iso(facts.taken_at)),
+        ("view", facts.view.rung.value),
+        ("as", facts.view.role or facts.host.user or str(facts.host.uid)),
+        ("refusal", refusal(first) or "refuses nobody"),
+    ]
+    pairs += [("limit", text) for text in limit_words(sums, first, True)]
+    lines = [fact_line(screen, name, text) for name, text in pairs]
+    lines += [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in facts.gaps + gaps]
+    lines.append(BLANK)
+    lines += holder_table(screen, first, letters)
+    if others:
+        columns = [Column(title) for title in ("port", "status", "slots")]
+        rows = [(str(s.facts.server.port), tally(s).status.value, counts(tally(s))) for s in others]
+        lines += [BLANK, *table(screen, columns, rows)]
+    if not screen.pipe and (commands := next_commands(first, sums, repeat, bool(gaps))):
+        lines += [BLANK, *advice_lines(screen, commands)]
+    return lines
+
+
+def fact_line(screen: Screen, name: str, *texts: str) -> Line:
+    """ "server: PostgreSQL 15.18 on port 5432"; in a pipe each text in a column of its own."""
+    if screen.pipe:
+        return [(name, ""), *(span for text in texts for span in (TAB, (text, "")))]
+    return [(f"{name}: ", "dim"), ("; ".join(filter(None, texts)), "")]

@@ -1,0 +1,148 @@
+"""What a snapshot adds up to: the four ceilings with both sides of every count, and whether anything is full."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pgusher.model.holder import Holder
+from pgusher.model.server import Limit
+from pgusher.model.session import Session
+from pgusher.model.snapshot import Snapshot
+
+NEAR = 0.9
+"""From this share of a ceiling on it is told as nearly full."""
+
+
+class Status(StrEnum):
+    """How full a server is, worst first."""
+
+    FULL = "full"
+    """No ordinary role gets a slot."""
+    LIMIT = "limit reached"
+    """A role or a database is at its own CONNECTION LIMIT."""
+    REFUSES = "refuses"
+    """The server refused an ordinary role with 53300, though fewer slots are seen taken."""
+    NEAR = "nearly full"
+    OK = "ok"
+    UNSEEN = "not seen"
+    """No session and no ceiling could be read."""
+
+    @property
+    def finding(self) -> bool:
+        """Whether the command ends with exit code 1."""
+        return self in {Status.FULL, Status.LIMIT, Status.REFUSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """One kind of slot: how many of how many are taken."""
+
+    name: str
+    taken: int
+    limit: int
+
+    def __str__(self) -> str:
+        return f"{self.taken} of {self.limit}"
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """The sums of one snapshot."""
+
+    taken: int
+    status: Status
+    ordinary: Ceiling | None
+    reserved: Ceiling | None
+    """Slots for members of pg_use_reserved_connections; None when there are none."""
+    superuser: Ceiling | None
+    reached: tuple[tuple[str, Limit], ...]
+    """Role and database limits that are reached: ("role", limit)."""
+    near: tuple[tuple[str, Limit], ...]
+
+
+def tally(snapshot: Snapshot) -> Tally:
+    """Adds a snapshot up.
+
+    PostgreSQL hands slots out without regard to kind and keeps the last ones free for those who may use them, so the
+    first `ordinary` taken slots count as ordinary ones, the next as reserved, the last as the superusers'
+    (source: PostgreSQL, src/backend/utils/init/postinit.c).
+    """
+    taken = snapshot.taken
+    ceilings = snapshot.facts.ceilings
+    if ceilings is None:
+        return Tally(taken, _status(snapshot, taken, None, False), None, None, None, (), ())
+    limits = [("role", limit) for limit in ceilings.roles] + [("database", limit) for limit in ceilings.databases]
+    reached = tuple(pair for pair in limits if pair[1].used >= pair[1].limit)
+    near = tuple(pair for pair in limits if pair not in reached and pair[1].used >= NEAR * pair[1].limit)
+    ordinary = ceilings.ordinary
+    beyond = max(0, taken - ordinary)
+    return Tally(
+        taken=taken,
+        status=_status(snapshot, taken, ordinary, bool(reached)),
+        ordinary=Ceiling("ordinary", taken - beyond, ordinary),
+        reserved=Ceiling("reserved", min(beyond, ceilings.reserved), ceilings.reserved) if ceilings.reserved else None,
+        # More than max_connections can only be a torn view (a session that ended while it was read).
+        superuser=Ceiling(
+            "superuser",
+            min(max(0, beyond - ceilings.reserved), ceilings.superuser_reserved),
+            ceilings.superuser_reserved,
+        ),
+        reached=reached,
+        near=near,
+    )
+
+
+def _status(snapshot: Snapshot, taken: int, ordinary: int | None, reached: bool) -> Status:
+    view = snapshot.facts.view
+    if view.refuses_all or (ordinary is not None and taken >= ordinary):
+        return Status.FULL
+    if reached:
+        return Status.LIMIT
+    if view.refuses:
+        return Status.REFUSES
+    if ordinary is None:
+        return Status.OK if taken else Status.UNSEEN
+    return Status.NEAR if taken >= NEAR * ordinary else Status.OK
+
+
+class Doing(StrEnum):
+    """What a session does, in four words."""
+
+    TRANSACTION = "in transaction"
+    ACTIVE = "active"
+    IDLE = "idle"
+    OTHER = "other"
+    """Authenticating, or its state may not be read."""
+
+
+def doing(session: Session) -> Doing:
+    """The state of pg_stat_activity as one of four."""
+    state = session.state
+    if state == "idle":
+        return Doing.IDLE
+    if state in {"active", "fastpath function call"}:
+        return Doing.ACTIVE
+    if state is not None and state.startswith("idle in transaction"):
+        return Doing.TRANSACTION
+    return Doing.OTHER
+
+
+def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
+    """For each holder, how many of its slots do what."""
+    names = holder_names(snapshot)
+    counts: dict[str, Counter[Doing]] = {}
+    for session in snapshot.slot_sessions:
+        counts.setdefault(names.get(session.pid, ""), Counter())[doing(session)] += 1
+    return counts
+
+
+def holder_names(snapshot: Snapshot) -> dict[int, str]:
+    """The holder's name for each session's pid, as `Snapshot.holders` has it."""
+    return {pid: holder.name for holder in snapshot.holders for pid in holder.sessions}
+
+
+def slots(holder: Holder) -> int:
+    """How many slots a holder takes."""
+    return len(holder.sessions)

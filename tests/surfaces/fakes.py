@@ -1,0 +1,163 @@
+"""A stand-in for `pgusher.app`: it shows what it was given, and remembers what it was asked for."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pgusher.app.config import Config
+from pgusher.app.request import Request
+from pgusher.errors import SnapshotError
+from pgusher.model.evidence import Gap
+from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.main import main
+from pgusher.surfaces.cli.output import Output
+
+
+@dataclass(frozen=True)
+class Look:
+    """As `pgusher.app.look.Look`, without what that imports."""
+
+    snapshots: tuple[Snapshot, ...]
+    elapsed_ms: float = 12.0
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True)
+class Check:
+    name: str
+    sight: str
+    fact: str
+    why: str = ""
+    opens: str = ""
+
+
+CHECKS = (
+    Check("server processes", "sees", "31 processes of 1 server, by /proc"),
+    Check("sessions by SQL", "sees", "as monitor, member of pg_monitor, through an ordinary slot"),
+    Check(
+        "client sockets",
+        "partly",
+        "17 of 100 sessions lead to a uid only",
+        "the open files of 9 processes of root may not be read",
+        "sudo pgusher",
+    ),
+    Check("crontabs", "blind", "/var/spool/cron/crontabs", "permission denied", "sudo pgusher"),
+)
+
+
+class FakeApp:
+    """Gives the looks one after the other; an exception among them is raised."""
+
+    def __init__(self, *looks: Look | BaseException, checks: tuple[Check, ...] = CHECKS) -> None:
+        self.looks: list[Look | BaseException] = list(looks)
+        self.checks = checks
+        self.requests: list[Request] = []
+        self.saved: dict[str, Any] = {}
+        self.files: dict[str, Any] = {}
+        self.closed = 0
+        self.config_path: str | None = None
+
+    def config(self, path: str | None) -> Config:
+        self.config_path = path
+        return Config()
+
+    def looker(self, request: Request) -> Any:
+        self.requests.append(request)
+        return self
+
+    def look(self) -> Any:
+        found = self.looks.pop(0) if len(self.looks) > 1 else self.looks[0]
+        if isinstance(found, BaseException):
+            raise found
+        return found
+
+    def close(self) -> None:
+        self.closed += 1
+
+    def examine(self, request: Request) -> Any:
+        self.requests.append(request)
+        return self.checks
+
+    def save(self, path: str, look: Any) -> None:
+        self.saved[path] = look
+
+    def read(self, path: str) -> Any:
+        if path not in self.files:
+            raise SnapshotError(f"{path}: could not be read: no such file or directory")
+        return self.files[path]
+
+
+class Stream(io.StringIO):
+    """A stream that may be a terminal, in an encoding of choice."""
+
+    def __init__(self, terminal: bool = False, encoding: str = "utf-8") -> None:
+        super().__init__()
+        self._terminal = terminal
+        self._encoding = encoding
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+    def write(self, text: str) -> int:
+        text.encode(self._encoding)  # as a real stream: what cannot be written raises
+        return super().write(text)
+
+
+@dataclass
+class Result:
+    code: int
+    out: str
+    err: str
+    app: FakeApp
+
+
+@dataclass
+class Shell:
+    """Runs command lines against a fake app, with a clock that only `sleep` moves."""
+
+    app: FakeApp
+    terminal: bool = False
+    environ: dict[str, str] = field(default_factory=lambda: {"TERM": "xterm-256color", "COLUMNS": "80", "LINES": "24"})
+    encoding: str = "utf-8"
+    on_sleep: Callable[[int], None] = lambda _: None
+    slept: list[float] = field(default_factory=list)
+
+    def run(self, *words: str) -> Result:
+        out, err = Stream(self.terminal, self.encoding), Stream(self.terminal, self.encoding)
+        now = [0.0]
+
+        def sleep(seconds: float) -> None:
+            self.slept.append(seconds)
+            now[0] += seconds
+            self.on_sleep(len(self.slept))
+
+        streams = Output(out, self.environ), Output(err, self.environ)
+        context = Context(self.app, streams, self.environ, lambda: now[0], sleep)
+        code = main(list(words), context)
+        return Result(code, out.getvalue(), err.getvalue(), self.app)
+
+
+def shell(*snapshots: Snapshot, **kinds: Any) -> Shell:
+    """A shell whose pgusher sees these servers."""
+    return Shell(FakeApp(Look(tuple(snapshots))), **kinds)
+
+
+def texts(snapshot: Snapshot) -> Iterable[str]:
+    """All texts of the sessions, to look for in outputs."""
+    for session in snapshot.facts.sessions:
+        yield from filter(None, (session.user, session.database, session.application_name, session.query))
+
+
+def renamed(snapshot: Snapshot, old: str, new: str) -> Snapshot:
+    """The same with one holder under another name."""
+    holders = tuple(replace(h, name=new) if h.name == old else h for h in snapshot.holders)
+    chains = tuple(replace(c, holder=new) if c.holder == old else c for c in snapshot.chains)
+    return replace(snapshot, holders=holders, chains=chains)
