@@ -184,7 +184,7 @@ def incident(**facts: Any) -> Snapshot:
         shape = {"user": "orders", "application_name": "orders-api", "links": links}
         pids += world.seat("unit/orders-api", count - 2, age=3 * HOUR, query="SELECT $1", **shape)
         pids += world.seat("unit/orders-api", 1, age=5 * MINUTE, state="active", wait_event_type="Lock",
-                           wait_event="transactionid", blocked_by=(pids[0] + 8,),
+                           wait_event="transactionid", blocked_by=(pids[0] + 9,),
                            query="UPDATE stock SET left = left - $1 WHERE item = $2", **shape)  # fmt: skip
         pids += world.seat("unit/orders-api", 1, age=48 * MINUTE, state="idle in transaction",
                            xact_start=NOW - 41 * MINUTE,

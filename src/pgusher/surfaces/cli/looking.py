@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,7 @@ from pgusher.errors import PgusherError, UnreachableError, UsageError
 from pgusher.surfaces.cli.common import check_together, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Values
+from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.tally import tally
 
 if TYPE_CHECKING:
@@ -64,8 +66,6 @@ def _replayed(values: Values, context: Context) -> Look:
         raise UsageError(
             f"the snapshot holds no server on port {port}", detail=f"it holds port {there}" if there else None
         )
-    from dataclasses import replace
-
     return replace(look, snapshots=chosen)
 
 
@@ -108,6 +108,25 @@ def _watch(seconds: float, context: Context, request: Request, look: Callable[[]
 def show_error(context: Context, error: PgusherError, seconds: float) -> None:
     """A look that failed while watching, in the place of the screen that it would have given."""
     frame(context, f"{clock()}  {context.out.screen().text(error.message)}; asked again in {seconds:g} s\n")
+
+
+def watch_screen(values: Values, context: Context) -> Screen:
+    """The screen of one page; while watching a line of it is the watch's own."""
+    screen = context.out.screen(values["color"], values["plain"])
+    if values["watch"] is None or screen.height is None:
+        return screen
+    return replace(screen, height=screen.height - 1)
+
+
+def put(values: Values, context: Context, screen: Screen, lines: list[Line]) -> None:
+    """Writes a page: once, or as one of a watch, with the time and the way out above it on a terminal."""
+    page = screen.page(lines)
+    if values["watch"] is None:
+        context.out.write(page)
+        return
+    if not screen.pipe:
+        page = screen.page([[(f"{clock()}  every {values['watch']:g} s, Ctrl-C ends it", "dim")]]) + page
+    frame(context, page)
 
 
 def frame(context: Context, page: str) -> None:

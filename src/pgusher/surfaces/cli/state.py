@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, repeat
 from pgusher.surfaces.cli.context import Context
-from pgusher.surfaces.cli.looking import clock, exit_code, frame, show_looks
+from pgusher.surfaces.cli.looking import exit_code, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Command, Values
 from pgusher.surfaces.render.advice import next_commands
 from pgusher.surfaces.render.letters import assign
@@ -26,24 +26,14 @@ def run(values: Values, context: Context) -> int:
         if values["json"]:
             _print_json(context, look, command)
             return exit_code(look)
-        screen = context.out.screen(values["color"], values["plain"])
+        screen = watch_screen(values, context)
         if look.snapshots:
             letters.update(assign(look.snapshots[0].holders, letters))
         lines = state_page(screen, look.snapshots, look.gaps, letters=letters, repeat=command, everything=values["all"])
-        page = screen.page(lines)
-        if values["watch"] is None:
-            context.out.write(page)
-        elif screen.pipe:
-            frame(context, page)
-        else:
-            frame(context, screen.page([_watch_line(values["watch"])]) + page)
+        put(values, context, screen, lines)
         return exit_code(look)
 
     return show_looks(values, context, show)
-
-
-def _watch_line(seconds: float) -> list[tuple[str, str]]:
-    return [(f"{clock()}  every {seconds:g} s, Ctrl-C ends it", "dim")]
 
 
 def _print_json(context: Context, look: Look, command: str) -> None:

@@ -10,19 +10,29 @@ from pgusher import __version__
 
 def version_text() -> str:
     """The version of pgusher, and those of what it works with here."""
-    return "\n".join((f"pgusher {__version__}", f"Python {platform.python_version()}", f"psycopg {_psycopg()}")) + "\n"
+    lines = (
+        f"pgusher {__version__}",
+        f"Python {platform.python_version()}",
+        f"psycopg {_psycopg()}",
+        f"libpq {_libpq()}",
+    )
+    return "\n".join(lines) + "\n"
 
 
 def _psycopg() -> str:
-    """The driver's version and its libpq's; "not installed" is an answer too."""
+    """The driver's version, for the Database classes. It is not imported: that takes longer than all the rest."""
     try:
-        version = metadata.version("psycopg")
+        return metadata.version("psycopg")
     except metadata.PackageNotFoundError:
         return "not installed"
-    try:
-        import psycopg
 
-        number = psycopg.pq.version()
-    except ImportError:  # it is there, but finds no libpq
-        return f"{version}, without libpq"
-    return f"{version}, libpq {number // 10000}.{number % 10000}"
+
+def _libpq() -> str:
+    """The version of the libpq that the command itself uses, and where it is."""
+    from pgusher.collect.postgres.libpq import LibpqMissingError, load
+
+    try:
+        library = load()
+    except LibpqMissingError:
+        return "not found"
+    return f"{library.version // 10000}.{library.version % 10000} ({library.path})"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pgusher.errors import UsageError
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY
 from pgusher.surfaces.cli.context import Context
-from pgusher.surfaces.cli.looking import clock, exit_code, frame, show_looks
+from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Values
 from pgusher.surfaces.render.find import Found, find
 from pgusher.surfaces.render.words import listed
@@ -32,13 +32,9 @@ def run(values: Values, context: Context) -> int:
             return exit_code(look)
         from pgusher.surfaces.render.who import who_page
 
-        screen = context.out.screen(values["color"], values["plain"])
+        screen = watch_screen(values, context)
         lines = who_page(screen, found.matches, word, look.gaps, values["all"])
-        page = screen.page(lines or [[("nobody is connected", "")]])
-        if values["watch"] is None:
-            context.out.write(page)
-        else:
-            frame(context, page)
+        put(values, context, screen, lines or [[("nobody is connected", "")]])
         return exit_code(look)
 
     return show_looks(values, context, show)

@@ -39,7 +39,9 @@ def next_commands(snapshot: Snapshot, tally: Tally, repeat: str = "pgusher", gap
     opens = " ".join(gap.opens for gap in facts.gaps)
     if facts.gaps and facts.host.uid != 0 and re.search(r"\b(root|sudo)\b", opens) and " --from" not in repeat:
         found.append(Command(f"sudo {repeat}", "root sees what is hidden now"))
-    found += [_who(snapshot, tally, name, group, repeat) for name, group in _suspects(snapshot, tally.status.finding)]
+    suspects = _suspects(snapshot, tally.status.finding)
+    # Where root would see more, that comes first, and guessing around in what is seen now does not.
+    found += [_who(snapshot, tally, name, group, repeat) for name, group in (suspects[:1] if found else suspects)]
     if not found and tally.taken:
         found.append(Command(f"{repeat} who", "the chain of every session"))
     if (facts.gaps or gaps) and " --from" not in repeat:

@@ -82,16 +82,14 @@ def what(holder: Holder) -> str:
     """What it is, the most telling first, since a narrow terminal cuts the end: "4 runs, */10 * * * * python ..."."""
     if holder.kind is HolderKind.OWN:
         return "this look"
-    parts = []
-    if holder.runs > 1:
-        parts.append(f"{holder.runs} runs")
-    elif len(holder.processes) > 1:
-        parts.append(f"{len(holder.processes)} processes")
+    parts = [f"{holder.runs} runs"] if holder.runs > 1 else []
     # The name says already that it is a cron job or a unit.
     title = holder.title.removeprefix("cron job ").removeprefix("systemd unit ")
     if holder.program and not title.startswith(holder.program):
         parts.append(holder.program)
         title = title.replace(f" ({holder.program})", "")
+    if len(holder.processes) > 1 and holder.runs <= 1:
+        parts.append(f"{len(holder.processes)} processes")
     return ", ".join([*parts, title])
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from pgusher.model.address import Micros
 
 _DAY = 86400
@@ -46,17 +44,33 @@ def _scale(since: Micros, now: Micros) -> tuple[int, str, str]:
 
 
 def iso(moment: Micros | None) -> str:
-    """The exact time in UTC: "2026-01-24T03:12:00.123456Z"; "" when not known or beyond what a year can say."""
+    """The exact time in UTC: "2026-01-24T03:12:00.123456Z"; "" when not known or beyond what four digits can say."""
     if moment is None:
         return ""
     seconds, micros = divmod(moment, 1_000_000)
-    try:
-        parts = time.gmtime(seconds)
-    except (OverflowError, OSError, ValueError):
+    days, second = divmod(seconds, _DAY)
+    if not _YEAR_1 <= days <= _YEAR_9999:
         return ""
-    if not 0 < parts.tm_year < 10000:
-        return ""
-    return f"{parts.tm_year:04}-{time.strftime('%m-%dT%H:%M:%S', parts)}.{micros:06}Z"
+    year, month, day = _civil(days)
+    hour, minute = second // 3600, second // 60 % 60
+    return f"{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second % 60:02}.{micros:06}Z"
+
+
+_YEAR_1, _YEAR_9999 = -719_162, 2_932_896
+"""The first and the last day of the years 1 to 9999, counted from 1970-01-01."""
+
+
+def _civil(days: int) -> tuple[int, int, int]:
+    """Year, month and day of a day counted from 1970-01-01, without asking a clock or a time zone.
+
+    Source: Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", civil_from_days.
+    """
+    era, of_era = divmod(days + 719_468, 146_097)
+    year_of_era = (of_era - of_era // 1460 + of_era // 36_524 - of_era // 146_096) // 365
+    of_year = of_era - (365 * year_of_era + year_of_era // 4 - year_of_era // 100)
+    shifted = (5 * of_year + 2) // 153  # months from March
+    month = shifted + 3 if shifted < 10 else shifted - 9
+    return year_of_era + era * 400 + (month <= 2), month, of_year - (153 * shifted + 2) // 5 + 1
 
 
 def listed(words: list[str], limit: int = 3) -> str:
