@@ -8,9 +8,9 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from tests.bed.holder import Holder, program
 
 from pgusher.demo.server import EmbeddedServer
+from tests.bed.holder import Holder, program
 
 APP = "app"
 """An ordinary role, with no right to see more than its own sessions."""

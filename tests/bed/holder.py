@@ -10,10 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Self
 
+from pgusher.demo.keep import COOKIE, Keeper
 from tests.bed import truth as telling
 from tests.bed.holders.witness import TRUTH
-
-from pgusher.demo.keep import COOKIE, Keeper
 
 PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holders")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

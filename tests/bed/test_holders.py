@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from tests.bed import Bed, each_version
 from tests.bed.checks import agrees_with_proc, agrees_with_server
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import secrets
@@ -77,9 +78,12 @@ class Keeper:
             "stop": self._stop,
             "sweep": sweep,
         }
-        made = self._ask(config)
-        self.directory: str = made["directory"] or ""
         atexit.register(self.close)
+        try:
+            self.directory: str = self._ask(config)["directory"] or ""
+        except BaseException:
+            self.close()
+            raise
 
     @property
     def pid(self) -> int:
@@ -132,6 +136,9 @@ class Keeper:
             return
         atexit.unregister(self.close)
         with self._lock:
+            # In words: a child that we have forked holds the pipe open, so that the end of file may never come.
+            with contextlib.suppress(OSError, ValueError):
+                self._stdin.write(b'{"do": "end"}\n')
             self._stdin.close()
             try:
                 self._process.wait(sum(seconds for _, seconds in self._stop) + _ANSWER_SECONDS)

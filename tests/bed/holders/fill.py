@@ -6,6 +6,7 @@ import argparse
 from typing import Any
 
 import psycopg
+
 from tests.bed.holders.sessions import connect, stay
 from tests.bed.holders.witness import Witness
 
