@@ -245,19 +245,21 @@ def _tell_end(narrator: Narrator, ended: Mapping[str, Any] | None, left: Sequenc
     if still:
         narrator.plain(f"{ended['processes']} processes and the server were ended; still there: {_pids(still)}")
     else:
-        narrator.plain(f"All {ended['processes']} processes and the server were ended; nothing is left behind.")
+        narrator.plain(f"{ended['processes']} processes and the server were ended; nothing is left behind.")
 
 
 def _pids(pids: Sequence[int]) -> str:
     return ", ".join(f"pid {pid}" for pid in pids)
 
 
-def _clear_leftovers(narrator: Narrator) -> None:
-    """End what an earlier demo left behind that was killed together with its keeping process."""
-    for record in leftovers():
+def _clear_leftovers(narrator: Narrator) -> bool:
+    """End what an earlier demo left behind whose every keeping process was killed; whether there was any."""
+    found = leftovers()
+    for record in found:
         left = clear(record)
         rest = f"; still there: {_pids([process.pid for process in left])}" if left else ""
         narrator.plain(f"Ended what was left of an earlier demo in {record.directory}{rest}.")
+    return bool(found)
 
 
 def stop(port: int | None = None, *, out: TextIO | None = None) -> int:
@@ -266,8 +268,10 @@ def stop(port: int | None = None, *, out: TextIO | None = None) -> int:
     Raises UsageError when none is meant, or more than one could be.
     """
     narrator = Narrator(out or sys.stderr, time.monotonic())
-    _clear_leftovers(narrator)
+    cleared = _clear_leftovers(narrator)
     found = [record for record in kept() if port in (None, record.port)]
+    if not found and cleared and port is None:
+        return 0
     if not found:
         where = "" if port is None else f" on port {port}"
         raise UsageError(f"no demo is running{where} that was started with --keep", detail=_ports(kept()))

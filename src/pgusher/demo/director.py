@@ -39,6 +39,7 @@ class Director:
         """Start the keeping process. Signals are taken over until the end."""
         self.directory = ""
         self.ended: dict[str, Any] | None = None
+        self._cookie = ""
         self._interrupted = 0
         self._buffer = b""
         self._kept = False
@@ -75,7 +76,8 @@ class Director:
             if found:
                 self._buffer = rest
                 event: dict[str, Any] = json.loads(line)
-                self.directory = event.get("directory") or self.directory
+                if event["event"] == "began":
+                    self.directory, self._cookie = event["directory"], event["cookie"]
                 return event
             left = None if deadline is None else max(0.0, deadline - time.monotonic())
             ready = select.select([stdout, self._wake], (), (), left)[0]
@@ -164,8 +166,7 @@ class Director:
 
     def _remains(self) -> list[reaper.Identity]:
         """Which processes of the staging are there, though it has ended."""
-        name = os.path.basename(self.directory)
-        return [*(reaper.marked(name) if name else ()), *reaper.descendants(os.getpid())]
+        return [*(reaper.marked(self._cookie) if self._cookie else ()), *reaper.descendants(os.getpid())]
 
     def _clear(self) -> list[reaper.Identity]:
         """What is left of a killed keeping process: its orphans are our children."""

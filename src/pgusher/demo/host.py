@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import select
-import shutil
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -68,9 +67,10 @@ class Host:
     def serve(self, staging: Staging) -> None:
         """Stage, and stay until the end is wanted. Raises what the staging raises."""
         self.write(staging)
-        self.tell("began", directory=staging.directory)
-        staging.run()
-        self.write(staging)
+        self.tell("began", directory=staging.directory, cookie=staging.cookie)
+        for event, facts in staging.steps():
+            self.write(staging)
+            self.tell(event, **facts)
         self.tell("staged", processes=len(self.staged()))
         while True:
             was = self._kept
@@ -92,15 +92,25 @@ class Host:
         every = reaper.descendants(os.getpid())
         server = tuple(process for process in every if process not in staged)
         port = staging.server.port if staging.server is not None else 0
-        write(Record(staging.directory, reaper.boot_id(), me, tuple(staged), server, port, self._kept))
+        write(
+            Record(
+                staging.directory,
+                staging.cookie,
+                reaper.boot_id(),
+                me,
+                tuple(staged),
+                server,
+                staging.directories(),
+                port,
+                self._kept,
+            )
+        )
 
     def close(self, staging: Staging) -> None:
         """End every process, stop the server, remove the directory, and say what is left."""
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         ended, left = reaper.end_all(self.staged)
-        if staging.server is not None:
-            staging.server.stop()
-        shutil.rmtree(staging.directory, ignore_errors=True)
+        staging.close()
         self.tell("ended", processes=ended, left=[process.pid for process in left])
 
 

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 
 from pgusher.demo import keeper
 
-COOKIE = "PGUSHER_DEMO"
-"""Environment variable that the programs of a staging carry, with the staging's name."""
-
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
 _KEEPER = os.path.abspath(keeper.__file__).encode()
@@ -170,9 +167,9 @@ def reap(pids: Iterable[int]) -> None:
             continue
 
 
-def marked(name: str) -> list[Identity]:
-    """All processes that carry the staging's name in their environment, as far as we may read it; never ourselves."""
-    mark = f"{COOKIE}={name}".encode()
+def marked(cookie: str) -> list[Identity]:
+    """All processes that carry the staging's cookie in their environment, as far as we may read it; never ourselves."""
+    mark = f"{keeper.COOKIE}={cookie}".encode()
     found = []
     for pid in all_processes():
         try:

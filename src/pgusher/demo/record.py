@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pgusher.demo.reaper import Identity, alive, boot_id, end, end_all, marked
 
 PREFIX = "pgusher-demo-"
+MODE = 0o711
+"""Of the directory: others may pass through it (the server's account does), not list it."""
 _FILE = "record.json"
 _PLACES = ("/dev/shm", "/var/tmp", "/tmp")  # noqa: S108  # only directories there that are ours and closed to others
 
@@ -24,6 +26,8 @@ class Record:
     """One staging."""
 
     directory: str
+    cookie: str
+    """What its programs carry in their environment."""
     boot: str
     host: Identity
     """The process that keeps the staging."""
@@ -31,15 +35,12 @@ class Record:
     """Everything below it that was seen, but for the next."""
     server: tuple[Identity, ...] = ()
     """The server and the keepers: these end by themselves, in the right order, once the host is gone."""
+    directories: tuple[str, ...] = ()
+    """The server's, which its keepers remove, if they live to do it."""
     port: int = 0
     """Of its server; 0 when that is not up yet."""
     kept: bool = False
     """Whether it was told to outlive the command that staged it."""
-
-    @property
-    def name(self) -> str:
-        """What its programs carry in their environment."""
-        return os.path.basename(self.directory)
 
     @property
     def running(self) -> bool:
@@ -47,21 +48,16 @@ class Record:
         return self.boot == boot_id() and alive(self.host)
 
 
-def make_directory(place: str) -> str:
-    """A new directory for a staging; others may pass through it (the server's account does), not list it."""
-    path = tempfile.mkdtemp(prefix=PREFIX, dir=place)
-    os.chmod(path, 0o711)  # noqa: S103  # see above
-    return path
-
-
 def write(record: Record) -> None:
     """Write it down, whole or not at all."""
     path = os.path.join(record.directory, _FILE)
     data = {
+        "cookie": record.cookie,
         "boot": record.boot,
         "host": [record.host.pid, record.host.start],
         "processes": [[process.pid, process.start] for process in record.processes],
         "server": [[process.pid, process.start] for process in record.server],
+        "directories": record.directories,
         "port": record.port,
         "kept": record.kept,
     }
@@ -80,8 +76,9 @@ def read(directory: str) -> Record | None:
             data = json.load(file)
         host, *processes = _identities([data["host"], *data["processes"]])
         server = tuple(_identities(data["server"]))
-        boot, port, kept = str(data["boot"]), int(data["port"]), bool(data["kept"])
-        return Record(directory, boot, host, tuple(processes), server, port, kept)
+        cookie, boot, port, kept = str(data["cookie"]), str(data["boot"]), int(data["port"]), bool(data["kept"])
+        directories = tuple(map(str, data["directories"]))
+        return Record(directory, cookie, boot, host, tuple(processes), server, directories, port, kept)
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -118,10 +115,11 @@ def clear(record: Record, seconds: float = 15.0) -> list[Identity]:
     """End what is left of a staging whose host is gone, and remove its directory; which processes stayed."""
     this_boot = record.boot == boot_id()
     known = (record.host, *record.processes) if this_boot else ()
-    left = end_all(lambda: {*marked(record.name), *filter(alive, known)})[1]
+    left = end_all(lambda: {*marked(record.cookie), *filter(alive, known)})[1]
     server = record.server if this_boot else ()
     _wait_for(server, seconds)
-    shutil.rmtree(record.directory, ignore_errors=True)
+    for path in (*record.directories, record.directory):
+        shutil.rmtree(path, ignore_errors=True)
     return [*left, *filter(alive, server)]
 
 

@@ -9,25 +9,28 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pgusher.demo import crontab, world
+from pgusher.demo import crontab, record, world
 from pgusher.demo.account import own_account
-from pgusher.demo.cache import place
+from pgusher.demo.cache import ENVIRONMENT, place, shared_cache
+from pgusher.demo.keep import COOKIE, Keeper
 from pgusher.demo.parts import Note, Part, StagingError, read_notes, switches
 from pgusher.demo.people import Person
-from pgusher.demo.reaper import COOKIE
-from pgusher.demo.record import make_directory
 from pgusher.demo.server import EmbeddedServer
 
 MAX_CONNECTIONS = 100
 WORKERS = 2
 POOL = 10
+GRAFANA_LIMIT = 100
+"""Left at its default, as in actors/grafana_stand_in.py."""
 
 T = TypeVar("T")
+Event = tuple[str, dict[str, Any]]
+"""Its name and its facts, for the story to put into words."""
 Tell = Callable[..., None]
-"""Called with the name of an event and its facts."""
+"""Called with the name of an event and its facts, while something is waited for."""
 Pause = Callable[[float], None]
 """Waits that many seconds; raises Ended when the staging is to end."""
 
@@ -39,11 +42,16 @@ class Ended(Exception):  # noqa: N818  # no error: somebody wants the staging to
 
 
 class Staging:
-    """All parts of the incident, started one after the other by `run`; nothing here ends them."""
+    """All parts of the incident, started one after the other by `run`. The host ends the processes."""
 
     def __init__(self, tell: Tell, pause: Pause) -> None:
         """Make the staging's directory. Raises LaunchError when there is no place for one."""
-        self.directory = make_directory(place(own_account(), execute=False))
+        # A third pair of eyes: should the command and this process be killed at once, it ends all with its cookie.
+        self._keeper = Keeper(
+            directory_in=place(own_account(), execute=False), prefix=record.PREFIX, mode=record.MODE, sweep=True
+        )
+        self.directory = self._keeper.directory
+        self.cookie = self._keeper.cookie
         self.server: EmbeddedServer | None = None
         self._tell = tell
         self._pause = pause
@@ -54,28 +62,47 @@ class Staging:
         self._home = os.path.join(self.directory, "shop")
         self._env: dict[str, str] = {}
         self._pgpass = ""
+        self._marks = {COOKIE: self.cookie, "PGUSHER_DEMO_TRUTH": self._truth}
         self._last_progress = ("", 0)
 
-    def run(self) -> None:
-        """Stage everything. Raises StagingError, LaunchError or Ended."""
+    def steps(self) -> Iterator[Event]:
+        """Stage everything, one step after the other: what was done. Raises StagingError, LaunchError or Ended."""
         for name in ("log", "truth"):
             os.mkdir(os.path.join(self.directory, name), 0o755)
         shutil.copytree(_ACTORS, self._home, ignore=shutil.ignore_patterns("__*__*"))
-        server = self._start_server()
+        self._pause(0)
+        server, told = self._start_server()
+        yield told
+        self._pause(0)
         # All are started before any is waited for: most of their time is the interpreter's start.
         planned = crontab.jobs(time.localtime())
         cron, daemon = self._start_cron(server, planned)
         api = self._start_api("shop-api", server, WORKERS)
+        self._pause(0)
         self._seat_people(server)
-        self._await_hangs(planned, cron, daemon)
-        self._await_api(api)
-        self._await_people()
-        self._fill(server)
-        self._refuse(server)
+        yield self._await_hangs(planned, cron, daemon)
+        yield self._await_api(api)
+        yield self._await_people()
+        yield self._fill(server)
+        yield self._refuse(server)
+
+    def directories(self) -> tuple[str, ...]:
+        """The directories outside of our own that go with the staging, as far as they are known."""
+        if self.server is None or not self.server.directory:
+            return ()
+        # A cache that the environment names is there to stay.
+        cache = () if ENVIRONMENT in os.environ else (shared_cache().directory(self.server.account),)
+        return (self.server.directory, *cache)
+
+    def close(self) -> None:
+        """Stop the server and remove the directory."""
+        if self.server is not None:
+            self.server.stop()
+        self._keeper.close()
 
     # The server.
 
-    def _start_server(self) -> EmbeddedServer:
+    def _start_server(self) -> tuple[EmbeddedServer, Event]:
         describe = EmbeddedServer(max_connections=MAX_CONNECTIONS, auth="password", cluster_name="pgusher demo")
         describe.settings.update(world.write_access(self.directory, describe.os_user))
         self.server = server = describe
@@ -83,10 +110,9 @@ class Staging:
         self._pgpass, passwords = world.write_passwords(self.directory)
         version, self._slots = world.furnish(server, passwords)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8"}
-        self._env = {**base, "PGUSHER_DEMO_TRUTH": self._truth, COOKIE: os.path.basename(self.directory)}
-        facts = {"version": version, "origin": server.origin, "port": server.port, "user": server.os_user}
-        self._tell("server", max_connections=MAX_CONNECTIONS, ordinary=self._slots, socket=server.socket_dir, **facts)
-        return server
+        self._env = {**base, **self._marks}
+        facts = {"max_connections": MAX_CONNECTIONS, "ordinary": self._slots, "socket": server.socket_dir}
+        return server, ("server", {"version": version, "port": server.port, **facts})
 
     def _log(self, name: str) -> str:
         return os.path.join(self.directory, "log", f"{name}.log")
@@ -103,14 +129,14 @@ class Staging:
 
     def _start_cron(self, server: EmbeddedServer, planned: tuple[crontab.Job, ...]) -> tuple[crontab.Cron, Part]:
         login = self._login(world.JOBS, server)
-        wanted = {name: login[name] for name in login if name.startswith("PG")}
+        wanted = {name: login[name] for name in login if name.startswith("PG")}  # its marks among them
         cron = crontab.write(self.directory, self._home, sys.executable, wanted, planned)
         # What a person outside needs to see the jobs' lines: they are in no place where pgusher would look.
         with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="utf-8") as file:
             file.write(f"crontabs = [{', '.join(_toml(path) for path in cron.crontabs)}]\n")
         return cron, self._start("cron" if cron.real else "cron_stand_in", list(cron.argv), self._env)
 
-    def _await_hangs(self, planned: tuple[crontab.Job, ...], cron: crontab.Cron, daemon: Part) -> None:
+    def _await_hangs(self, planned: tuple[crontab.Job, ...], cron: crontab.Cron, daemon: Part) -> Event:
         """Until each run holds a session in each database, has logged a traceback, and its main thread stands still."""
         runs = sum(job.runs for job in planned)
         parts = {os.path.splitext(job.script)[0]: job.runs for job in planned}
@@ -139,7 +165,7 @@ class Staging:
         self._wait("the hang of the cron jobs", still, self._job_logs, every=0.4)
         sessions = sum(len(note.sessions) for note in found)
         counts = [(job.script, job.runs, job.schedule) for job in planned]
-        self._tell("jobs", real=cron.real, why=cron.why, jobs=counts, runs=runs, sessions=sessions)
+        return "jobs", {"real": cron.real, "why": cron.why, "jobs": counts, "sessions": sessions}
 
     def _job_log(self, part: str) -> str:
         try:
@@ -159,7 +185,7 @@ class Staging:
             argv += ["--workers", str(workers)]
         return self._start(name, argv, self._login(world.API, server))
 
-    def _await_api(self, api: Part) -> None:
+    def _await_api(self, api: Part) -> Event:
         """Until every worker's pool is filled and an answer has come over HTTP."""
 
         def filled() -> int | None:
@@ -184,7 +210,7 @@ class Staging:
                 return False
 
         self._wait("the back end's answer", answers, lambda: api.log)
-        self._tell("api", workers=WORKERS, pool=POOL, sessions=sessions, url=url)
+        return "api", {"workers": WORKERS, "pool": POOL, "sessions": sessions}
 
     # People.
 
@@ -199,7 +225,7 @@ class Staging:
             Person(psql, world.BUSY_PERSON, "shop", self._login(world.BUSY_PERSON, server), change),
         ]
 
-    def _await_people(self) -> None:
+    def _await_people(self) -> Event:
         """Until their prompts show that everything was carried out, and which session is whose."""
         for person in self._people:
 
@@ -215,11 +241,11 @@ class Staging:
             facts = {"part": person.role, "pid": person.process.pid, "sessions": [session]}
             _write_note(self._truth, facts)
         sessions = [(person.role, person.in_transaction) for person in self._people]
-        self._tell("people", people=sessions, sessions=len(sessions))
+        return "people", {"people": sessions, "sessions": len(sessions)}
 
     # Full.
 
-    def _fill(self, server: EmbeddedServer) -> None:
+    def _fill(self, server: EmbeddedServer) -> Event:
         """Until the stand-in for Grafana has been refused, and the notes of all add up to every ordinary slot."""
         argv = [sys.executable, "grafana_stand_in.py"]
         grafana = self._start("grafana_stand_in", argv, self._login(world.GRAFANA, server))
@@ -233,19 +259,24 @@ class Staging:
             return own if own is not None and own.facts.get("refused") and taken == self._slots else None
 
         note = self._wait("a full server", full, lambda: grafana.log)
-        facts = {"refused": note.facts["refused"], "words": fatal(note.facts["refusal"])}
-        self._tell("grafana", limit=100, sessions=len(note.sessions), taken=self._slots, of=self._slots, **facts)
+        return "grafana", {
+            "limit": GRAFANA_LIMIT,
+            "sessions": len(note.sessions),
+            "taken": self._slots,
+            "of": self._slots,
+        }
 
-    def _refuse(self, server: EmbeddedServer) -> None:
+    def _refuse(self, server: EmbeddedServer) -> Event:
         """A second back end, the same program: its real refusal, and its end."""
         second = self._start_api("shop-api-2", server, 1)
 
         def refused() -> str | None:
-            words = fatal(second.log)
+            found = re.search(r"FATAL: .*", second.log)
+            words = found[0].strip() if found else ""
             return words if second.process.poll() is not None and words else None
 
         words = self._wait("the refusal of a second back end", refused, lambda: second.log)
-        self._tell("refused", words=words, code=second.process.returncode)
+        return "refused", {"words": words, "code": second.process.returncode}
 
     def _progress(self, part: str, done: int, of: int) -> None:
         """Tell how far a part is, if it is further than it was."""
@@ -269,12 +300,6 @@ class Staging:
                 raise StagingError(f"{what}: not there after {seconds:.0f} s", detail=log()[-2000:].strip() or None)
             self._pause(every)
         return found
-
-
-def fatal(text: str) -> str:
-    """The first refusal in a text, in the server's own words; "" if there is none."""
-    found = re.search(r"FATAL: .*", text)
-    return found[0].strip() if found else ""
 
 
 def _write_note(directory: str, facts: Mapping[str, Any]) -> None:
