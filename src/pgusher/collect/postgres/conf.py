@@ -6,6 +6,7 @@ Source: src/backend/utils/misc/guc-file.l, whose tokens are rebuilt here, and GU
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
@@ -106,3 +107,33 @@ def as_integer(value: str) -> int | None:
     except ValueError:
         return None
     return None
+
+
+_WITH_VALUE = frozenset("BCcDdfhkNprStWv-")
+_LETTERS = {"p": "port", "k": "unix_socket_directories", "h": "listen_addresses", "N": "max_connections"}
+
+
+def parse_options(argv: Sequence[str]) -> dict[str, str]:
+    """Settings on a postmaster's command line, by name; a later one wins. -D is "-D".
+
+    Source: PostmasterMain in postmaster.c, whose getopt string is "B:bC:c:D:d:EeFf:h:ijk:lN:OPp:r:S:sTt:W:-:".
+    """
+    found: dict[str, str] = {}
+    words = iter(argv[1:])
+    for word in words:
+        if not word.startswith("-") or word in {"-", "--"}:
+            continue
+        for at, letter in enumerate(word[1:], 1):
+            if letter not in _WITH_VALUE:
+                continue
+            value = word[at + 1 :] or next(words, "")
+            if letter in {"c", "-"}:
+                name, equals, setting = value.partition("=")
+                if equals:
+                    found[name.strip().lower().replace("-", "_")] = setting
+            elif letter == "D":
+                found["-D"] = value
+            elif letter in _LETTERS:
+                found[_LETTERS[letter]] = value
+            break
+    return found

@@ -1,0 +1,151 @@
+"""The ladder up to one session: what the user gave, then a slot that is reserved for the server's own superuser.
+
+Never more than one slot is taken: a connection is closed before the next is tried.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from pgusher.collect.postgres import target as words_of
+from pgusher.collect.postgres.connect import ConnectError, Connection, Peer, open_connection
+from pgusher.collect.postgres.identity import effective_uid
+from pgusher.collect.postgres.libpq import Libpq
+from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line, parse_error
+from pgusher.collect.postgres.target import Target
+from pgusher.model.server import Attempt, Ceiling, Rung, Server
+
+Locate = Callable[[Peer], Server | None]
+
+_NO_SETTINGS_AT_LOGIN = frozenset({"08P01", "0A000", "22023", "42501", "42704"})
+"""SQLSTATEs with which poolers and hosted servers refuse settings at login (source: PgBouncer, src/client.c: 08P01)."""
+_NOT_LET_IN = frozenset({"28000", "28P01"})
+_NO_DATABASE = "3D000"
+
+
+@dataclass
+class Climb:
+    """How far the ladder led."""
+
+    connection: Connection | None = None
+    rung: Rung = Rung.NONE
+    guarded: bool = True
+    """Whether settings were given at login."""
+    attempts: list[Attempt] = field(default_factory=list)
+    refusal: Refusal | None = None
+    """The last refusal for lack of slots."""
+    peer: Peer | None = None
+    """Where the user's own words lead."""
+    full: bool = False
+    """Whether somebody was refused whom only a completely full server refuses."""
+
+
+class Ladder:
+    """Gets one session on one server."""
+
+    def __init__(
+        self,
+        library: Libpq,
+        target: Target,
+        timeout: float,
+        clock: Callable[[], float] = time.monotonic,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`timeout`: for each rung, in seconds. `locate`, given later, finds the local server at an address."""
+        self._pq = library
+        # psql takes a connection string as a database name, and so do we.
+        if target.conninfo is None and target.dbname is not None and ("=" in target.dbname or "://" in target.dbname):
+            target = replace(target, conninfo=target.dbname, dbname=None)
+        self._target = target
+        self._timeout = timeout
+        self._clock = clock
+        self._environ = os.environ if environ is None else environ
+
+    def climb(self, locate: Locate) -> Climb:
+        """Try the rungs in order until one holds. Never raises for a refusal, a deadline or a wrong word."""
+        climb = Climb()
+        server = self._target.server
+        if server is not None and not self._target.is_given(self._environ) and self._may_be(server):
+            # Nothing was said but that server: its own user gets in nearly everywhere, a role "root" nearly nowhere.
+            self._as_server_user(climb, server)
+        if climb.connection is None and not climb.full:  # nobody else would get in either, and each try costs a fork
+            self._as_told(climb)
+        if climb.connection is None and climb.refusal is not None and climb.peer is not None:
+            server = server or locate(climb.peer)
+            if server is not None and not climb.full and self._may_be(server):
+                self._as_server_user(climb, server)
+        return climb
+
+    def _may_be(self, server: Server) -> bool:
+        allowed = self._target.allow_reserved and server.os_uid is not None
+        return allowed and os.geteuid() in {0, server.os_uid} and bool(server.socket_paths)
+
+    def _as_told(self, climb: Climb) -> None:
+        try:
+            words = {} if self._target.conninfo is None else self._pq.parse(self._target.conninfo)
+        except ValueError as error:
+            climb.attempts.append(Attempt("the connection string", words_of.shown(self._target.conninfo, str(error))))
+            return
+        for guarded in (True, False):
+            pairs = words_of.parameters(self._target, words, self._timeout, self._environ, guarded=guarded)
+            refusal = self._try(climb, pairs)
+            climb.guarded = guarded
+            if climb.connection is not None:
+                climb.rung = Rung.ORDINARY
+                return
+            if refusal is None or refusal.too_many or refusal.sqlstate not in _NO_SETTINGS_AT_LOGIN:
+                return
+
+    def _as_server_user(self, climb: Climb, server: Server) -> None:
+        path = next((p for p in server.socket_paths if not p.startswith("@")), server.socket_paths[0])
+        roles = dict.fromkeys(role for role in (server.os_user, "postgres") if role)
+        for role in roles:
+            refusal: Refusal | None = None
+            for dbname in ("postgres", "template1"):
+                pairs = words_of.peer_parameters(server, path, role, dbname, self._timeout)
+                refusal = self._try(climb, pairs, uid=server.os_uid)
+                if refusal is None or refusal.sqlstate != _NO_DATABASE:
+                    break
+            if climb.connection is not None:
+                climb.guarded = True
+                climb.rung = Rung.RESERVED if climb.refusal is not None else Rung.ORDINARY
+                return
+            if refusal is None or refusal.sqlstate not in _NOT_LET_IN:
+                return
+
+    def _try(self, climb: Climb, pairs: list[tuple[str, str]], uid: int | None = None) -> Refusal | None:
+        """One connect; None when it got a session, else what came instead."""
+        deadline = self._clock() + self._timeout
+        connection: Connection | None = None
+        failed: ConnectError | OSError | None
+        try:
+            if uid is None:
+                connection, failed = open_connection(self._pq, pairs, deadline, self._clock)
+            else:
+                with effective_uid(uid):
+                    connection, failed = open_connection(self._pq, pairs, deadline, self._clock, elsewhere=False)
+        except (ConnectError, OSError) as error:
+            failed = error
+        peer = connection.peer if connection is not None else None
+        shown = one_line(str(peer)) if peer else "the server as given"
+        if uid is None:
+            climb.peer = peer
+        elif failed is None and peer is not None and peer.hostaddr:
+            # PGHOSTADDR or a service led elsewhere: whoever answered there is not the server that was meant.
+            failed = ConnectError("PGHOSTADDR or PGSERVICE leads away from the unix socket")
+        if failed is None:
+            climb.connection = connection
+            climb.attempts.append(Attempt(shown, "connected"))
+            return None
+        if connection is not None:
+            connection.close()
+        refusal = parse_error(str(failed))
+        climb.attempts.append(Attempt(shown, refusal.words, refusal.sqlstate, refusal.by, refusal.ceiling))
+        if refusal.too_many:
+            climb.refusal = refusal
+            # A superuser is refused by no other ceiling.
+            climb.full = climb.full or refusal.ceiling is Ceiling.ALL or (uid is not None and refusal.by == POSTGRES)
+        return refusal

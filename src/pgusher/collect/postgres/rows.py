@@ -1,0 +1,229 @@
+"""What the server sends, as values: lines of COPY's text format in, sessions and ceilings out. Pure.
+
+A line that is torn or of another form is counted, never raised for: a fork of PostgreSQL may answer differently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from pgusher.model.address import UNIX, UNKNOWN, ClientAddress, Micros, Transport
+from pgusher.model.redact import redact_sql, redact_text
+from pgusher.model.server import Ceilings, Limit, Setting
+from pgusher.model.session import SeenBy, Session
+from pgusher.model.text import decode
+
+NULL = "\\N"
+HIDDEN_QUERY = "<insufficient privilege>"
+"""What stands in place of another role's query (source: pg_stat_get_activity in pgstatfuncs.c)."""
+
+_LONGEST_QUERY = 4096
+"""Characters; the server cuts at track_activity_query_size, which somebody may have set to a megabyte."""
+_REMEMBERED = 20_000
+_ESCAPE = re.compile(r"\\([bfnrtv\\])")
+_PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
+_COLUMNS = 16
+
+
+def fields(line: bytes) -> list[str | None]:
+    """The values of one line of COPY's text format (source: PostgreSQL documentation, "COPY")."""
+    text = decode(line)
+    if "\\" not in text:
+        return list(text.split("\t"))
+    return [None if v == NULL else _ESCAPE.sub(lambda m: _PLAIN[m[1]], v) for v in text.split("\t")]
+
+
+@dataclass(frozen=True, slots=True)
+class Self:
+    """The row of self.sql."""
+
+    pid: int
+    role: str
+    superuser: bool
+    sees_all: bool
+    uses_reserved: bool
+    in_recovery: bool
+    started: Micros
+    version: str
+    version_num: int
+    port: int
+    cluster_name: str
+    max_connections: int
+    superuser_reserved: int
+    reserved: int
+    track_activities: bool
+    guarded: bool
+    """Whether the settings that pgusher asks for at login are in force: a pooler may drop them."""
+
+
+def parse_self(lines: Sequence[bytes]) -> Self:
+    """The row. Raises ValueError when it is none."""
+    values = [value or "" for value in fields(lines[0])] if len(lines) == 1 else []
+    if len(values) != 18:
+        raise ValueError(f"expected 1 row of 18 values, got {len(lines)} of {len(values)}")
+    return Self(
+        pid=int(values[0]),
+        role=values[1],
+        superuser=values[2] == "t",
+        sees_all=values[3] == "t",
+        uses_reserved=values[4] == "t",
+        in_recovery=values[5] == "t",
+        started=int(values[6]),
+        version=values[7].split(" ")[0],
+        version_num=int(values[8]),
+        port=int(values[9]),
+        cluster_name=values[10],
+        max_connections=int(values[11]),
+        superuser_reserved=int(values[12]),
+        reserved=int(values[13] or 0),
+        track_activities=values[14] == "on",
+        guarded=values[15] != "0" and values[16] == "" and values[17] == "on",
+    )
+
+
+@dataclass
+class SessionReader:
+    """Turns lines into sessions. It remembers the last sample: a session that has not changed is the same line."""
+
+    _last: dict[bytes, tuple[Session, bool]] = field(default_factory=dict)
+    _last_context: object = None
+    _queries: dict[str, str] = field(default_factory=dict)
+    _names: dict[str, str] = field(default_factory=dict)
+    hidden: int = 0
+    """How many of the last sample were other roles' sessions of which little was shown."""
+    torn: int = 0
+    """How many lines of the last sample were no sessions."""
+
+    def read(self, lines: Iterable[bytes], own_pid: int, superusers: frozenset[str]) -> list[Session]:
+        """The sessions, in the order of the lines."""
+        context = (own_pid, superusers)
+        last = self._last if context == self._last_context else {}
+        now: dict[bytes, tuple[Session, bool]] = {}
+        self.hidden = self.torn = 0
+        sessions = []
+        for line in lines:
+            known = last.get(line)
+            if known is None:
+                try:
+                    known = self._parse(line, own_pid, superusers)
+                except (ValueError, IndexError):
+                    self.torn += 1
+                    continue
+            now[line] = known
+            sessions.append(known[0])
+            self.hidden += known[1]
+        self._last, self._last_context = now, context
+        return sessions
+
+    def _parse(self, line: bytes, own_pid: int, superusers: frozenset[str]) -> tuple[Session, bool]:
+        values = fields(line)
+        if len(values) != _COLUMNS:
+            raise ValueError(line)
+        pid, start, kind, user, database, application, host, port, state, change, query_start, xact_start = values[:12]
+        wait_type, wait, blocked, query = values[12:]
+        number = int(pid or "")
+        hidden = query == HIDDEN_QUERY
+        session = Session(
+            pid=number,
+            backend_start=_micros(start),
+            # Not shown for other roles' sessions; one without a database is a physical replication's.
+            backend_type=kind or ("walsender" if database is None else "client backend"),
+            user=None if user is None else self._name(user),
+            database=None if database is None else self._name(database),
+            application_name=None if application is None else self._name(application),
+            client=_address(host, port),
+            state="authenticating" if state == "starting" else state or None,
+            state_change=_micros(change),
+            query_start=_micros(query_start),
+            xact_start=_micros(xact_start) if state != "starting" else None,
+            wait_event_type=wait_type or None,
+            wait_event=wait or None,
+            query=None if hidden or not query else self._query(query),
+            blocked_by=tuple(int(one) for one in blocked.split()) if blocked else (),
+            superuser=None if user is None else user in superusers,
+            own=number == own_pid,
+        )
+        return session, hidden
+
+    def _query(self, query: str) -> str:
+        known = self._queries.get(query)
+        if known is None:
+            if len(self._queries) >= _REMEMBERED:
+                self._queries.clear()
+            known = self._queries[query] = redact_sql(query[:_LONGEST_QUERY])
+        return known
+
+    def _name(self, name: str) -> str:
+        known = self._names.get(name)
+        if known is None:
+            if len(self._names) >= _REMEMBERED:
+                self._names.clear()
+            known = self._names[name] = redact_text(name)
+        return known
+
+
+def unseen_sessions(before: Iterable[bytes], after: Iterable[bytes], own_pid: int) -> list[Session]:
+    """Sessions that hold a slot and are not in pg_stat_activity: in pg_locks before and after it was read.
+
+    Once would not do: a process that begins or ends in between is not one of them.
+    """
+    pids = sorted(_pids(before) & _pids(after) - {own_pid})
+    return [Session(pid=pid, state="authenticating", seen_by=SeenBy.LOCKS) for pid in pids]
+
+
+def superusers_of(roles: Iterable[bytes]) -> frozenset[str]:
+    """Names of the superusers, from the first result of limits.sql."""
+    found = (fields(line) for line in roles)
+    return frozenset(row[0] for row in found if len(row) == 3 and row[0] is not None and row[1] == "t")
+
+
+def read_ceilings(
+    own: Self, roles: Iterable[bytes], databases: Iterable[bytes], sessions: Iterable[Session]
+) -> Ceilings:
+    """The ceilings, with how much of each limit is used."""
+    taken = [s for s in sessions if s.takes_slot]
+    of_roles = ((row[0], row[2]) for row in map(fields, roles) if len(row) == 3)
+    of_databases = ((row[0], row[1]) for row in map(fields, databases) if len(row) == 2)
+    return Ceilings(
+        max_connections=own.max_connections,
+        superuser_reserved=own.superuser_reserved,
+        reserved=own.reserved,
+        roles=_limits(of_roles, Counter(s.user for s in taken)),
+        databases=_limits(of_databases, Counter(s.database for s in taken)),
+    )
+
+
+def read_settings(lines: Iterable[bytes]) -> tuple[Setting, ...]:
+    """The rows of settings.sql."""
+    rows = (fields(line) for line in lines)
+    return tuple(
+        Setting(row[0], redact_text(row[1]), row[2], row[3])
+        for row in rows
+        if len(row) == 4 and row[0] is not None and row[1] is not None
+    )
+
+
+def _limits(pairs: Iterable[tuple[str | None, str | None]], used: Counter[str | None]) -> tuple[Limit, ...]:
+    limits = []
+    for name, limit in pairs:
+        if name is not None and limit is not None and limit.isdigit():
+            shown = redact_text(name)
+            limits.append(Limit(shown, int(limit), used[shown]))
+    return tuple(sorted(limits, key=lambda one: one.name))
+
+
+def _pids(lines: Iterable[bytes]) -> set[int]:
+    return {int(line) for line in lines if line.isdigit()}
+
+
+def _micros(value: str | None) -> Micros | None:
+    return int(value) if value else None
+
+
+def _address(host: str | None, port: str | None) -> ClientAddress:
+    if host:
+        return ClientAddress(Transport.TCP, host.removeprefix("::ffff:"), int(port) if port else None)
+    return UNIX if port == "-1" else UNKNOWN

@@ -1,0 +1,322 @@
+"""The source itself: a sample of one server, on the best rung of the ladder that holds."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+from pgusher.collect.boot import boot_time
+from pgusher.collect.postgres import queries, rows, without_sql
+from pgusher.collect.postgres.backends import Backend, read_backends, with_title
+from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, QueryError
+from pgusher.collect.postgres.ladder import Climb, Ladder
+from pgusher.collect.postgres.libpq import LibpqMissingError, load
+from pgusher.collect.postgres.refusal import one_line
+from pgusher.collect.postgres.target import Target, guard_statements
+from pgusher.collect.postgres.titles import TitleKind
+from pgusher.model.evidence import Gap
+from pgusher.model.server import Attempt, Ceiling, Ceilings, Rung, Server, Setting, View
+from pgusher.model.session import SeenBy, Session
+
+_SETTINGS_FOR = 60.0
+"""Seconds after which the settings are asked for again."""
+_STATEMENT_TIMEOUT = "57014"
+
+
+@dataclass(frozen=True, slots=True)
+class PostgresFacts:
+    """What one sample brought."""
+
+    server: Server
+    view: View
+    ceilings: Ceilings | None = None
+    sessions: tuple[Session, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    settings: tuple[Setting, ...] = ()
+
+
+@dataclass
+class _Held:
+    """The one connection, and what is known of the other end."""
+
+    connection: Connection
+    rung: Rung
+    peer: Peer
+    guarded: bool
+    refuses: str | None
+    server: Server | None = None
+    samples: int = 0
+    settings: tuple[Setting, ...] = ()
+    settings_at: float | None = None
+
+
+class PostgresSource:
+    """Looks at one server, again and again, with one connection that it keeps. For one thread at a time."""
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        timeout: float = 3.0,
+        proc: str = "/proc",
+        clock: Callable[[], float] = time.monotonic,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        """`timeout`: seconds for each connect and each sample; `clock`: what deadlines are measured by."""
+        self._target = target
+        self._timeout = timeout
+        self._proc = proc
+        self._clock = clock
+        self._environ = os.environ if environ is None else environ
+        self._reader = rows.SessionReader()
+        self._held: _Held | None = None
+
+    def sample(self) -> PostgresFacts:
+        """Look once. Never raises for a refusal, a missing right, a deadline or a server that is not there."""
+        attempts: list[Attempt] = []
+        gaps: list[Gap] = []
+        climb: Climb | None = None
+        if self._target.sql:
+            facts, answers = self._held_sample(attempts)
+            if facts is None and answers:
+                climb = self._connect(attempts, gaps)
+                facts, _ = self._held_sample(attempts)
+            if facts is not None:
+                return facts
+        return self._without_sql(climb, attempts, gaps)
+
+    def close(self) -> None:
+        """Give the slot back. May be called again; a further sample connects again."""
+        if self._held is not None:
+            held, self._held = self._held, None
+            held.connection.close()
+
+    # -- with SQL
+
+    def _connect(self, attempts: list[Attempt], gaps: list[Gap]) -> Climb | None:
+        try:
+            library = load()
+        except LibpqMissingError as error:
+            gaps.append(
+                Gap(
+                    "postgres",
+                    "everything that is asked for by SQL",
+                    f"no libpq on this machine: {one_line(str(error))}",
+                    "pip install 'pgusher[binary]' or apt install libpq5",
+                )
+            )
+            return None
+        climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
+        attempts += climb.attempts
+        if climb.connection is not None:
+            peer = climb.connection.peer
+            self._held = _Held(climb.connection, climb.rung, peer, climb.guarded, _refuses(climb))
+        return climb
+
+    def _held_sample(self, attempts: list[Attempt]) -> tuple[PostgresFacts | None, bool]:
+        """A sample by the held connection, if any; and whether it is worth connecting anew when there is none."""
+        held = self._held
+        if held is None:
+            return None, True
+        deadline = self._clock() + self._timeout
+        try:
+            return self._ask(held, deadline, attempts), True
+        except (BrokenError, QueryError, ValueError) as error:
+            self.close()
+            attempts.append(
+                Attempt(
+                    one_line(str(held.peer)) + (" (held)" if held.samples else ""),
+                    one_line(str(error)),
+                    getattr(error, "sqlstate", None),
+                )
+            )
+            # A server that was silent until the deadline would be so again.
+            return None, isinstance(error, BrokenError) and self._clock() < deadline and held.samples > 0
+
+    def _ask(self, held: _Held, deadline: float, attempts: list[Attempt]) -> PostgresFacts:
+        gaps: list[Gap] = []
+        try:
+            own, results = self._run(held, deadline, blocking=True)
+        except QueryError as error:
+            if error.sqlstate != _STATEMENT_TIMEOUT:
+                raise
+            # With thousands waiting for each other, who blocks whom is what takes long.
+            own, results = self._run(held, deadline + self._timeout, blocking=False)
+            gaps.append(Gap("postgres", "which session blocks which", "the server needs too long for it", ""))
+        superusers = rows.superusers_of(results["roles"])
+        sessions = self._reader.read(results["sessions"], own.pid, superusers)
+        seen = {session.pid for session in sessions}
+        unseen = rows.unseen_sessions(results.get("locks", ()), results.get("unseen", ()), own.pid)
+        sessions += [session for session in unseen if session.pid not in seen]
+        if held.server is None:
+            held.server = self._describe(held, own)
+        server = replace(held.server, in_recovery=own.in_recovery)
+        sessions = self._fill_in(sessions, server, own)
+        gaps += self._gaps(own, sessions)
+        ceilings = rows.read_ceilings(own, results["roles"], results["databases"], sessions)
+        view = self._view(held, own, ceilings, sum(s.takes_slot for s in sessions), attempts)
+        held.samples += 1
+        return PostgresFacts(server, view, ceilings, tuple(sessions), tuple(gaps), held.settings)
+
+    def _run(self, held: _Held, deadline: float, *, blocking: bool) -> tuple[rows.Self, dict[str, list[bytes]]]:
+        """One round trip, or two where it turns out that the settings of login are not in force."""
+        now = self._clock()
+        settings = held.settings_at is None or now - held.settings_at >= _SETTINGS_FOR
+        while True:
+            sql, names = queries.sample(
+                held.connection.server_version,
+                settings=settings,
+                blocking=blocking,
+                guards="" if held.guarded else guard_statements(self._timeout),
+            )
+            try:
+                results = dict(zip(names, held.connection.run(sql, deadline), strict=True))
+            except QueryError:
+                if not held.guarded:
+                    held.connection.run("rollback", deadline)
+                raise
+            own = rows.parse_self(results["self"])
+            if own.guarded or not held.guarded:
+                break
+            held.guarded = False
+        if settings:
+            held.settings, held.settings_at = rows.read_settings(results["settings"]), now
+        return own, results
+
+    def _describe(self, held: _Held, own: rows.Self) -> Server:
+        from pgusher.collect.postgres.locate import by_connection
+
+        told = self._target.server
+        local = by_connection(held.connection, own, self._proc)
+        server = local or Server(port=own.port)
+        return replace(
+            server,
+            host=held.peer.host if told is None or self._target.is_given(self._environ) else None,
+            port=own.port,
+            version=own.version,
+            version_num=own.version_num,
+            started=own.started,
+            cluster_name=own.cluster_name or None,
+        )
+
+    def _fill_in(self, sessions: list[Session], server: Server, own: rows.Self) -> list[Session]:
+        """What the role may not see, or has no row in pg_stat_activity, from the process titles of a local server."""
+        poor = self._reader.hidden or any(s.seen_by is SeenBy.LOCKS for s in sessions)
+        if not poor or server.postmaster_pid is None:
+            return sessions
+        boot = boot_time(self._proc)
+        backends = {b.pid: b for b in read_backends(server.postmaster_pid, self._proc, own.cluster_name)[0]}
+        filled = []
+        for session in sessions:
+            backend = backends.get(session.pid)
+            if session.state is not None and session.seen_by is not SeenBy.LOCKS:
+                filled.append(session)
+            elif backend is None or not _is_own_process(backend):
+                filled.append(session if backend is None else with_title(session, backend, boot))
+        return filled
+
+    def _gaps(self, own: rows.Self, sessions: list[Session]) -> list[Gap]:
+        gaps = []
+        if self._reader.hidden:
+            bare = sum(s.state is None and not s.own for s in sessions)
+            what = "query and times" if not bare else "state, address, query and times"
+            gaps.append(
+                Gap(
+                    "postgres",
+                    f"{what} of {self._reader.hidden} sessions of other roles",
+                    f"role {own.role} is not a member of pg_monitor",
+                    f"GRANT pg_monitor TO {quoted(own.role)}",
+                    self._reader.hidden,
+                )
+            )
+        if not own.track_activities:
+            gaps.append(
+                Gap(
+                    "postgres",
+                    "state and query of the sessions",
+                    "track_activities is off",
+                    "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf()",
+                )
+            )
+        if self._reader.torn:
+            count = self._reader.torn
+            gaps.append(Gap("postgres", f"{count} sessions", "the server's answer has another form", "", count))
+        return gaps
+
+    def _view(self, held: _Held, own: rows.Self, ceilings: Ceilings, taken: int, attempts: list[Attempt]) -> View:
+        if taken < ceilings.ordinary:
+            held.refuses = None  # there is room again
+        rung = held.rung
+        if held.samples:
+            rung = Rung.HELD
+        elif (own.superuser or own.uses_reserved) and taken > ceilings.ordinary:
+            rung = Rung.RESERVED
+        return View(
+            rung=rung,
+            attempts=tuple(attempts),
+            role=own.role,
+            superuser=own.superuser,
+            sees_all=own.sees_all,
+            own_pid=own.pid,
+            refuses=held.refuses,
+            pooler=held.connection.backend_pid != own.pid,
+        )
+
+    # -- without
+
+    def _without_sql(self, climb: Climb | None, attempts: list[Attempt], gaps: list[Gap]) -> PostgresFacts:
+        peer = climb.peer if climb is not None else None
+        server = self._target.server or (self._by_address(peer) if peer is not None else None)
+        if server is None:
+            server = Server(
+                port=(peer.port if peer else None) or self._target.port or 5432, host=peer.host if peer else None
+            )
+        view = View(
+            rung=Rung.NONE,
+            attempts=tuple(attempts),
+            refuses=_refuses(climb) if climb is not None else None,
+            refuses_all=self._is_full(climb, server),
+        )
+        seen = without_sql.look(server, self._proc)
+        if seen is None:
+            return PostgresFacts(server, view, gaps=tuple(gaps))
+        server, sessions, ceilings, more = seen
+        return PostgresFacts(server, replace(view, rung=Rung.TITLES), ceilings, sessions, (*gaps, *more))
+
+    def _is_full(self, climb: Climb | None, server: Server) -> bool:
+        """Whether even a superuser would be refused; asked of the server itself where the refusal does not tell."""
+        if climb is None or climb.refusal is None:
+            return False
+        if climb.full or climb.refusal.ceiling is not None or not server.local or climb.peer is None:
+            return climb.full
+        from pgusher.collect.postgres.probe import ask
+        from pgusher.collect.postgres.target import where
+
+        address = server.socket_paths[0] if server.socket_paths else (where(server), server.port)
+        user = climb.peer.user or "postgres"
+        return ask(address, user, climb.peer.dbname or user, self._clock() + self._timeout, self._clock).full
+
+    def _by_address(self, peer: Peer) -> Server | None:
+        from pgusher.collect.postgres.locate import by_address
+
+        return by_address(peer, self._proc)
+
+
+def quoted(name: str) -> str:
+    """A role's name as SQL takes it."""
+    plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()
+    return name if plain else '"' + name.replace('"', '""') + '"'
+
+
+def _refuses(climb: Climb) -> str | None:
+    refusal = climb.refusal
+    if refusal is None or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
+        return None  # that is for one role or database; the attempt tells it
+    return refusal.words
+
+
+def _is_own_process(backend: Backend) -> bool:
+    """Whether it serves no client after all: a background worker of an extension, to a role that is not told so."""
+    return backend.title is not None and backend.title.kind is TitleKind.OTHER
