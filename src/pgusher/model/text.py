@@ -5,8 +5,11 @@ from __future__ import annotations
 import re
 
 # C0, DEL, C1, the line and paragraph separators, the directional controls that can reverse a line on screen,
-# zero-width characters that make two names look alike, and lone surrogates, which no output can encode.
-_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
+# zero-width and tag characters that make two names look alike, and lone surrogates, which no output can encode.
+_UNSAFE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
+    "\u061c\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
+)
 
 
 def decode(raw: bytes) -> str:
@@ -25,4 +28,4 @@ def _escape(match: re.Match[str]) -> str:
         return " "
     if code == 0x09:
         return " "
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -40,7 +40,9 @@ PRINT = (
     Option("verbose", ("-v", "--verbose"), "tell on standard error what was tried, and how long it took", group=_PRINT,
            default=False),
 )  # fmt: skip
-ALL = Option("all", ("-a", "--all"), "leave nothing out for want of room", group=_PRINT, default=False)
+ALL = Option(
+    "all", ("-a", "--all"), "all holders, sessions, sockets, limits and gaps, however many", group=_PRINT, default=False
+)
 REPLAY = (
     Option("watch", ("--watch",), "look again every N seconds, until Ctrl-C", "N",
            parse=number(0.1, 86400, "seconds from 0.1 to 86400"), group=_HOW),

@@ -18,8 +18,9 @@ _PATIENCE = 1.0
 def run(values: Values, context: Context) -> int:
     """Prints the script of a shell, or the names that a word can be completed with."""
     what, *line = values["what"] or [""]
-    if what == "names":
-        context.out.write("".join(f"{name}\t{title}\n" for name, title in names(line, context)))
+    if what in {"names", "line"}:
+        found = names(_words(line) if what == "line" else line, context)
+        context.out.write("".join(f"{name}\t{title}\n" for name, title in found))
         return 0
     if what not in SHELLS or line:
         raise UsageError(f"the shell must be one of {', '.join(SHELLS)}", hint=f"usage: {COMMAND.usage}")
@@ -33,16 +34,35 @@ def script(shell: str) -> str:
         return file.read()
 
 
+def _words(line: list[str]) -> list[str]:
+    """The words of a line as bash has it, without the program and the one that is being typed.
+
+    Bash's own list of words is no use: it parts --port=5433 and host:port.
+    """
+    import shlex  # late: only Tab needs it
+
+    text = " ".join(line)
+    for ending in ("", "'", '"'):  # the last word may have an open quote
+        try:
+            return shlex.split(text + ending + "|")[1:-1]
+        except ValueError:
+            continue
+    return []
+
+
 def names(line: list[str], context: Context) -> list[tuple[str, str]]:
     """The holders there are now, each with a few words; none if anything at all is in the way.
 
     `line` holds the words typed so far, so that `pgusher -p 5433 who <Tab>` asks the right server.
     """
-    from pgusher.surfaces.cli.who import COMMAND as WHO
+    from pgusher.surfaces.cli.main import split_command
 
     screen = context.out.screen("never")
     try:
-        values = read(WHO, [word for word in line if word not in {"pgusher", "who", "--"}])
+        command, rest = split_command(line)
+        if command.name != "who":
+            return []
+        values = read(command, rest)
         values["timeout"] = min(values["timeout"], _PATIENCE)
         if values["replay"] is not None:
             look = context.app.read(values["replay"])

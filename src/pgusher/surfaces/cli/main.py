@@ -29,7 +29,7 @@ def main(words: Sequence[str] | None = None, context: Context | None = None) -> 
 
 
 def _run(words: list[str], context: Context) -> int:
-    command, rest = _command(words)
+    command, rest = split_command(words)
     if {"--help", "-?"} & set(_before_dashes(rest)):
         from pgusher.surfaces.cli.help import help_text
 
@@ -44,7 +44,7 @@ def _run(words: list[str], context: Context) -> int:
     return command.run(values, context)
 
 
-def _command(words: list[str]) -> tuple[Command, list[str]]:
+def split_command(words: list[str]) -> tuple[Command, list[str]]:
     """The command among the words, and the others. Options may stand before it and after it.
 
     The first word that is neither an option nor the value of one is the command, or a connection string.

@@ -21,7 +21,7 @@ def run(values: Values, context: Context) -> int:
 COMMAND = Command(
     name="schema",
     summary="the JSON Schema of what --json prints",
-    description="Prints the JSON Schema (2020-12) of the objects that --json gives. `kind` says which one it is.",
+    description="Prints the JSON Schema (2020-12) of the objects that --json gives. The key kind says what one is.",
     options=GENERAL,
     run=run,
     examples=(("pgusher schema > pgusher.schema.json", "keep it beside the program that reads the JSON"),),

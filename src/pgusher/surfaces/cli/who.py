@@ -83,6 +83,6 @@ COMMAND = Command(
         ("pgusher who grafana", "one holder, by a part of its name, with its sessions"),
         ("pgusher who 4711", "the session of server process 4711, or those of client process 4711"),
         ("pgusher who 10.0.0.7:51512", "the session of one client address"),
-        ("pgusher who grafana --all", "every session and socket, nothing cut"),
+        ("pgusher who grafana --all", "with every session and socket"),
     ),
 )

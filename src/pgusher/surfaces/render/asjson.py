@@ -20,7 +20,7 @@ from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command
 from pgusher.surfaces.render.doctor import Check
 from pgusher.surfaces.render.find import Match
-from pgusher.surfaces.render.tally import Ceiling, Doing, states, tally
+from pgusher.surfaces.render.tally import Ceiling, Doing, by_sql, states, tally
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys may come without."""
@@ -81,7 +81,7 @@ def error_json(message: str, detail: str | None, hint: str | None, code: int) ->
 def server_json(snapshot: Snapshot) -> dict[str, Any]:
     """One server: which it is, how it was seen, and its ceilings with both sides of every count."""
     facts, sums = snapshot.facts, tally(snapshot)
-    server, view, ceilings = facts.server, facts.view, facts.ceilings
+    server, view, ceilings, known = facts.server, facts.view, facts.ceilings, by_sql(snapshot)
     return {
         "host": server.host,
         "port": server.port,
@@ -99,8 +99,8 @@ def server_json(snapshot: Snapshot) -> dict[str, Any]:
         "ordinary": _ceiling(sums.ordinary),
         "reserved": _ceiling(sums.reserved),
         "superuser": _ceiling(sums.superuser),
-        "roles": [_limit(limit) for limit in ceilings.roles] if ceilings else [],
-        "databases": [_limit(limit) for limit in ceilings.databases] if ceilings else [],
+        "roles": [_limit(limit) for limit in ceilings.roles] if ceilings and known else None,
+        "databases": [_limit(limit) for limit in ceilings.databases] if ceilings and known else None,
         "view": {
             "rung": view.rung.value,
             "role": view.role,

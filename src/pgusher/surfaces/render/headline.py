@@ -7,7 +7,7 @@ from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.screen import Line, Screen, Span, flow
-from pgusher.surfaces.render.tally import Status, Tally
+from pgusher.surfaces.render.tally import Status, Tally, by_sql
 
 _STYLES = {Status.NEAR: "warn", Status.OK: "good", Status.UNSEEN: "warn"}
 
@@ -94,10 +94,10 @@ def limit_words(tally: Tally, snapshot: Snapshot, everything: bool) -> list[str]
         told = 1 if tally.status is Status.LIMIT else 0
         close = (*tally.reached, *tally.near)[told:]
         return [f"{limit.used} of {limit.limit} for {kind} {limit.name}" for kind, limit in close]
+    if not ceilings.roles and not ceilings.databases:
+        return ["no role or database has one" if by_sql(snapshot) else "not known without SQL"]
     shown = [("role", limit) for limit in ceilings.roles] + [("database", limit) for limit in ceilings.databases]
-    return [f"{limit.used} of {limit.limit} for {kind} {limit.name}" for kind, limit in shown] or [
-        "no role or database has one"
-    ]
+    return [f"{limit.used} of {limit.limit} for {kind} {limit.name}" for kind, limit in shown]
 
 
 def heading(screen: Screen, snapshot: Snapshot, tally: Tally, everything: bool = False) -> list[Line]:

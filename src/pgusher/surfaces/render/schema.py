@@ -58,12 +58,13 @@ def json_schema() -> dict[str, Any]:
 
 def _server() -> dict[str, Any]:
     ceiling = {"oneOf": [_ref("ceiling"), {"type": "null"}]}
+    limits = {"oneOf": [_list("limit"), {"type": "null"}]}
     return {
         "host": _MAYBE_TEXT, "port": _PID, "version": _MAYBE_TEXT, "cluster_name": _MAYBE_TEXT, "started": _TIME,
         "in_recovery": _MAYBE_BOOL, "taken_at": _TIME, "status": _one_of(Status), "finding": _BOOL, "taken": _COUNT,
         "max_connections": {"type": ["integer", "null"]}, "ceilings_from": _MAYBE_TEXT,
         "ceilings_certainty": {"enum": [*(c.value for c in Certainty), None]}, "ordinary": ceiling, "reserved": ceiling,
-        "superuser": ceiling, "roles": _list("limit"), "databases": _list("limit"), "view": _ref("view"),
+        "superuser": ceiling, "roles": limits, "databases": limits, "view": _ref("view"),
         "gaps": _list("gap"),
     }  # fmt: skip
 

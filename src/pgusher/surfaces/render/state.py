@@ -53,7 +53,20 @@ def state_page(
     if not everything and screen.height is not None:
         # One line is the heading of the table, one is left for the shell's prompt.
         rows = max(_LEAST_ROWS, screen.height - len(above) - len(below) - 2)
-    return [*above, *(holder_table(screen, first, known, rows) or [[("nobody is connected", "")]]), *below]
+    lines = [*above, *(holder_table(screen, first, known, rows) or [[("nobody is connected", "")]]), *below]
+    return lines if everything else _squeezed(screen, lines)
+
+
+def _squeezed(screen: Screen, lines: list[Line]) -> list[Line]:
+    """On a terminal that is too low for it the blank lines go, so that the first line stays in sight."""
+    excess = len(lines) + 1 - (screen.height or len(lines) + 1)
+    kept: list[Line] = []
+    for line in reversed(lines):
+        if excess > 0 and not line:
+            excess -= 1
+        else:
+            kept.append(line)
+    return kept[::-1]
 
 
 def _others(screen: Screen, others: tuple[Snapshot, ...], repeat: str) -> list[Line]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.holder import Holder
-from pgusher.model.server import Limit
+from pgusher.model.server import Limit, Rung
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 
@@ -105,6 +105,11 @@ def _status(snapshot: Snapshot, taken: int, ordinary: int | None, reached: bool)
     if ordinary is None:
         return Status.OK if taken else Status.UNSEEN
     return Status.NEAR if taken >= NEAR * ordinary else Status.OK
+
+
+def by_sql(snapshot: Snapshot) -> bool:
+    """Whether the server itself was asked. Without that, limits of roles and databases are not known."""
+    return snapshot.facts.view.rung in {Rung.HELD, Rung.ORDINARY, Rung.RESERVED}
 
 
 class Doing(StrEnum):

@@ -1,0 +1,93 @@
+"""Every screen as it must look, byte for byte: the golden files beside this one.
+
+After a change that is meant, renew them and look at the difference with your own eyes before you commit it:
+
+    python -m tests.surfaces.screens
+    git diff tests/surfaces/golden
+
+`cat` shows the coloured ones in their colours.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from pgusher.model.evidence import Gap
+from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render.doctor import doctor_page
+from pgusher.surfaces.render.find import find
+from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.render.state import state_page
+from pgusher.surfaces.render.who import who_page
+from tests.surfaces import worlds
+from tests.surfaces.fakes import CHECKS
+
+GOLDEN = Path(__file__).parent / "golden"
+
+NARROW = Screen()
+WIDE = Screen(width=120, height=40)
+COLOUR = Screen(colour=True)
+ASCII = Screen(unicode=False, encoding="ascii")
+PLAIN = Screen(plain=True)
+PIPE = Screen(width=None, height=None)
+
+
+def state(screen: Screen, *snapshots: Snapshot, everything: bool = False, gaps: tuple[Gap, ...] = ()) -> str:
+    return screen.page(state_page(screen, snapshots, gaps, everything=everything))
+
+
+def who(screen: Screen, word: str | None, *snapshots: Snapshot, everything: bool = False) -> str:
+    found = find(snapshots, word)
+    assert found.matches
+    return screen.page(who_page(screen, found.matches, word, everything=everything))
+
+
+def doctor(screen: Screen) -> str:
+    return screen.page(doctor_page(screen, CHECKS))
+
+
+SCREENS: dict[str, Callable[[], str]] = {
+    "state": lambda: state(NARROW, worlds.incident()),
+    "state-wide": lambda: state(WIDE, worlds.incident()),
+    "state-colour": lambda: state(COLOUR, worlds.incident()),
+    "state-ascii": lambda: state(ASCII, worlds.incident()),
+    "state-plain": lambda: state(PLAIN, worlds.incident()),
+    "state-pipe": lambda: state(PIPE, worlds.incident()),
+    "state-all": lambda: state(NARROW, worlds.quiet(limits=True), everything=True),
+    "half-blind": lambda: state(NARROW, worlds.half_blind()),
+    "half-blind-all": lambda: state(NARROW, worlds.half_blind(), everything=True),
+    "half-blind-pipe": lambda: state(PIPE, worlds.half_blind()),
+    "limit-reached": lambda: state(NARROW, worlds.quiet(limits=True)),
+    "quiet": lambda: state(NARROW, worlds.quiet()),
+    "two-servers": lambda: state(NARROW, worlds.incident(), worlds.quiet()),
+    "two-servers-pipe": lambda: state(PIPE, worlds.incident(), worlds.quiet()),
+    "600-slots": lambda: state(NARROW, worlds.crowd(600, 14)),
+    "3000-slots": lambda: state(WIDE, worlds.crowd(3000, 40)),
+    "3000-slots-ascii": lambda: state(ASCII, worlds.crowd(3000, 40)),
+    "who-cron": lambda: who(NARROW, "cron/version_history", worlds.incident()),
+    "who-grafana-wide": lambda: who(WIDE, "grafana", worlds.incident()),
+    "who-orders-colour": lambda: who(COLOUR, "orders", worlds.incident()),
+    "who-pid": lambda: who(NARROW, "4711", worlds.incident()),
+    "who-address": lambda: who(NARROW, "10.0.0.7", worlds.quiet()),
+    "who-everything": lambda: who(NARROW, "orders", worlds.incident(), everything=True),
+    "who-nobody-named": lambda: who(NARROW, None, worlds.incident()),
+    "who-pipe": lambda: who(PIPE, "cron/stock_sync", worlds.incident()),
+    "doctor": lambda: doctor(NARROW),
+    "doctor-pipe": lambda: doctor(PIPE),
+}
+
+
+def main() -> int:
+    """Writes all golden files anew, and removes those of screens that are gone."""
+    for path in GOLDEN.glob("*.txt"):
+        if path.stem not in SCREENS:
+            path.unlink()
+    for name, screen in SCREENS.items():
+        (GOLDEN / f"{name}.txt").write_text(screen(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
