@@ -16,9 +16,16 @@ class Sight(StrEnum):
     SHARED = "shared"
     """Several processes hold the same client's end (fork, or a passed descriptor): all are named."""
     UID = "uid only"
-    """The client's end is on this host, its owner's files cannot be read: its uid (and cgroup) is all."""
+    """The client's end is on this host, its owner's files cannot be read: its uid (and cgroup) is all.
+
+    Also when all files were read and no process shows it: it is on its way from one process to another, or an
+    io_uring holds it.
+    """
     OTHER_NAMESPACE = "other namespace"
-    """The address is this host's or a local bridge's, but the client's end is in a namespace not entered."""
+    """The address is this host's or a local bridge's, but the client's end is in a namespace not entered.
+
+    Also when it is behind address translation, so that no socket of this host bears the address the server sees.
+    """
     REMOTE = "remote"
     """The client's end is not on this host."""
     GONE = "gone"
@@ -37,7 +44,8 @@ class FdHolder:
 class ClientSocket:
     """The client's end of one session's socket.
 
-    For TCP the key is (`host`, `port`), the address the server sees; for a unix socket it is `backend_pid`.
+    For TCP the key is (`host`, `port`), the address the server sees; for a unix socket it is `backend_pid`, which is
+    None where the server's files cannot be read: then which session it belongs to is not known.
     """
 
     transport: Transport
@@ -45,7 +53,7 @@ class ClientSocket:
     host: str | None = None
     port: int | None = None
     backend_pid: int | None = None
-    """The server process at the other end, when the kernel showed it (always for a unix socket)."""
+    """The server process at the other end, when the kernel showed it: numbered as the server numbers it."""
     inode: int = 0
     """Inode of the client's end; 0 when it is not on this host or gone."""
     cookie: int = 0
@@ -61,3 +69,6 @@ class ClientSocket:
     idle_ms: int | None = None
     """Milliseconds since the server's end last received data (tcp_info); None when the kernel does not tell."""
     holders: tuple[FdHolder, ...] = ()
+    connected_by: int | None = None
+    """The process that made the connection of a unix socket, as far as it lives, where nobody's holding it could be
+    seen (SO_PEERCRED): it may have passed the socket on since."""
