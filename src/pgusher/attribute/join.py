@@ -1,0 +1,169 @@
+"""From a session to the client's end of its socket.
+
+The kernel's own word comes first: a socket that names the server process at its other end is that session's, whatever
+address the server states. Without it the addresses are compared. Where several sockets fit, none is taken: a chain that
+ends as unknown can be followed up, one that leads to the wrong process cannot.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from pgusher.model.address import ClientAddress, Transport
+from pgusher.model.evidence import Certainty
+from pgusher.model.facts import Facts
+from pgusher.model.session import Session
+from pgusher.model.sockets import ClientSocket
+
+_TCP, _UNIX = Transport.TCP, Transport.UNIX
+_PROVEN, _LIKELY = Certainty.PROVEN, Certainty.LIKELY
+_Address = tuple[str | None, int | None]
+
+
+class Joined(NamedTuple):
+    """The socket of a session, or why there is none."""
+
+    socket: ClientSocket | None
+    certainty: Certainty
+    reason: str
+    """How the socket is known to be the session's; or why none is."""
+    conflicts: tuple[str, ...] = ()
+
+
+BY_KERNEL = "the kernel names its server process"
+BY_ADDRESS = "its address is the one that the server states"
+
+
+class Join:
+    """The sockets of the facts, ready to be asked for a session's."""
+
+    def __init__(self, facts: Facts) -> None:
+        self._by_backend: dict[int, list[ClientSocket]] = {}
+        self._by_address: dict[_Address, list[ClientSocket]] = {}
+        self._claims: dict[_Address, int] = {}
+        self._gap = _gap(facts)
+        for socket in facts.sockets:
+            if socket.backend_pid is not None:
+                self._by_backend.setdefault(socket.backend_pid, []).append(socket)
+            if socket.host is not None and socket.transport is _TCP:
+                self._by_address.setdefault((socket.host, socket.port), []).append(socket)
+        for session in facts.sessions:
+            if session.client.port is not None:
+                address = (session.client.host, session.client.port)
+                self._claims[address] = self._claims.get(address, 0) + 1
+
+    def of(self, session: Session) -> Joined:
+        """The client's end of a session's socket."""
+        named = self._by_backend.get(session.pid)
+        if named is not None:
+            return self._by_kernel(session.client, named)
+        client = session.client
+        if client.transport is _TCP and client.port is not None:
+            address = (client.host, client.port)
+            found = self._by_address.get(address)
+            if found is not None:
+                return self._by_stated_address(session, found, address)
+        return _nothing(self._why(session))
+
+    def _by_kernel(self, client: ClientAddress, named: list[ClientSocket]) -> Joined:
+        if len(named) > 1:
+            named = _distinct(named)
+        if len(named) > 1:
+            fitting = [socket for socket in named if _fits(socket, client)]
+            if len(fitting) != 1:
+                listed = ", ".join(sorted(_shown(socket) for socket in named))
+                return _nothing(
+                    f"the kernel shows {len(named)} sockets of its server process, and none alone fits: {listed}"
+                )
+            named = fitting
+        socket = named[0]
+        conflict = _contradiction(socket, client)
+        if conflict:
+            # One of the two was read before the pid was used again, so that it is not known of which session this is.
+            return Joined(socket, _LIKELY, BY_KERNEL, (conflict,))
+        return Joined(socket, _PROVEN, BY_KERNEL)
+
+    def _by_stated_address(self, session: Session, found: list[ClientSocket], address: _Address) -> Joined:
+        if len(found) > 1:
+            found = _distinct(found)
+        free = [socket for socket in found if socket.backend_pid is None]
+        if not free:
+            others = ", ".join(str(pid) for pid in sorted({socket.backend_pid or 0 for socket in found}))
+            return _nothing(
+                f"the kernel gives {session.client} to server process {others}",
+                (f"the server gives {session.client} to {session.pid}, the kernel gives it to {others}",),
+            )
+        if len(free) > 1:
+            listed = ", ".join(sorted(_shown(socket) for socket in free))
+            return _nothing(
+                f"{len(free)} sockets have the address {session.client}, and nothing tells which it is: {listed}"
+            )
+        claims = self._claims.get(address, 0)
+        if claims > 1:
+            return _nothing(
+                f"{claims} sessions state the address {session.client}, and one socket has it",
+                (f"the server gives {session.client} to {claims} sessions",),
+            )
+        return Joined(free[0], _PROVEN, BY_ADDRESS)
+
+    def _why(self, session: Session) -> str:
+        client = session.client
+        if session.backend_type == "parallel worker":
+            return "a parallel worker has no client of its own: it works for another session"
+        if client.transport is Transport.UNKNOWN:
+            told = "the server does not tell its address (GRANT pg_monitor TO the role), and no socket names it"
+        elif client.transport is _UNIX:
+            told = "no unix socket of its server process was seen"
+        elif client.port is None:
+            told = f"the server tells no port for {client}"
+        elif client.host is not None and not numeric(client.host):
+            told = (
+                f"the server tells a host name (log_hostname is on), and no socket names its server process: {client}"
+            )
+        else:
+            told = f"no socket with its address was seen: {client}"
+        return f"{told}; {self._gap}" if self._gap else told
+
+
+def _nothing(reason: str, conflicts: tuple[str, ...] = ()) -> Joined:
+    return Joined(None, Certainty.GUESSED, reason, conflicts)
+
+
+def _distinct(sockets: list[ClientSocket]) -> list[ClientSocket]:
+    """Without those that were listed twice."""
+    return list(dict.fromkeys(sockets))
+
+
+def _fits(socket: ClientSocket, client: ClientAddress) -> bool:
+    if client.transport is Transport.UNKNOWN:
+        return True
+    if socket.transport is not client.transport:
+        return False
+    return (
+        client.transport is _UNIX
+        or not numeric(client.host)
+        or (socket.host, socket.port) == (client.host, client.port)
+    )
+
+
+def _contradiction(socket: ClientSocket, client: ClientAddress) -> str:
+    if client.transport is Transport.UNKNOWN or _fits(socket, client):
+        return ""
+    return f"the server says that it came from {client}, the kernel shows {_shown(socket)}"
+
+
+def _shown(socket: ClientSocket) -> str:
+    if socket.transport is _TCP:
+        return str(ClientAddress(_TCP, socket.host, socket.port))
+    return f"unix socket inode {socket.inode}" if socket.inode else "a unix socket"
+
+
+def numeric(host: str | None) -> bool:
+    """Whether a host is an address, not a name."""
+    return host is not None and (":" in host or host.replace(".", "").isdigit())
+
+
+def _gap(facts: Facts) -> str:
+    """What would show more sockets, when something was not readable."""
+    gaps = sorted({(gap.what, gap.why, gap.opens) for gap in facts.gaps if gap.source == "sockets"})
+    return "; ".join(f"{what}: {why}" + (f": {opens}" if opens else "") for what, why, opens in gaps[:2])
