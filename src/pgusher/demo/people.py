@@ -66,6 +66,11 @@ class Person:
         # One prompt for each line that was read, and the one at which it waits.
         return int(prompts[-1][0]) if len(prompts) > len(self.typed) else None
 
+    def leave(self) -> None:
+        """The terminal is closed, and psql ends with it."""
+        os.close(self._master)
+        self.process.wait()
+
     @property
     def in_transaction(self) -> bool:
         """Whether the last prompt says so."""
