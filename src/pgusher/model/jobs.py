@@ -54,13 +54,11 @@ class Unit:
     timers: tuple[str, ...] = ()
     """Timers that trigger it."""
     cgroup: str | None = None
+    """The cgroup of a process that runs in it: its own or one below, so one unit may come up several times."""
     cgroup_id: int | None = None
     """Inode of the directory of `cgroup` (version 2): what a socket's cgroup_id says when no process may be seen."""
-    """The cgroup of a process that runs in it: its own or one below, so one unit may come up several times."""
     transient: bool = False
     """Made at run time (systemd-run, a desktop's application): no file describes it, nothing starts it again."""
-    starter: bool = False
-    """It starts other people's work (cron, sshd, a container runtime): its name does not say what holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +75,9 @@ class Container:
     """Name of the Kubernetes pod, or its uid when only that is known."""
     namespace: str | None = None
     cgroup: str | None = None
+    """The cgroup of a process that runs in it, so one container may come up several times."""
     cgroup_id: int | None = None
     """As for a unit."""
-    """The cgroup of a process that runs in it, so one container may come up several times."""
 
     @property
     def short_id(self) -> str:

@@ -39,7 +39,10 @@ class Process:
     tty: int = 0
     """Device number of the controlling terminal; 0 for none."""
     cwd: str | None = None
+    """Its working directory; ends in " (deleted)" when that is gone."""
     exe: str | None = None
+    exe_deleted: bool = False
+    """Its executable was removed or replaced since it started, as an upgrade does."""
     cgroup: str | None = None
     """The path in the unified hierarchy, or that of name=systemd on a version 1 host."""
     loginuid: int | None = None
