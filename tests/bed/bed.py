@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import sys
+import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from pgusher.demo.server import EmbeddedServer
-from tests.bed.holder import Holder, program
+from tests.bed.cron import Cron
+from tests.bed.holder import BED, HANGS, ROOT, Holder, hanging, program
+from tests.bed.truth import Truth
 
 APP = "app"
 """An ordinary role, with no right to see more than its own sessions."""
@@ -54,16 +59,16 @@ class Bed:
         self._admin: psycopg.Connection[Any] | None = None
 
     def close(self) -> None:
-        """End the holders, undo the limits, close the connection."""
+        """End the holders and their sessions, close the connection."""
         self._stack.close()
+        if self._admin is not None:
+            self._admin.close()
 
     @property
     def admin(self) -> psycopg.Connection[Any]:
         """The test's own connection as superuser, kept until the end. Ask for it before the server is full."""
         if self._admin is None or self._admin.closed:
-            self._admin = self._stack.enter_context(
-                psycopg.connect(self.server.dsn(application_name="test bed"), autocommit=True)
-            )
+            self._admin = psycopg.connect(self.server.dsn(application_name="test bed"), autocommit=True)
         return self._admin
 
     def sessions(self, order: str = "pid") -> list[dict[str, Any]]:
@@ -117,8 +122,50 @@ class Bed:
 
     def run(self, argv: Sequence[str], **more: Any) -> Holder:
         """Any program as a holder, not yet started; it is ended with the bed at the latest."""
-        holder = Holder(argv, starts=self.starts, **more)
+        holder = Holder(argv, starts=self.starts, after=self._gone, **more)
         self._stack.callback(holder.stop)
+        return holder
+
+    def cron(self, system: Sequence[str] = (), **more: Any) -> Cron:
+        """A real cron with these lines in its /etc/crontab, not yet started; see tests/bed/cron.py."""
+        cron = Cron(system, starts=self.starts, after=self._gone, **more)
+        self._stack.callback(cron.stop)
+        return cron
+
+    def hang(self, name: str, sessions: int = 5) -> Holder:
+        """A script of tests/bed/hangs, not yet started; it hangs for ever with that many sessions open."""
+        return self.run([sys.executable, hanging(name)], sessions=sessions, env=self.hang_env(sessions))
+
+    def hang_env(self, sessions: int) -> dict[str, str]:
+        """What such a script needs in its environment."""
+        with psycopg.connect(self.dsn(user="postgres"), autocommit=True) as connection:
+            if connection.execute("select pg_catalog.to_regclass('job')").fetchone() == (None,):
+                with open(os.path.join(HANGS, "schema.sql"), "rb") as file:
+                    connection.execute(file.read())
+        path = os.pathsep.join((os.path.join(BED, "hook"), ROOT))
+        return {"PGUSHER_DSN": self.dsn(), "INCIDENT_SIZE": str(sessions), "PYTHONPATH": path}
+
+    def web(self, server: str, workers: int = 2, sessions: int = 2) -> Holder:
+        """A web server of which each worker has that many sessions, not yet started: gunicorn or uvicorn.
+
+        `server`: "uvicorn", or "gunicorn" and after a colon a kind of worker ("gunicorn:sync"). `pid` is the parent's.
+        """
+        name, _, kind = server.partition(":")
+        holder = self.run(
+            [],
+            processes=workers,
+            sessions=workers * sessions,
+            cwd=os.path.join(BED, "holders"),
+            env={"PGUSHER_DSN": self.dsn(), "SESSIONS": str(sessions)},
+        )
+        address = os.path.join(holder.keeper.directory, "web")
+        argv = [sys.executable, "-m", name, "--workers", str(workers)]
+        if name == "uvicorn":
+            argv += ["--uds", address, "--log-level", "warning", "web:asgi"]
+        else:
+            application = "web:app" if kind in {"sync", "gthread"} else "web:asgi"
+            argv += ["--bind", f"unix:{address}", "--worker-class", kind, application]
+        holder.argv = argv
         return holder
 
     def dsn(self, user: str = APP, dbname: str = "app", **more: Any) -> str:
@@ -140,6 +187,36 @@ class Bed:
         """Sockets that hold slots and never finish their authentication. At most as many as there are slots."""
         argv = [*program("unfinished"), "--host", host or self.server.addresses[0], "--port", str(self.server.port)]
         return self.run([*argv, "--user", SLOW, "--sessions", str(sessions)], sessions=None)
+
+    def _gone(self, truth: Truth) -> None:
+        """Wait until the server has noticed the end of a holder: a running query would keep its backend for ever."""
+        ended = [session.backend_pid for session in truth.sessions]
+        deadline = time.monotonic() + 30
+        while self.unauthenticated() if 0 in ended else self._terminate(ended):
+            assert time.monotonic() < deadline, f"the server still has sessions of {truth}"
+            time.sleep(0.002)
+
+    def _terminate(self, backends: Sequence[int]) -> int:
+        """Ask these to end; how many are still there."""
+        if not backends or not self.server.postmaster_pid:
+            return 0
+        rows = self.admin.execute(
+            "select pg_catalog.pg_terminate_backend(pid) from pg_catalog.pg_stat_activity where pid = any(%s)",
+            (list(backends),),
+        )
+        return len(rows.fetchall())
+
+    def unauthenticated(self) -> list[int]:
+        """The server's processes whose client has not finished its authentication, by their titles."""
+        found = []
+        pid = self.server.postmaster_pid
+        with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
+            children = [int(word) for word in file.read().split()]
+        for child in children:
+            with suppress(OSError), open(f"/proc/{child}/cmdline", "rb") as file:
+                if file.read().rstrip(b"\0").endswith(b" authentication"):
+                    found.append(child)
+        return found
 
     @contextmanager
     def role_limit(self, role: str, limit: int) -> Iterator[None]:

@@ -32,12 +32,14 @@ def _differences(bed: Bed, truth: Truth) -> list[str]:
             "user": (row["usename"], session.user),
             "database": (row["datname"], session.database),
             "application_name": (row["application_name"], session.application_name),
-            "state": (row["state"], session.state),
+            "state": (row["state"], session.state or row["state"]),
             "client": ((row["client_host"], row["client_port"]), _client(session)),
             "start": (row["start_micros"], session.backend_start),
             "queried": (row["query_start"] is not None, session.queried),
             "waits for": (sorted(row["blocked_by"]), sorted(session.waits_for)),
         }
+        if session.queried is None:
+            del pairs["queried"]
         found += [f"{session.backend_pid} {name}: {a!r} is not {b!r}" for name, (a, b) in pairs.items() if a != b]
     return found
 
@@ -63,6 +65,12 @@ def agrees_with_proc(truth: Truth) -> None:
     wanted = {session.inode for session in truth.sessions}
     found = {(pid, fd, inode) for pid, fd, inode in _sockets() if inode in wanted}
     assert found == told
+
+
+def has_no_process(truth: Truth) -> None:
+    """Nobody has any of its sockets open any more."""
+    wanted = {session.inode for session in truth.sessions}
+    assert not [entry for entry in _sockets() if entry[2] in wanted]
 
 
 def _sockets() -> list[tuple[int, int, int]]:

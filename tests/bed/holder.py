@@ -14,8 +14,9 @@ from pgusher.demo.keep import COOKIE, Keeper
 from tests.bed import truth as telling
 from tests.bed.holders.witness import TRUTH
 
-PROGRAMS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "holders")
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BED = os.path.dirname(os.path.abspath(__file__))
+HANGS = os.path.join(BED, "hangs")
+ROOT = os.path.dirname(os.path.dirname(BED))
 
 Starts = Callable[[Sequence[int]], dict[int, int]]
 """From backend pids to backend_start, as the server shows it."""
@@ -23,7 +24,12 @@ Starts = Callable[[Sequence[int]], dict[int, int]]
 
 def program(name: str) -> list[str]:
     """The command line that runs one of tests/bed/holders."""
-    return [sys.executable, os.path.join(PROGRAMS, f"{name}.py")]
+    return [sys.executable, os.path.join(BED, "holders", f"{name}.py")]
+
+
+def hanging(name: str) -> str:
+    """The path of one of tests/bed/hangs."""
+    return os.path.join(HANGS, f"{name}.py")
 
 
 class Holder:
@@ -39,21 +45,25 @@ class Holder:
         processes: int = 1,
         sessions: int | None = None,
         starts: Starts | None = None,
+        after: Callable[[telling.Truth], None] | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
         patience: float = 60.0,
     ) -> None:
-        self._argv = list(argv)
+        self.argv = list(argv)
         self._processes = processes
         self._sessions = sessions
         self._starts = starts
+        self._after = after
         self._more_env = dict(env or {})
         self._cwd = cwd
         self._patience = patience
         self.pid = 0
         """Of the program that was started: the parent of the others."""
         self.truth = telling.Truth((), ())
-        self.keeper = Keeper(directory_in=_temporary(), prefix="pgusher-bed-", sweep=True)
+        self.keeper = Keeper(
+            directory_in=_temporary(), prefix="pgusher-bed-", sweep=True, stop=[(signal.SIGKILL, 10.0)]
+        )
         """Its parent, with a directory of its own."""
         os.mkdir(self.truth_directory)
         os.chmod(self.truth_directory, 0o1777)  # noqa: S103  # its processes may be other users'
@@ -68,6 +78,7 @@ class Holder:
         """The environment of its program; a test that starts one by other means (cron) passes this on."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": self.keeper.directory,  # neither our .pgpass nor our service file is its
             "PYTHONPATH": ROOT,
             "PYTHONDONTWRITEBYTECODE": "1",
             "LANG": "C.UTF-8",
@@ -80,7 +91,7 @@ class Holder:
         """Start it and wait until its truth is complete. Raises AssertionError with its output otherwise."""
         try:
             self.pid = self.keeper.start(
-                self._argv, log=os.path.join(self.keeper.directory, "log"), env=self.env, cwd=self._cwd
+                self.argv, log=os.path.join(self.keeper.directory, "log"), env=self.env, cwd=self._cwd
             )
             self.wait()
         except BaseException:
@@ -121,8 +132,11 @@ class Holder:
         return self.keeper.stop([(number, 30.0)])
 
     def stop(self) -> None:
-        """End all its processes and remove its directory. May be called again."""
+        """End all its processes, and its sessions with them; remove its directory. May be called again."""
         self.keeper.close()
+        if self._after is not None:
+            self._after(self.truth)
+            self._after = None
 
     def __enter__(self) -> Self:
         return self.start()

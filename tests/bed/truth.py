@@ -35,9 +35,10 @@ class TrueSession:
     database: str
     application_name: str | None
     state: str
-    """As pg_stat_activity is to show it; "authenticating" for one that has not finished its authentication."""
-    queried: bool
-    """False for one that never sent a statement."""
+    """As pg_stat_activity is to show it; "authenticating" for one that has not finished its authentication; empty when
+    it was not told, as its program goes on working."""
+    queried: bool | None
+    """False for one that never sent a statement; None when it was not told."""
     waits_for: tuple[int, ...]
     """Pids of the backends that block it."""
     family: str
@@ -96,12 +97,30 @@ def read(directory: str) -> Truth:
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), "*.json"))):
         with open(path, encoding="utf-8") as file:
             told = json.load(file)
+        told["pid"] = _as_seen_here(told)
         processes.append(TrueProcess(**{name: told[name] for name in TrueProcess.__slots__}))
         refusal = told.get("refusal") or refusal
         for session in told["sessions"]:
             known = sessions.setdefault(session["inode"], {**session, "holders": set()})
             known["holders"].add((told["pid"], session["fd"]))
     return Truth(tuple(processes), tuple(_session(told) for told in sessions.values()), refusal)
+
+
+def _as_seen_here(told: dict[str, Any]) -> int:
+    """The pid of this process as we see it: one inside a PID namespace of its own cannot tell."""
+    if told["pidns"] == os.stat("/proc/self/ns/pid").st_ino:
+        return int(told["pid"])
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            if os.stat(f"/proc/{pid}/ns/pid").st_ino != told["pidns"]:
+                continue
+            with open(f"/proc/{pid}/status", encoding="utf-8", errors="replace") as file:
+                numbers = next(line.split() for line in file if line.startswith("NSpid:"))
+        except (OSError, StopIteration):
+            continue
+        if int(numbers[-1]) == told["inner_pid"]:
+            return int(pid)
+    return 0
 
 
 def _session(told: dict[str, Any]) -> TrueSession:
@@ -112,7 +131,7 @@ def _session(told: dict[str, Any]) -> TrueSession:
         database=told["database"],
         application_name=told["application_name"],
         state=told["state"],
-        queried=told.get("queried", True),
+        queried=told.get("queried"),
         waits_for=tuple(told.get("waits_for", ())),
         family=told["family"],
         address=told.get("address"),

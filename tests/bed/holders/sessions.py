@@ -6,6 +6,7 @@ It ignores the words after `--`, so that a test can make its command line as str
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import os
 import pwd
@@ -15,7 +16,7 @@ from typing import Any, NoReturn
 
 import psycopg
 
-from tests.bed.holders.witness import Witness
+from tests.bed.holders.witness import TRUTH, Witness
 
 _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
@@ -43,7 +44,9 @@ def connect(dsn: str) -> psycopg.Connection[Any]:
     """A connection that sends nothing by itself."""
     if "host='@" in dsn:
         # psycopg (3.3) looks an abstract socket's name up as a host name; libpq itself knows better.
-        return psycopg.Connection(psycopg.pq.PGconn.connect(dsn.encode()), autocommit=True)
+        connection = psycopg.Connection(psycopg.pq.PGconn.connect(dsn.encode()))
+        connection.autocommit = True
+        return connection
     return psycopg.connect(dsn, autocommit=True)
 
 
@@ -93,14 +96,27 @@ def occupy(lowest: int) -> None:
         pass
 
 
+def one_of(many: int) -> bool:
+    """Whether we are among the first so many that came here: each takes a place of its own."""
+    for number in range(many):
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(os.path.join(os.environ[TRUTH], f"place-{number}"), os.O_CREAT | os.O_EXCL))
+            return True
+    return False
+
+
 def hold(args: argparse.Namespace, witness: Witness, keep: list[psycopg.Connection[Any]]) -> None:
     """Open all that was asked for."""
+    if args.at_most and not one_of(args.at_most):
+        raise SystemExit(0)
     if args.first_fd:
         occupy(args.first_fd)
     for state in args.state or ["idle"]:
         name, _, count = state.partition(":")
         for _ in range(int(count or args.sessions)):
             open_session(args.dsn, name, witness, keep)
+            if args.sql:
+                keep[-1].execute(args.sql)
 
 
 def main() -> None:
@@ -114,6 +130,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=0, help="processes, each with these sessions; we have none then")
     parser.add_argument("--share", type=int, default=0, help="forked children that inherit our sockets")
     parser.add_argument("--forsake", action="store_true", help="with --share: close our own copies of the sockets")
+    parser.add_argument("--sql", help="a last statement for every session, for what it leaves to be seen")
+    parser.add_argument("--at-most", type=int, default=0, help="leave at once if that many others are here already")
     parser.add_argument("--first-fd", type=int, default=0, help="the lowest descriptor that a socket may get")
     parser.add_argument("--user", help="the user to be, from before the first session")
     parser.add_argument("--user-after", help="the user to be, from after the last session")
