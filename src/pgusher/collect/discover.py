@@ -1,6 +1,6 @@
 """The PostgreSQL servers of this host, found without being told of any.
 
-A server says where it is by its unix socket (.s.PGSQL.PORT in /proc/net/unix) and by the lock file beside it, whose
+A server says where it is by its unix socket (.s.PGSQL.PORT in the kernel's table) and by the lock file beside it, whose
 first line is the postmaster's pid (source: CreateLockFile in miscinit.c). Who may not read that file connects to the
 socket and asks the kernel who listens. So a few files are read instead of a thousand processes. Only what the sockets
 do not tell is looked for among the processes: a server without a unix socket, one in another network namespace.
@@ -10,14 +10,14 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from dataclasses import dataclass, field
-from socket import AF_INET, AF_INET6, AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, inet_ntop, socket
+from socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket
 from struct import unpack
 
 from pgusher.collect import rooted
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.files import configured_port, data_directory, root_of
+from pgusher.collect.postgres.listening import Listening, UnixSocket, in_own_network, listening
 from pgusher.collect.postgres.postmaster import (
     NAMES,
     Postmaster,
@@ -32,30 +32,12 @@ from pgusher.model.evidence import Gap
 from pgusher.model.server import Server
 from pgusher.model.text import decode
 
-# Flags with __SO_ACCEPTCON, type SOCK_STREAM: a socket that listens (source: unix_seq_show in net/unix/af_unix.c).
-_UNIX = re.compile(
-    rb"^[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} 00010000 0001 [0-9A-F]{2} +(\d+) (.*/\.s\.PGSQL\.(\d{1,5}))$", re.M
-)
-# State 0A is TCP_LISTEN; then queues, timer, retransmits, uid, timeout, inode (source: proc_net_tcp.rst).
-_TCP = re.compile(rb"^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+) ", re.M)
 _LINK = re.compile(r"socket:\[(\d+)\]")
 _VERSION = re.compile(r"/(?:postgresql|pgsql|postgres)[/-]?(\d{1,2})(?:/|$)")
 
 
 _USUAL_PORTS = range(5432, 5440)
 """Where a server without a unix socket mostly listens: reason enough to look for it among the processes."""
-
-_UnixSocket = tuple[str, int, int]
-"""Path, port, inode."""
-
-
-@dataclass
-class _Listening:
-    """What one network namespace listens on."""
-
-    unix: list[_UnixSocket] = field(default_factory=list)
-    tcp: list[tuple[str, int, int, int]] = field(default_factory=list)
-    """Address, port, uid, inode."""
 
 
 @dataclass
@@ -75,9 +57,9 @@ def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[
     `thorough`: look at every process too, for servers in other network namespaces (containers). That is done unasked
     when no socket tells of a server.
     """
-    here = _listening(f"{proc}/net")
+    here = listening(proc)
     found: dict[int, _Found] = {}
-    lost: list[_UnixSocket] = []
+    lost: list[UnixSocket] = []
     for path, port, inode in here.unix:
         entry = _by_lock_file(path, proc) or _by_peer(path, proc)
         # A container that shares our network has its own files and pids: its lock file is not the one we see.
@@ -91,7 +73,7 @@ def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[
     usual = {port for _, port, *_ in here.tcp if port in _USUAL_PORTS} - known
     everywhere = thorough or not here.unix or bool(usual)
     if lost or everywhere:
-        _search(found, lost, proc, everywhere=everywhere)
+        _search(found, here, lost, proc, everywhere=everywhere)
     boot = boot_time(proc)
     servers = [_server(entry, boot, proc) for entry in found.values()]
     servers += [Server(port=port, local=True, socket_paths=(path,)) for path, port, _ in lost]
@@ -101,51 +83,13 @@ def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[
 
 def describe(postmaster: Postmaster, port: int, proc: str = "/proc") -> Server:
     """The server of a postmaster that was found in another way: by the other end of a connection to `port`."""
-    listening = _listening(f"{proc}/{postmaster.pid}/net")
+    sockets = listening(proc, None if in_own_network(postmaster.pid, proc) else postmaster.pid)
     entry = _Found(postmaster, _sockets_of(postmaster.pid, proc))
-    entry.unix = [(path, number) for path, number, _ in listening.unix if number == port]
-    entry.tcp = [pair for pair in _own_tcp(entry, {port}, listening) if pair[1] == port]
+    entry.unix = [(path, number) for path, number, _ in sockets.unix if number == port]
+    entry.tcp = [pair for pair in _own_tcp(entry, {port}, sockets) if pair[1] == port]
     if not entry.unix and not entry.tcp:
         entry.tcp = [("", port)]
     return _server(entry, boot_time(proc), proc)
-
-
-def in_own_network(pid: int, proc: str = "/proc") -> bool:
-    """Whether a process is in our network namespace; without the right to look, whether it sees a socket of ours."""
-    try:
-        return os.readlink(f"{proc}/{pid}/ns/net") == os.readlink(f"{proc}/self/ns/net")
-    except OSError:
-        mine, its = _listening(f"{proc}/net"), _listening(f"{proc}/{pid}/net")
-        return bool({s[-1] for s in (*mine.unix, *mine.tcp)} & {s[-1] for s in (*its.unix, *its.tcp)})
-
-
-def _listening(net: str) -> _Listening:
-    sockets = _Listening()
-    for match in _UNIX.finditer(_whole(f"{net}/unix")):
-        sockets.unix.append((decode(match[2]), int(match[3]), int(match[1])))
-    for name in ("tcp", "tcp6"):
-        for match in _TCP.finditer(_whole(f"{net}/{name}")):
-            sockets.tcp.append((_address(match[1]), int(match[2], 16), int(match[3]), int(match[4])))
-    return sockets
-
-
-def _whole(path: str) -> bytes:
-    try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def _address(digits: bytes) -> str:
-    """The kernel writes each 32-bit word in the byte order of the machine."""
-    words = [int(digits[i : i + 8], 16).to_bytes(4, sys.byteorder) for i in range(0, len(digits), 8)]
-    return inet_ntop(AF_INET if len(words) == 1 else AF_INET6, b"".join(words))
-
-
-_ORDER: str = (
-    "little" if (1).to_bytes(2, "little") == memoryview(__import__("array").array("H", [1])).tobytes() else "big"
-)
 
 
 def _by_lock_file(path: str, proc: str) -> _Found | None:
@@ -194,13 +138,12 @@ def _sockets_of(pid: int, proc: str) -> set[int] | None:
     return found
 
 
-def _search(found: dict[int, _Found], lost: list[_UnixSocket], proc: str, *, everywhere: bool) -> None:
+def _search(found: dict[int, _Found], here: Listening, lost: list[UnixSocket], proc: str, *, everywhere: bool) -> None:
     """Look at the processes, and take what is found of `lost` out of it."""
     uids = None if everywhere else {_owner(path) for path, *_ in lost}
     fresh = [p for p in _postmasters(proc, uids if uids and None not in uids else None) if p.pid not in found]
-    listening = {p.pid: _listening(f"{proc}/{p.pid}/net") for p in fresh}
     for postmaster in fresh:
-        sockets = listening[postmaster.pid]
+        sockets = here if in_own_network(postmaster.pid, proc) else listening(proc, postmaster.pid)
         own = _sockets_of(postmaster.pid, proc)
         if own is None:
             own = _likely(postmaster, sockets, alone=sum(p.uid == postmaster.uid for p in fresh) == 1, proc=proc)
@@ -212,7 +155,7 @@ def _search(found: dict[int, _Found], lost: list[_UnixSocket], proc: str, *, eve
             lost[:] = [one for one in lost if one[-1] not in own]
 
 
-def _likely(postmaster: Postmaster, sockets: _Listening, *, alone: bool, proc: str) -> set[int]:
+def _likely(postmaster: Postmaster, sockets: Listening, *, alone: bool, proc: str) -> set[int]:
     """The sockets of a postmaster that we may not look into: of its port and user, or the only ones of its user."""
     port = configured_port(postmaster, proc)
     unix = [(number, inode) for path, number, inode in sockets.unix if _owner(path) in {postmaster.uid, None}]
@@ -249,7 +192,7 @@ def _owner(path: str) -> int | None:
         return None
 
 
-def _own_tcp(entry: _Found, ports: set[int], sockets: _Listening) -> list[tuple[str, int]]:
+def _own_tcp(entry: _Found, ports: set[int], sockets: Listening) -> list[tuple[str, int]]:
     """Where a server listens besides its unix sockets."""
     if entry.own is not None:
         return [(address, port) for address, port, _, inode in sockets.tcp if inode in entry.own]

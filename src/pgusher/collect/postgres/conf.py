@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 _LETTER = r"A-Za-z_\x80-\U0010ffff"
 _ID = rf"[{_LETTER}][{_LETTER}0-9]*"
-_NUMBER = r"[-+]?(?:0[xX][0-9A-Fa-f]+|[0-9]+|[0-9]*\.[0-9]*(?:[eE][-+]?[0-9]+)?)[A-Za-z]*"
+# The longest first, as flex takes the longest.
+_NUMBER = r"[-+]?(?:[0-9]*\.[0-9]*(?:[eE][-+]?[0-9]+)?|(?:0x[0-9A-Fa-f]+|[0-9]+)[A-Za-z]*)"
 _TOKENS = re.compile(
     rf"(?P<space>[ \t\r]+)|(?P<comment>\#.*)|(?P<equals>=)"
     rf"|(?P<string>'(?:[^'\\]|\\.|'')*')"

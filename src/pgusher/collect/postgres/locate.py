@@ -8,6 +8,7 @@ import struct
 
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.connect import Connection, Peer
+from pgusher.collect.postgres.listening import in_own_network
 from pgusher.collect.postgres.postmaster import Postmaster, parent_of, read_postmaster, ticks_to_micros
 from pgusher.collect.postgres.rows import Self
 from pgusher.model.server import Server
@@ -78,8 +79,6 @@ def is_own_address(address: str) -> bool:
 
 
 def _here(server: Server, proc: str) -> bool:
-    from pgusher.collect.discover import in_own_network
-
     return server.postmaster_pid is not None and in_own_network(server.postmaster_pid, proc)
 
 

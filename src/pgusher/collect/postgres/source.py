@@ -23,6 +23,8 @@ from pgusher.model.session import SeenBy, Session
 _SETTINGS_FOR = 60.0
 """Seconds after which the settings are asked for again."""
 _STATEMENT_TIMEOUT = "57014"
+_REFUSED_FOR = 5.0
+"""Seconds until a server that refused is asked again: it forks a process for each refusal, for which others wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class PostgresSource:
         self._environ = os.environ if environ is None else environ
         self._reader = rows.SessionReader()
         self._held: _Held | None = None
+        self._refused: Climb | None = None
+        self._again_at = 0.0
 
     def sample(self) -> PostgresFacts:
         """Look once. Never raises for a refusal, a missing right, a deadline or a server that is not there."""
@@ -81,7 +85,8 @@ class PostgresSource:
         if self._target.sql:
             facts, answers = self._held_sample(attempts)
             if facts is None and answers:
-                climb = self._connect(attempts, gaps)
+                climb = self._climb(gaps)
+                attempts += climb.attempts if climb is not None else []
                 facts, _ = self._held_sample(attempts)
             if facts is not None:
                 return facts
@@ -95,7 +100,11 @@ class PostgresSource:
 
     # -- with SQL
 
-    def _connect(self, attempts: list[Attempt], gaps: list[Gap]) -> Climb | None:
+    def _climb(self, gaps: list[Gap]) -> Climb | None:
+        """A new connection, if it can be had; at once after a refusal the same refusal is told again."""
+        if self._refused is not None and self._clock() < self._again_at:
+            return self._refused
+        self._refused = None
         try:
             library = load()
         except LibpqMissingError as error:
@@ -109,10 +118,11 @@ class PostgresSource:
             )
             return None
         climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
-        attempts += climb.attempts
         if climb.connection is not None:
             peer = climb.connection.peer
             self._held = _Held(climb.connection, climb.rung, peer, climb.guarded, _refuses(climb))
+        elif any(attempt.sqlstate for attempt in climb.attempts):
+            self._refused, self._again_at = climb, self._clock() + _REFUSED_FOR
         return climb
 
     def _held_sample(self, attempts: list[Attempt]) -> tuple[PostgresFacts | None, bool]:
