@@ -83,7 +83,7 @@ def kept(world: World) -> dict[str, Any]:
     """It is kept, outlives its terminal, and is ended by --stop."""
     began = time.monotonic()
     run = world.start("--keep", terminal=True)
-    run.until("pgusher demo --stop [0-9]+")
+    run.until("--stop [0-9]+")
     code = run.process.wait(30)
     run.read(0.1)
     seconds = time.monotonic() - began

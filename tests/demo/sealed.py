@@ -82,7 +82,10 @@ class Run:
         for stream in select.select(self._open, (), (), seconds)[0]:
             try:
                 data = os.read(stream, 65536)
-            except OSError:  # the other end of a pseudo-terminal is gone
+            except OSError:  # nobody has the other end of the pseudo-terminal open: not yet, or no more
+                if self.process.poll() is None:
+                    time.sleep(0.01)
+                    continue
                 data = b""
             if not data:
                 self._open.remove(stream)

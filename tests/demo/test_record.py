@@ -120,7 +120,7 @@ class TestStopping:
         host.stdout.close()
         kept = here(directory, host=identity(host.pid), cookie="of nobody")
         record.write(kept)
-        assert record.stop(kept) == (1, [])
+        assert record.stop(kept) == (0, [])
         host.wait()
         assert trace.exists()
         assert not directory.exists()

@@ -223,17 +223,15 @@ def _comm(pid: int) -> str:
 
 def _tell_kept(narrator: Narrator, directory: str, port: int, socket: str) -> None:
     narrator.plain()
-    narrator.plain("It goes on running, and outlives this terminal. In another one, or here:")
-    lines = [
-        (f"cd {directory}", "its pgusher.toml names the staged crontab"),
-        (f"pgusher --port {port}", "who holds what"),
-        (f"psql 'host={socket} port={port} user=postgres'", "a slot that is reserved for superusers"),
-        (f"ls {directory}/shop {directory}/log", "the programs, and what they have written"),
-        (f"pgusher demo --stop {port}", "the end of it all"),
-    ]
-    width = max(len(command) for command, _ in lines)
-    for command, meaning in lines:
-        narrator.plain(f"  {command:<{width}}  {meaning}")
+    narrator.plain("It goes on running, and outlives this terminal. To play with it:")
+    for line in (
+        f"cd {directory}",
+        "pgusher                  its pgusher.toml names the staged crontab",
+        f"psql -h {socket} -p {port} -U postgres",
+        "ls shop log              the programs, and what they have written",
+        f"pgusher demo --stop      ends it; with several, this one: --stop {port}",
+    ):
+        narrator.plain(f"  {line}")
 
 
 def _tell_end(narrator: Narrator, ended: Mapping[str, Any] | None, left: Sequence[reaper.Identity]) -> None:

@@ -102,13 +102,13 @@ def records() -> list[Record]:
 def stop(record: Record, seconds: float = 30.0) -> tuple[int, list[Identity]]:
     """End a staging: by the process that keeps it, if that runs; then whatever is left of it.
 
-    How many of its processes have ended, and which are still there.
+    How many of its programs have ended, and which processes are still there.
     """
-    before = [process for process in (record.host, *record.processes, *record.server) if alive(process)]
+    before = [process for process in record.processes if alive(process)]
     if record.running and end(record.host, signal.SIGTERM):
         _wait_for([record.host], seconds)
     left = clear(record)
-    return len(before) - len(left), left
+    return sum(not alive(process) for process in before), left
 
 
 def clear(record: Record, seconds: float = 15.0) -> list[Identity]:

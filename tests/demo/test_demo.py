@@ -1,0 +1,185 @@
+"""The whole demo, as a person runs it, in a world of its own: what it stages is true, and nothing of it stays."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pgusher.demo import crontab
+from pgusher.demo.account import account, allows
+from tests.demo.sealed import ROOT, sealed, unshare
+
+
+@cache
+def why_not_sealed() -> str | None:
+    """Why no world of its own can be made here; None when it can."""
+    if shutil.which("unshare") is None:
+        return "unshare is not installed"
+    done = subprocess.run([*unshare(), "true"], capture_output=True, text=True, check=False)
+    return None if done.returncode == 0 else f"no namespaces can be made here: {done.stderr.strip()}"
+
+
+def why_not_nobody() -> str | None:
+    """Why the demo cannot be run as nobody from here; None when it can."""
+    if os.geteuid() != 0:
+        return "the tests run as an ordinary user already"
+    try:
+        who = account("nobody")
+    except KeyError:
+        return "there is no user nobody"
+    if not allows(sys.executable, who, os.X_OK) or not allows(str(ROOT / "src"), who, os.R_OK | os.X_OK):
+        return "nobody may not run this interpreter from here: make test-as-user does it"
+    return None
+
+
+pytestmark = pytest.mark.skipif(why_not_sealed() is not None, reason=str(why_not_sealed()))
+
+
+def test_it_tells_the_incident_and_leaves_nothing() -> None:
+    seen = sealed("normal")
+    assert seen["code"] == 0
+    assert seen["left"] == {}
+    assert seen["inside"]["processes"] > 100, "97 sessions and their clients are processes"
+    assert seen["inside"]["files"] > 1000
+    assert seen["seconds"] < 60, "issue 2: it must take under 60 s"
+    told = seen["err"]
+    assert [int(slots) for slots in re.findall(r" (\d+) slots\n", told)] == [18, 20, 2, 57, 97]
+    assert "97 of 97 slots" in told
+    assert re.search(r"exit code [1-9]\d*; the server said to it\n\s+FATAL:  remaining connection slots are", told)
+    assert told.rstrip().endswith("nothing is left behind.")
+    assert ("cron runs" in told) == (crontab.why_no_cron("/dev/shm") is None)
+    assert "\x1b" not in told
+
+
+@pytest.fixture(scope="module", params=["ourselves", "nobody"])
+def seen(request: pytest.FixtureRequest) -> dict[str, Any]:
+    if request.param == "nobody" and (why := why_not_nobody()) is not None:
+        pytest.skip(why)
+    return sealed("kept", user=None if request.param == "ourselves" else request.param)
+
+
+class TestKept:
+    """One demo that is kept, looked at, and stopped."""
+
+    def test_it_outlives_its_terminal_and_ends_when_told(self, seen: dict[str, Any]) -> None:
+        assert seen["code"] == 0
+        assert seen["other_port"] == 2
+        assert seen["stop_code"] == 0
+        assert seen["stop_err"].rstrip().endswith("nothing is left behind.")
+        assert seen["left"] == {}
+
+    def test_it_says_what_to_type(self, seen: dict[str, Any]) -> None:
+        told = seen["out"] + seen["err"]
+        for words in ("pgusher demo --stop", f"-p {seen['port']} -U postgres", "cd /"):
+            assert words in told
+        assert "waiting for" in told, "on a terminal it says what it waits for"
+
+    def test_every_slot_is_held_as_told(self, seen: dict[str, Any]) -> None:
+        held: dict[str, int] = {}
+        for note in seen["notes"]:
+            held[note["part"]] = held.get(note["part"], 0) + len(note["sessions"])
+        assert held == {
+            "grafana_stand_in": 57,
+            "shop_api": 20,
+            "version_history": 9,
+            "stock_report": 6,
+            "price_import": 3,
+            "anna": 1,
+            "ben": 1,
+        }
+        sessions = [pid for note in seen["notes"] for pid in note["sessions"]]
+        assert len(sessions) == len(set(sessions)) == 97
+
+    def test_the_processes_are_what_they_are_said_to_be(self, seen: dict[str, Any]) -> None:
+        for note in seen["notes"]:
+            parents, terminal = seen["parents"][str(note["pid"])], seen["terminals"][str(note["pid"])]
+            assert (terminal != 0) == (note["part"] in ("anna", "ben")), note["part"]
+            if note["part"] in ("version_history", "stock_report", "price_import"):
+                assert parents[0].startswith("/bin/sh -c cd ")
+                real = "CRON" in parents[1]
+                assert real or "cron_stand_in.py" in parents[1]
+            if note["part"] == "shop_api":
+                assert "uvicorn shop_api:app" in parents[0]
+
+    def test_pgusher_names_the_true_holder_of_every_slot(self, seen: dict[str, Any]) -> None:
+        answer = json.loads(seen["json"])
+        (server,) = (server for server in answer["servers"] if server["port"] == seen["port"])
+        chains = {session["pid"]: session for session in server["sessions"]} if "sessions" in server else {}
+        holders = {pid: holder for holder in server["holders"] for pid in holder["sessions"]}
+        assert chains == {} or len(chains) >= 97
+        names: dict[str, set[str]] = {}
+        for note in seen["notes"]:
+            for pid in note["sessions"]:
+                assert note["pid"] in holders[pid]["processes"], (note["part"], holders[pid])
+                names.setdefault(note["part"], set()).add(holders[pid]["name"])
+        assert all(len(found) == 1 for found in names.values()), names
+        assert len({name for found in names.values() for name in found}) == len(names), names
+        runs = {holder["name"]: holder["runs"] for holder in server["holders"]}
+        (jobs,) = names["version_history"]
+        if any("CRON" in parents[1] for parents in seen["parents"].values() if len(parents) > 1):
+            assert runs[jobs] == 3
+        (grafana,) = names["grafana_stand_in"]
+        programs = {holder["name"]: holder["program"] for holder in server["holders"]}
+        assert programs[grafana] != "Grafana", "a stand-in is not the real one"
+
+
+@pytest.mark.parametrize(
+    ("until", "to", "number", "code"),
+    [
+        pytest.param("", "command", "SIGINT", 130, id="Ctrl-C at once"),
+        pytest.param("on port", "command", "SIGTERM", 143, id="SIGTERM with the server up"),
+        pytest.param("three scripts", "command", "SIGINT", 130, id="Ctrl-C with the jobs up"),
+        pytest.param("three scripts", "command", "SIGHUP", 129, id="the terminal is closed"),
+        pytest.param("psql is", "command", "SIGKILL", -9, id="SIGKILL of the command"),
+        pytest.param("on port", "host", "SIGKILL", 3, id="SIGKILL of the keeping process"),
+        pytest.param("psql is", "both", "SIGKILL", -9, id="SIGKILL of both"),
+    ],
+)
+def test_nothing_is_left_after(until: str, to: str, number: str, code: int) -> None:
+    seen = sealed("signalled", until=until, to=to, number=number)
+    assert seen["code"] == code
+    assert seen["inside"] >= 2, "there was something to leave behind"
+    assert seen["left"] == {}
+    if number != "SIGKILL":
+        assert seen["err"].rstrip().endswith("nothing is left behind.")
+
+
+def test_nothing_is_left_after_ctrl_c_in_a_terminal_while_pgusher_runs() -> None:
+    seen = sealed("signalled", until=r"\$ pgusher", to="command", number="SIGINT", terminal=True)
+    assert seen["code"] == 130
+    assert seen["inside"] > 100
+    assert seen["left"] == {}
+
+
+def test_ctrl_c_again_and_again_changes_nothing() -> None:
+    seen = sealed("stubborn")
+    assert seen["left"] == {}
+
+
+def test_a_part_that_fails_is_told_and_nothing_is_left() -> None:
+    seen = sealed("crashed")
+    assert seen["code"] != 0
+    assert "pgusher: shop-api has ended with exit code -9" in seen["err"]
+    assert seen["left"] == {}
+
+
+def test_what_is_left_when_everything_was_killed_at_once_is_ended_by_stop() -> None:
+    seen = sealed("orphaned")
+    assert any("version_history.py" in process for process in seen["between"]), "the case is not what it should be"
+    assert seen["code"] == 0
+    assert "Ended what was left of an earlier demo" in seen["err"]
+    assert seen["left"] == {}
+
+
+def test_the_tree_it_is_run_from_stays_as_it_was() -> None:
+    """The actors are copied: a byte code cache beside them would be one more file left behind."""
+    assert not (Path(ROOT) / "src/pgusher/demo/actors/__pycache__/database.cpython-311.pyc").exists()
