@@ -37,8 +37,20 @@ def test_it_holds_every_file_of_the_package(wheel: Path, root: Path, repository_
     with zipfile.ZipFile(wheel) as archive:
         assert {name.partition("/")[0] for name in archive.namelist()} == {
             "pgusher",
+            f"pgusher-{pgusher.__version__}.data",
             f"pgusher-{pgusher.__version__}.dist-info",
         }
+
+
+def test_it_brings_the_manual_page_and_the_completions_to_where_a_system_looks(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        shared = {name.partition("/data/")[2] for name in archive.namelist() if "/data/share/" in name}
+    assert shared == {
+        "share/man/man1/pgusher.1",
+        "share/bash-completion/completions/pgusher",
+        "share/zsh/site-functions/_pgusher",
+        "share/fish/vendor_completions.d/pgusher.fish",
+    }
 
 
 def test_a_file_that_it_lacks_is_told(tmp_path: Path) -> None:

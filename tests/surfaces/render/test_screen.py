@@ -16,11 +16,10 @@ STYLES = ("", "alarm", "warn", "good", "bold", "dim", "head", "name", "command",
 
 spans = st.lists(st.tuples(st.text(max_size=30), st.sampled_from(STYLES)), max_size=6)
 screens = st.builds(
-    Screen,
-    width=st.one_of(st.none(), st.integers(1, 120)),
-    colour=st.booleans(),
-    unicode=st.booleans(),
-    encoding=st.sampled_from(["utf-8", "ascii", "latin-1"]),
+    lambda width, colour, signs: Screen(width=width, colour=colour, unicode=signs[0], encoding=signs[1]),
+    st.one_of(st.none(), st.integers(1, 120)),
+    st.booleans(),
+    st.sampled_from([(True, "utf-8"), (False, "utf-8"), (False, "ascii"), (False, "latin-1")]),
 )
 
 

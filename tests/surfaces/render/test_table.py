@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ COLUMNS = (
 ROWS = [("alpha", "1", "", "a long note"), ("be", "1000", "", "short")]
 
 
-def lines(screen: Screen, columns: tuple[Column, ...] = COLUMNS, rows: list[tuple[str, ...]] = ROWS) -> list[str]:
+def lines(screen: Screen, columns: tuple[Column, ...] = COLUMNS, rows: Sequence[Sequence[str]] = ROWS) -> list[str]:
     return [screen.paint(line) for line in table(screen, columns, rows)]
 
 
