@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 
 from tests.bed.bed import Bed
 from tests.bed.truth import TrueSession, Truth
@@ -71,6 +72,14 @@ def has_no_process(truth: Truth) -> None:
     """Nobody has any of its sockets open any more."""
     wanted = {session.inode for session in truth.sessions}
     assert not [entry for entry in _sockets() if entry[2] in wanted]
+
+
+def gone(pids: Sequence[int], patience: float = 60.0) -> None:
+    """They have ended, and their parents, who may be others than we, have noticed."""
+    deadline = time.monotonic() + patience
+    while left := [pid for pid in pids if os.path.exists(f"/proc/{pid}")]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.01)
 
 
 def _sockets() -> list[tuple[int, int, int]]:

@@ -7,6 +7,7 @@ It is started in the foreground in a mount namespace of its own, where directori
 from __future__ import annotations
 
 import os
+import platform
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 from tests.bed.holder import Holder
 
 DAEMON = "/usr/sbin/cron"
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1"
+FAKETIME = f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketime.so.1"
 
 _MOUNTS = {
     "crontab": "/etc/crontab",
@@ -33,6 +34,11 @@ def why_no_cron() -> str:
     if missing:
         return f"a real cron needs {', '.join(missing)} (apt-get install cron)"
     return ""
+
+
+def why_no_hurry() -> str:
+    """Why its clock cannot be made to run fast; empty when it can."""
+    return "" if os.path.exists(FAKETIME) else "a cron in a hurry needs libfaketime (apt-get install faketime)"
 
 
 def command(*words: str) -> str:
@@ -81,10 +87,6 @@ class Cron(Holder):
     def root(self) -> str:
         """The root directory as the daemon sees it: its crontabs are below this, at their usual places."""
         return f"/proc/{self.pid}/root"
-
-    def line_of(self, schedule: str, words: str, user: str | None = "root") -> str:
-        """A crontab line."""
-        return f"{schedule} {user} {words}" if user else f"{schedule} {words}"
 
     def _path(self, name: str) -> str:
         return os.path.join(self.keeper.directory, name)

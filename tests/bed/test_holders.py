@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psycopg
@@ -16,7 +15,7 @@ import pytest
 from pgusher.demo.server import EmbeddedServer
 from tests.bed import Bed, Holder, each_version, needs_ipv6, needs_root
 from tests.bed.bed import APP, MONITOR, REPORTS, RESERVE, SIGNALLER
-from tests.bed.checks import agrees_with_proc, agrees_with_server, has_no_process
+from tests.bed.checks import agrees_with_proc, agrees_with_server, gone, has_no_process
 from tests.bed.holder import ROOT
 from tests.bed.network import Network
 
@@ -239,7 +238,7 @@ class TestFull:
 class TestWebServers:
     @pytest.mark.parametrize("kind", ["sync", "gthread", "asgi", "uvicorn.workers.UvicornWorker"])
     def test_gunicorn(self, bed: Bed, kind: str) -> None:
-        from gunicorn.workers import SUPPORTED_WORKERS
+        from gunicorn.workers import SUPPORTED_WORKERS  # type: ignore[import-untyped]
 
         if kind not in SUPPORTED_WORKERS and ("." not in kind or not importlib.util.find_spec(kind.rpartition(".")[0])):
             pytest.skip(f"the gunicorn or uvicorn installed here has no worker {kind}")
@@ -275,10 +274,5 @@ def test_nothing_is_left_when_the_tests_are_killed() -> None:
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait(30)
     runner.stdout.close()
-    deadline = time.monotonic() + 60
-    while left := [
-        *(pid for pid in pids if os.path.exists(f"/proc/{int(pid)}")),
-        *(path for path in directories if os.path.exists(path)),
-    ]:
-        assert time.monotonic() < deadline, left
-        time.sleep(0.01)
+    gone([int(pid) for pid in pids])
+    assert not [path for path in directories if os.path.exists(path)]
