@@ -22,7 +22,7 @@ CONNECTION = (
     Option("dsn", ("--dsn",), "a connection string or URI, as libpq takes it", "DSN", group=_WHERE),
     Option("host", ("-h", "--host"), "host, address or socket directory", "HOST", group=_WHERE),
     Option("port", ("-p", "--port"), "port; alone: the server on that port of this host", "PORT",
-           parse=whole(1, 65535, "a port from 1 to 65535"), group=_WHERE),
+           parse=whole(1, 65535, "1 to 65535"), group=_WHERE),
     Option("user", ("-U", "--username", "--user"), "role to connect as", "NAME", group=_WHERE),
     Option("database", ("-d", "--dbname", "--database"), "database to connect to, or a connection string", "NAME",
            group=_WHERE),

@@ -7,7 +7,7 @@ from pgusher.surfaces.cli.common import GENERAL
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Option, Values, whole
 
-_PORT = whole(1, 65535, "a port from 1 to 65535")
+_PORT = whole(1, 65535, "1 to 65535")
 
 
 def run(values: Values, context: Context) -> int:

@@ -9,7 +9,8 @@ from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli import registry
 from pgusher.surfaces.cli.common import CONNECTION, PRINT, REPLAY, looks_like_dsn
 from pgusher.surfaces.cli.context import Context
-from pgusher.surfaces.cli.options import Command, Values, meant, read
+from pgusher.surfaces.cli.options import Command, Values, meant, read, shown
+from pgusher.surfaces.render.advice import quote
 
 USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
@@ -74,8 +75,8 @@ def split_command(words: list[str]) -> tuple[Command, list[str]]:
 def _named(word: str) -> Command:
     if word == "" or word in registry.NAMES:
         return registry.command(word)
-    hint = meant(word, registry.NAMES) or f"who holds it: pgusher who {word[:40]}"
-    raise UsageError(f'"{word[:40]}" is not a command', hint=hint)
+    hint = meant(word, registry.NAMES) or f"what it holds: pgusher who {quote(word[:40])}"
+    raise UsageError(f"{shown(word)} is not a command", hint=hint)
 
 
 def _before_dashes(words: list[str]) -> list[str]:

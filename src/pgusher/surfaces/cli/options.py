@@ -79,8 +79,8 @@ class Command:
         """ "pgusher who [OPTION]... [HOLDER|PID|IP:PORT|APP]"."""
         words = ["pgusher", self.name, "[OPTION]..."]
         if self.argument:
-            shown = self.argument.shown + ("..." if self.argument.many else "")
-            words.append(shown if self.argument.required else f"[{shown}]")
+            word = self.argument.shown + ("..." if self.argument.many else "")
+            words.append(word if self.argument.required else f"[{word}]")
         return " ".join(filter(None, words))
 
 
@@ -143,37 +143,37 @@ def _take(option: Option, flag: str, text: str | None, queue: list[str], values:
             raise UsageError(f"option {flag} needs a value: {option.value}", hint=hint)
     if option.choices and text not in option.choices:
         raise UsageError(
-            f"option {flag}: {_shown(text)} is not one of {', '.join(option.choices)}", hint=meant(text, option.choices)
+            f"option {flag}: {shown(text)} is not one of {', '.join(option.choices)}", hint=meant(text, option.choices)
         )
     try:
         values[option.name] = option.parse(text)
     except ValueError as error:
-        raise UsageError(f"option {flag}: expected {error}, got {_shown(text)}") from None
+        raise UsageError(f"option {flag}: expected {error}, got {shown(text)}") from None
 
 
 def _read_argument(command: Command, rest: list[str], values: Values) -> None:
     argument = command.argument
     if argument is None:
         if rest:
-            raise UsageError(f"unexpected word {_shown(rest[0])}", hint=f"usage: {command.usage}")
+            raise UsageError(f"unexpected word {shown(rest[0])}", hint=f"usage: {command.usage}")
         return
     if argument.many:
         values[argument.name] = rest
         return
     if len(rest) > 1:
-        raise UsageError(f"unexpected word {_shown(rest[1])}", hint=f"usage: {command.usage}; quote a name with blanks")
+        raise UsageError(f"unexpected word {shown(rest[1])}", hint=f"usage: {command.usage}; quote a name with blanks")
     if argument.required and not rest:
         raise UsageError(f"{argument.shown} is missing", hint=f"usage: {command.usage}")
     if rest and argument.choices and rest[0] not in argument.choices:
         listed = ", ".join(argument.choices)
-        raise UsageError(f"{_shown(rest[0])} is not one of {listed}", hint=meant(rest[0], argument.choices))
+        raise UsageError(f"{shown(rest[0])} is not one of {listed}", hint=meant(rest[0], argument.choices))
     values[argument.name] = rest[0] if rest else None
 
 
 def _unknown(command: Command, flag: str) -> Option:
     known = [flag for option in command.options for flag in option.flags]
     raise UsageError(
-        f"unknown option {_shown(flag)}", hint=meant(flag, known) or f"see: {command_words(command)} --help"
+        f"unknown option {shown(flag)}", hint=meant(flag, known) or f"see: {command_words(command)} --help"
     )
 
 
@@ -190,8 +190,9 @@ def meant(word: str, known: Iterable[str]) -> str | None:
     return f"did you mean {close[0]}?" if close else None
 
 
-def _shown(word: str) -> str:
-    return f'"{word[:60]}"'
+def shown(word: str) -> str:
+    """The word in quotes, short enough for a message of one line."""
+    return f'"{word}"' if len(word) <= 30 else f'"{word[:27]}..."'
 
 
 def number(low: float, high: float, what: str) -> Callable[[str], float]:

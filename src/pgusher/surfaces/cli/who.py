@@ -8,7 +8,7 @@ from pgusher.errors import UsageError
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
-from pgusher.surfaces.cli.options import Argument, Command, Values
+from pgusher.surfaces.cli.options import Argument, Command, Values, shown
 from pgusher.surfaces.render.find import Found, find
 from pgusher.surfaces.render.words import listed
 
@@ -41,16 +41,16 @@ def run(values: Values, context: Context) -> int:
 
 
 def _not_found(word: str, found: Found) -> UsageError:
-    from pgusher.surfaces.render.screen import Screen
-
-    screen = Screen()
-    shown = screen.text(word)[:60]
     if found.candidates:
-        names = listed([screen.text(name) for name in found.candidates], 8)
-        return UsageError(f'"{shown}" fits {len(found.candidates)} holders', detail=names, hint="type more of the name")
-    near = " or ".join(screen.text(name) for name in found.near)
-    hint = f"did you mean {near}?" if near else "pgusher lists the holders; a process is named by its pid"
-    return UsageError(f'nothing here is called "{shown}": no holder, process, client or application', hint=hint)
+        names = listed(list(found.candidates), 8)
+        return UsageError(
+            f"{shown(word)} fits {len(found.candidates)} holders", detail=names, hint="type more of the name"
+        )
+    return UsageError(
+        f"nothing here is called {shown(word)}",
+        detail="no holder, process, client address or application",
+        hint=f"did you mean {' or '.join(found.near)}?" if found.near else "all holders: pgusher who",
+    )
 
 
 def _print_json(context: Context, look: Look, found: Found, word: str | None) -> None:

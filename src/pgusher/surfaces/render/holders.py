@@ -39,6 +39,8 @@ def holder_table(screen: Screen, snapshot: Snapshot, letters: Mapping[str, str],
     holders = [holder for holder in snapshot.holders if holder.sessions]
     if screen.pipe:
         return table(screen, _IN_A_PIPE, [_whole(holder, counts) for holder in holders])
+    if not holders:
+        return []
     shown = holders if most is None or len(holders) <= most else holders[: max(1, most - 1)]
     bar_of = _bar_scale(snapshot)
     hues = hue_of(letters)
