@@ -5,7 +5,8 @@ from __future__ import annotations
 from pgusher.attribute.join import Join, Joined, numeric
 from pgusher.attribute.names import slug
 from pgusher.attribute.origins import Origins
-from pgusher.attribute.programs import claimed
+from pgusher.attribute.programs import Program, claimed
+from pgusher.attribute.quick import quick_chain, quick_link
 from pgusher.attribute.rooting import own_root
 from pgusher.attribute.roots import Origin, Root
 from pgusher.attribute.shell import quote
@@ -56,7 +57,7 @@ class Draft:
         chain = self._chain
         if chain is None or (chain.holder is not name and chain.holder != name):
             session = self.session
-            chain = self._chain = Chain(
+            chain = self._chain = quick_chain(
                 session.pid, session.backend_start, self.root.end, name, self.links, self.conflicts
             )
         return chain
@@ -121,6 +122,7 @@ class Drafter:
         self._join = Join(facts)
         self._own_pid = facts.view.own_pid
         self._local = facts.server.local
+        self._claims: dict[str, Program | None] = {}
 
     def join(self, session: Session) -> Joined | None:
         """The socket of a session; None for pgusher's own, whose holder needs no socket to be known."""
@@ -146,13 +148,17 @@ class Drafter:
             origin = self._origins.of(holder.pid)
             if origin is not None:
                 evidence = f"inode {socket.inode} is open as fd {holder.fd}"
-                conflicts = joined.conflicts
+                conflicts = joined.conflicts + origin.conflicts
                 late = self._late(session, origin)
-                if late or session.application_name or origin.conflicts:
-                    conflicts = (*conflicts, *origin.conflicts, *late, *self._boast(session, (origin,)))
-                    evidence += "; it was inherited or passed" if late else ""
-                link = Link(_PROCESS, origin.subject, _PROVEN, evidence, holder.pid)
-                weakest = joined.certainty if joined.certainty.rank > origin.weakest.rank else origin.weakest
+                if late:
+                    evidence += "; it was inherited or passed"
+                    conflicts += late
+                if session.application_name:
+                    conflicts += self._boast(session.application_name, (origin,))
+                link = quick_link(_PROCESS, origin.subject, _PROVEN, evidence, holder.pid)
+                weakest = origin.weakest
+                if joined.certainty is not _PROVEN:
+                    weakest = Certainty.weakest(weakest, joined.certainty)
                 return Draft(session, joined, origin.root, (first, link, *origin.links), (origin,), conflicts, weakest)
         return self._shared(session, joined, socket, first)
 
@@ -197,7 +203,8 @@ class Drafter:
                 conflicts.append(f"they belong to several holders: {chosen.root.base}, {', '.join(others)}")
                 evidence = f"the oldest of {len(origins)} that have it open: a descriptor is inherited by the younger"
                 links.append(Link(_PROCESS, chosen.subject, _LIKELY, evidence, chosen.process.pid))
-        conflicts += self._boast(session, tuple(origins))
+        if session.application_name:
+            conflicts += self._boast(session.application_name, tuple(origins))
         told = tuple(dict.fromkeys(conflicts))
         return Draft(session, joined, chosen.root, (*links, *chosen.links), tuple(origins), told)
 
@@ -207,7 +214,7 @@ class Drafter:
             subject = f"[{host}]:{socket.port}" if ":" in host else f"{host}:{socket.port}"
         else:
             subject = "unix socket"
-        return Link(_SOCKET, subject, joined.certainty, joined.reason)
+        return quick_link(_SOCKET, subject, joined.certainty, joined.reason)
 
     def _late(self, session: Session, origin: Origin) -> tuple[str, ...]:
         """That a process is younger than the session it holds: it cannot have opened it."""
@@ -218,12 +225,12 @@ class Drafter:
         seconds = (process.start_time - began) / 1_000_000
         return (f"pid {process.pid} started {seconds:.0f} s after its session: it cannot have opened it",)
 
-    def _boast(self, session: Session, origins: tuple[Origin, ...]) -> tuple[str, ...]:
+    def _boast(self, name: str, origins: tuple[Origin, ...]) -> tuple[str, ...]:
         """That application_name names a known program which the process is not."""
-        name = session.application_name
-        if not name:
-            return ()
-        program = claimed(name)
+        if name in self._claims:
+            program = self._claims[name]
+        else:
+            program = self._claims[name] = claimed(name)
         if program is None or any(program.id in origin.programs for origin in origins):
             return ()
         if any((o.program is not None and o.program.kind.relays) or o.root.key[0] == "tunnel" for o in origins):

@@ -24,12 +24,6 @@ class Job:
         return ("cron", *(f"{entry.file}:{entry.line}" for entry in self.entries))
 
     @property
-    def label(self) -> str:
-        """The name that the crontab gives, or the script or program that the command is about."""
-        first = self.entries[0]
-        return first.name or job_label(first.command)
-
-    @property
     def places(self) -> str:
         """`/etc/cron.d/reports:3`; all of them when there are several."""
         return ", ".join(place(entry) for entry in self.entries)
@@ -53,6 +47,7 @@ class Crontab:
         self.jobs: tuple[Job, ...] = tuple(
             sorted((Job(tuple(sorted(found, key=_order))) for found in by_command.values()), key=lambda job: job.key)
         )
+        self._labels: dict[Job, str] = {}
         self._exact: dict[str, list[Job]] = {}
         self._files: dict[str, Job] = {}
         self.at: list[Job] = []
@@ -65,6 +60,14 @@ class Crontab:
             else:
                 self._exact.setdefault(first.command.strip(), []).append(job)
         self._words: dict[str, list[tuple[Job, list[str]]]] | None = None
+
+    def label(self, job: Job) -> str:
+        """The name that the crontab gives a job, or the script or program that its command is about."""
+        label = self._labels.get(job)
+        if label is None:
+            first = job.entries[0]
+            label = self._labels[job] = first.name or job_label(first.command)
+        return label
 
     def with_command(self, command: str, user: str | None) -> tuple[list[Job], list[Job]]:
         """The jobs whose command this is: those that run as `user`, and those that do not."""

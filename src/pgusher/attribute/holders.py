@@ -32,17 +32,19 @@ def gather(
 
 def _holder(name: str, group: list[Draft], labels: Mapping[str, str]) -> Holder:
     key = group[0].root.key
-    counted: dict[int, tuple[Origin, int]] = {}
+    found: dict[int, Origin] = {}
+    sessions: dict[int, int] = {}
     for draft in group:
         for origin in draft.origins:
-            if origin.root.key == key:
+            if origin.root is draft.root or origin.root.key == key:
                 pid = origin.process.pid
-                counted[pid] = (origin, counted[pid][1] + 1 if pid in counted else 1)
-    origins = sorted((origin for origin, _ in counted.values()), key=lambda o: (o.process.start_time, o.process.pid))
+                found[pid] = origin
+                sessions[pid] = sessions.get(pid, 0) + 1
+    origins = sorted(found.values(), key=lambda o: (o.process.start_time, o.process.pid))
     root = origins[0].root if origins else min((draft.root for draft in group), key=lambda r: (r.title, r.stop))
     slots = [draft for draft in group if draft.session.takes_slot]
     starts = [draft.session.backend_start for draft in group if draft.session.backend_start is not None]
-    program, limit = _program(counted.values())
+    program, limit = _program((origin, sessions[pid]) for pid, origin in found.items())
     return Holder(
         name=name,
         kind=root.kind,
@@ -51,7 +53,7 @@ def _holder(name: str, group: list[Draft], labels: Mapping[str, str]) -> Holder:
         processes=tuple(origin.process.pid for origin in origins),
         runs=len({origin.run for origin in origins}) if root.counts_runs else 0,
         program=program,
-        limit=limit or root.limit or None,
+        limit=limit or None,
         stop=_stop(root, origins) or None,
         since=min(starts, default=None),
         certainty=Certainty.weakest(*{draft.weakest for draft in group}),

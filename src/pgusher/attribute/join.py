@@ -38,36 +38,68 @@ class Join:
     """The sockets of the facts, ready to be asked for a session's."""
 
     def __init__(self, facts: Facts) -> None:
-        self._by_backend: dict[int, list[ClientSocket]] = {}
-        self._by_address: dict[_Address, list[ClientSocket]] = {}
-        self._claims: dict[_Address, int] = {}
+        self._facts = facts
+        self._by_backend: dict[int, ClientSocket] = {}
+        self._by_port: dict[int | None, ClientSocket] = {}
+        self._crowded: dict[int, list[ClientSocket]] = {}
+        self._ports: set[int | None] = set()
+        """Ports that more than one socket or more than one session has, so that addresses must be compared whole."""
+        self._addresses: tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]] | None = None
         self._gap = _gap(facts)
         for socket in facts.sockets:
-            if socket.backend_pid is not None:
-                self._by_backend.setdefault(socket.backend_pid, []).append(socket)
-            if socket.host is not None and socket.transport is _TCP:
-                self._by_address.setdefault((socket.host, socket.port), []).append(socket)
+            pid = socket.backend_pid
+            if pid is not None:
+                if pid in self._by_backend:
+                    self._crowded.setdefault(pid, [self._by_backend[pid]]).append(socket)
+                else:
+                    self._by_backend[pid] = socket
+            if socket.transport is _TCP:
+                if socket.port in self._by_port:
+                    self._ports.add(socket.port)
+                else:
+                    self._by_port[socket.port] = socket
+        stated = set()
         for session in facts.sessions:
-            if session.client.port is not None:
-                address = (session.client.host, session.client.port)
-                self._claims[address] = self._claims.get(address, 0) + 1
+            port = session.client.port
+            if port in stated:
+                self._ports.add(port)
+            stated.add(port)
 
     def of(self, session: Session) -> Joined:
         """The client's end of a session's socket."""
-        named = self._by_backend.get(session.pid)
-        if named is not None:
-            return self._by_kernel(session.client, named)
         client = session.client
-        if client.transport is _TCP and client.port is not None:
-            address = (client.host, client.port)
-            found = self._by_address.get(address)
+        socket = self._by_backend.get(session.pid)
+        if socket is not None:
+            return self._by_kernel(client, socket, self._crowded.get(session.pid))
+        port = client.port
+        if client.transport is _TCP and port is not None:
+            if port not in self._ports:
+                socket = self._by_port.get(port)
+                if socket is not None and socket.host == client.host and socket.backend_pid is None:
+                    return Joined(socket, _PROVEN, BY_ADDRESS)
+            address = (client.host, port)
+            sockets, claims = self._all_addresses()
+            found = sockets.get(address)
             if found is not None:
-                return self._by_stated_address(session, found, address)
+                return self._by_stated_address(session, found, claims.get(address, 0))
         return _nothing(self._why(session))
 
-    def _by_kernel(self, client: ClientAddress, named: list[ClientSocket]) -> Joined:
-        if len(named) > 1:
-            named = _distinct(named)
+    def _all_addresses(self) -> tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]]:
+        """Sockets, and the number of sessions, by whole address: seldom needed."""
+        if self._addresses is None:
+            sockets: dict[_Address, list[ClientSocket]] = {}
+            for socket in self._facts.sockets:
+                if socket.host is not None and socket.transport is _TCP:
+                    sockets.setdefault((socket.host, socket.port), []).append(socket)
+            claims: dict[_Address, int] = {}
+            for session in self._facts.sessions:
+                address = (session.client.host, session.client.port)
+                claims[address] = claims.get(address, 0) + 1
+            self._addresses = sockets, claims
+        return self._addresses
+
+    def _by_kernel(self, client: ClientAddress, socket: ClientSocket, crowd: list[ClientSocket] | None) -> Joined:
+        named = _distinct(crowd) if crowd is not None else [socket]
         if len(named) > 1:
             fitting = [socket for socket in named if _fits(socket, client)]
             if len(fitting) != 1:
@@ -83,7 +115,7 @@ class Join:
             return Joined(socket, _LIKELY, BY_KERNEL, (conflict,))
         return Joined(socket, _PROVEN, BY_KERNEL)
 
-    def _by_stated_address(self, session: Session, found: list[ClientSocket], address: _Address) -> Joined:
+    def _by_stated_address(self, session: Session, found: list[ClientSocket], claims: int) -> Joined:
         if len(found) > 1:
             found = _distinct(found)
         free = [socket for socket in found if socket.backend_pid is None]
@@ -98,7 +130,6 @@ class Join:
             return _nothing(
                 f"{len(free)} sockets have the address {session.client}, and nothing tells which it is: {listed}"
             )
-        claims = self._claims.get(address, 0)
         if claims > 1:
             return _nothing(
                 f"{claims} sessions state the address {session.client}, and one socket has it",

@@ -21,11 +21,15 @@ The order of precedence, and why:
 
 from __future__ import annotations
 
-from pgusher.attribute.command import Command, Form, family, is_shell, job_label, read_command
-from pgusher.attribute.cron import CronRuns, Run, runner_above
+from collections.abc import Callable
+
+from pgusher.attribute.command import Form
+from pgusher.attribute.cron import CronRuns, Run
 from pgusher.attribute.crontab import Crontab
+from pgusher.attribute.looks import SHOWN, Look, Looks, subject
 from pgusher.attribute.places import Places
-from pgusher.attribute.programs import Known, ProgramKind, recognise
+from pgusher.attribute.programs import ProgramKind
+from pgusher.attribute.quick import quick_link
 from pgusher.attribute.rooting import (
     container_root,
     cron_root,
@@ -39,19 +43,20 @@ from pgusher.attribute.rooting import (
     unit_root,
 )
 from pgusher.attribute.roots import Origin, Root
-from pgusher.attribute.shell import basename
 from pgusher.attribute.terminals import find_terminal, nearest_login
 from pgusher.attribute.tree import Lineage, Tree, is_init
 from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Link, LinkKind
-from pgusher.model.jobs import Unit
+from pgusher.model.jobs import Container, Unit
 from pgusher.model.process import Process
 
-SHOWN = 200
-"""Characters of a command line that a link shows."""
-
 _PROVEN, _LIKELY, _GUESSED = Certainty.PROVEN, Certainty.LIKELY, Certainty.GUESSED
+_PARENT, _PROGRAM = LinkKind.PARENT, LinkKind.PROGRAM
+_SUPERVISOR, _GUI = ProgramKind.SUPERVISOR, ProgramKind.GUI
+
+Line = list[Look]
+"""The looks at a lineage, in its order."""
 
 
 class Origins:
@@ -66,13 +71,13 @@ class Origins:
             old = None
         self.places: Places = old.places if old is not None else Places(facts)
         self.crontab: Crontab = old.crontab if old is not None else Crontab(facts.cron)
-        self.runs = CronRuns(self.tree, self.crontab)
-        self._same_family = old is not None and old.runs.family == self.runs.family
+        self.looks: Looks = Looks(old.looks if old is not None else None)
+        self.runs = CronRuns(self.tree, self.crontab, self.looks)
         self._old = old
         if old is not None:
             old.forget()  # one generation is enough; more would be kept for ever
-        self._seen: dict[int, tuple[Command, Known | None]] = {}
         self.found: dict[int, Origin] = {}
+        self._roots: dict[tuple[object, ...], Root] = {}
 
     def forget(self) -> None:
         """Lets go of what was found before it."""
@@ -95,86 +100,60 @@ class Origins:
         if old is None:
             return None
         origin = old.found.get(pid)
-        if origin is None or not (origin.local or self._same_family) or old.tree.lineage(origin.process) != lineage:
+        if origin is None or old.tree.lineage(origin.process) != lineage:
             return None
-        return origin
+        return origin if origin.local or old.runs.family == self.runs.family else None
 
-    def command(self, process: Process) -> Command:
-        """The command line of a process, taken apart."""
-        return self._look(process)[0]
-
-    def known(self, process: Process) -> Known | None:
-        """The known program that a process is."""
-        return self._look(process)[1]
-
-    def _look(self, process: Process) -> tuple[Command, Known | None]:
-        seen = self._seen.get(process.pid)
-        if seen is None:
-            command = read_command(process.argv, process.exe, process.comm)
-            known = recognise(command, process.exe, process.comm, argv=bool(process.argv))
-            seen = self._seen[process.pid] = command, known
-        return seen
+    def _root(self, key: tuple[object, ...], make: Callable[[], Root]) -> Root:
+        """A root that many processes have in common is made once."""
+        root = self._roots.get(key)
+        if root is None:
+            root = self._roots[key] = make()
+        return root
 
     def _find(self, lineage: Lineage) -> Origin:
         process = lineage[0]
+        look = self.looks.of
+        line = [look(ancestor) for ancestor in lineage]
         if process.pid == self.own_pid:
-            link = Link(LinkKind.PROGRAM, "pgusher itself", _PROVEN, f"pid {process.pid} is pgusher", process.pid)
-            return self._origin(lineage, 0, own_root(), (link,))
+            link = Link(_PROGRAM, "pgusher itself", _PROVEN, f"pid {process.pid} is pgusher", process.pid)
+            return self._origin(lineage, line, 0, own_root(), (link,))
         place = self.places.of(process.cgroup)
         if place.container is not None:
-            subject = f"container {place.container.name or place.container.short_id}"
-            link = Link(LinkKind.CONTAINER, subject, _PROVEN, f"the cgroup of pid {process.pid} is {process.cgroup}")
-            return self._origin(lineage, 0, container_root(place.container), (link,))
-        at = runner_above(lineage)
+            return self._container(lineage, line, place.container)
+        at = self.runs.runner_above(lineage)
         if at is not None:
             login = nearest_login(lineage)
             if login is None or at < login:
-                return self._cron(lineage, self.runs.above(lineage, at))
+                return self._cron(lineage, line, self.runs.above(lineage, at))
         if place.unit is not None:
-            return self._unit(lineage, place.unit)
+            return self._unit(lineage, line, place.unit)
         run = self.runs.orphan(lineage, place)
         if run is not None:
-            return self._cron(lineage, run, local=False)
-        return self._by_ancestors(lineage)
+            return self._cron(lineage, line, run, local=False)
+        return self._by_ancestors(lineage, line)
 
-    def _by_ancestors(self, lineage: Lineage) -> Origin:
-        owners = [
-            at
-            for at, process in enumerate(lineage)
-            if (known := self.known(process)) is not None
-            and (known.program.kind.owns or (at and known.program.kind is ProgramKind.SUPERVISOR))
-        ]
-        supervisor = next((at for at in owners if self._kind(lineage[at]) is ProgramKind.SUPERVISOR), None)
-        if supervisor is not None:
-            return self._supervised(lineage, supervisor)
+    def _by_ancestors(self, lineage: Lineage, line: Line) -> Origin:
+        for at in range(1, len(line)):
+            if line[at].kind is _SUPERVISOR:
+                return self._supervised(lineage, line, at)
+        owners = [at for at, look in enumerate(line) if look.owns]
         if owners:
             # A person's window is not the owner of a server that was started from within it.
-            tops = [at for at in owners if at == owners[0] or self._kind(lineage[at]) is not ProgramKind.GUI]
-            return self._service(lineage, tops[-1])
+            tops = [at for at in owners if at == owners[0] or line[at].kind is not _GUI]
+            return self._service(lineage, line, tops[-1])
         terminal = find_terminal(lineage)
         if terminal is not None:
-            link = Link(
-                LinkKind.TERMINAL,
-                f"{terminal.line} of {terminal.user}",
-                _PROVEN,
-                terminal.evidence,
-                terminal.process.pid,
-            )
-            return self._origin(lineage, 0, terminal_root(terminal), (link,), local=False)
-        scripts = [
-            at for at, process in enumerate(lineage) if not is_init(process) and _is_script(self.command(process))
-        ]
-        if scripts:
-            return self._script(lineage, scripts[-1])
-        return self._program(lineage)
-
-    def _kind(self, process: Process) -> ProgramKind | None:
-        known = self.known(process)
-        return known.program.kind if known is not None else None
+            whose = f"{terminal.line} of {terminal.user}"
+            link = Link(LinkKind.TERMINAL, whose, _PROVEN, terminal.evidence, terminal.process.pid)
+            return self._origin(lineage, line, 0, terminal_root(terminal), (link,), local=False)
+        scripts = [at for at, look in enumerate(line) if look.script and not is_init(lineage[at])]
+        return self._script(lineage, line, scripts[-1]) if scripts else self._program(lineage, line)
 
     def _origin(
         self,
         lineage: Lineage,
+        line: Line,
         main: int,
         root: Root,
         links: tuple[Link, ...],
@@ -184,148 +163,130 @@ class Origins:
         local: bool = True,
     ) -> Origin:
         process, top = lineage[0], lineage[main]
-        programs = [known.program for ancestor in lineage if (known := self.known(ancestor)) is not None]
-        nearest = next((p for p in programs if p.kind is not ProgramKind.SUPERVISOR), None)
-        command = self.command(process)
+        nearest = None
+        programs: tuple[str, ...] = ()
+        for look in line:
+            if look.known is not None:
+                program = look.known.program
+                programs += (program.id,)
+                if nearest is None and look.kind is not _SUPERVISOR:
+                    nearest = program
+        weakest = _PROVEN
+        for link in links:
+            if link.certainty is not _PROVEN:
+                weakest = Certainty.weakest(weakest, link.certainty)
         return Origin(
-            process=process,
-            root=root,
-            subject=self.subject(process),
-            links=links,
-            main=top.pid,
-            run=run or (top.pid, top.start_ticks),
-            program=nearest,
-            programs=frozenset(program.id for program in programs),
-            runtime=command.interpreter or "",
-            conflicts=conflicts,
-            local=local,
-            weakest=Certainty.weakest(*(link.certainty for link in links)),
+            process,
+            root,
+            subject(line[0], process),
+            links,
+            top.pid,
+            run or (top.pid, top.start_ticks),
+            nearest,
+            programs,
+            line[0].command.interpreter or "",
+            conflicts,
+            local,
+            weakest,
         )
 
-    def subject(self, process: Process) -> str:
-        """A process for a person: "python version_history.py (pid 4711)"."""
-        return f"{shown(process)} (pid {process.pid})"
-
-    def _parent(self, lineage: Lineage, at: int) -> tuple[Link, ...]:
+    def _parent(self, lineage: Lineage, line: Line, at: int) -> tuple[Link, ...]:
         """The link to an ancestor; none when that is the process itself."""
         if at == 0:
             return ()
-        process, ancestor = lineage[0], lineage[at]
-        evidence = f"parent of pid {process.pid}" if at == 1 else f"ancestor of pid {process.pid}, {at} above it"
-        return (Link(LinkKind.PARENT, self.subject(ancestor), _PROVEN, evidence, ancestor.pid),)
+        ancestor = lineage[at]
+        how = "its parent" if at == 1 else f"its ancestor, {at} above it"
+        return (quick_link(_PARENT, subject(line[at], ancestor), _PROVEN, how, ancestor.pid),)
 
-    def _cron(self, lineage: Lineage, run: Run, *, local: bool = True) -> Origin:
-        label = run.label or job_label(run.command)
-        root = cron_root(run, label)
+    def _container(self, lineage: Lineage, line: Line, container: Container) -> Origin:
+        root = self._root(("container", container), lambda: container_root(container))
+        name = container.name or container.short_id
+        link = Link(LinkKind.CONTAINER, f"container {name}", _PROVEN, f"its cgroup is {lineage[0].cgroup}")
+        return self._origin(lineage, line, 0, root, (link,))
+
+    def _cron(self, lineage: Lineage, line: Line, run: Run, *, local: bool = True) -> Origin:
+        user = run.top.user or str(run.top.uid)
+        whose = run.jobs or run.command
+        root = self._root(("cron", whose, run.label, user, run.at), lambda: cron_root(run, self.crontab))
         at = next((i for i, process in enumerate(lineage) if process.pid == run.top.pid), 0)
-        link = Link(LinkKind.CRON, root.title, run.certainty, run.evidence, run.top.pid)
-        links = (*self._parent(lineage, at), link)
+        link = quick_link(LinkKind.CRON, root.title, run.certainty, run.evidence, run.top.pid)
         # Ended is what the shell of the run has started: ending the shell alone would leave it, with its sessions.
-        main = at - 1 if at and is_shell(self.command(lineage[at])) else at
-        return self._origin(lineage, main, root, links, run=run.identity, conflicts=run.conflicts, local=local)
+        main = at - 1 if at and line[at].shell else at
+        links = (*self._parent(lineage, line, at), link)
+        return self._origin(lineage, line, main, root, links, run=run.identity, conflicts=run.conflicts, local=local)
 
-    def _unit(self, lineage: Lineage, unit: Unit) -> Origin:
+    def _unit(self, lineage: Lineage, line: Line, unit: Unit) -> Origin:
         process = lineage[0]
-        tops = [
-            at
-            for at, ancestor in enumerate(lineage)
-            if ancestor.cgroup == process.cgroup and self.known(ancestor) is not None
-        ]
-        evidence = f"the cgroup of pid {process.pid} is {process.cgroup}"
-        link = Link(LinkKind.UNIT, f"unit {unit.name}", _PROVEN, evidence)
+        tops = [at for at, look in enumerate(line) if look.known is not None and lineage[at].cgroup == process.cgroup]
+        owner = process.user if unit.owner_uid == process.uid else None
+        root = self._root(("unit", unit, owner), lambda: unit_root(unit, owner))
+        at = tops[-1] if tops else 0
+        link = quick_link(LinkKind.UNIT, f"unit {unit.name}", _PROVEN, f"its cgroup is {process.cgroup}")
         timers = tuple(
             Link(LinkKind.TIMER, f"timer {timer}", _PROVEN, f"systemd says that it triggers {unit.name}")
             for timer in unit.timers
         )
-        owner = process.user if unit.owner_uid == process.uid else None
-        return self._origin(
-            lineage,
-            tops[-1] if tops else 0,
-            unit_root(unit, owner),
-            (*self._parent(lineage, tops[-1] if tops else 0), link, *timers),
-        )
+        return self._origin(lineage, line, at, root, (*self._parent(lineage, line, at), link, *timers))
 
-    def _supervised(self, lineage: Lineage, at: int) -> Origin:
+    def _supervised(self, lineage: Lineage, line: Line, at: int) -> Origin:
         supervisor, main = lineage[at], lineage[at - 1]
-        known = self.known(supervisor)
+        known, child = line[at].known, line[at - 1].known
         assert known is not None  # noqa: S101 - `at` was chosen because it is known
-        child = self.known(main)
-        label = known.label or (f"{child.program.id}:{child.label}" if child and child.label else "")
-        label = label or (child.program.id if child else self.command(main).label)
-        link = Link(
-            LinkKind.PROGRAM,
-            f"{known.program.name} (pid {supervisor.pid})",
-            known.certainty,
-            f"parent of pid {main.pid}; {known.evidence}",
-            supervisor.pid,
-        )
-        root = supervised_root(known, label, main)
-        return self._origin(lineage, at - 1, root, (*self._parent(lineage, at - 1), link), local=False)
+        label = known.label
+        if not label and child is not None:
+            label = f"{child.program.id}:{child.label}" if child.label else child.program.id
+        label = label or line[at - 1].command.label
+        evidence = f"parent of pid {main.pid}; {known.evidence}"
+        link = Link(_PROGRAM, f"{known.program.name} (pid {supervisor.pid})", known.certainty, evidence, supervisor.pid)
+        links = (*self._parent(lineage, line, at - 1), link)
+        return self._origin(lineage, line, at - 1, supervised_root(known, label, main), links, local=False)
 
-    def _service(self, lineage: Lineage, at: int) -> Origin:
+    def _service(self, lineage: Lineage, line: Line, at: int) -> Origin:
         top = lineage[at]
-        known = self.known(top)
+        known = line[at].known
         assert known is not None  # noqa: S101 - `at` was chosen because it is known
         label = known.label
         if not label:
             # A worker may say what its master does not: "gunicorn -c conf.py".
-            below = [self.known(process) for process in reversed(lineage[:at])]
-            label = next((k.label for k in below if k is not None and k.program is known.program and k.label), "")
-        root = gui_root(known, top) if known.program.kind is ProgramKind.GUI else service_root(known, label, top)
-        link = Link(LinkKind.PROGRAM, f"{known.program.name} (pid {top.pid})", known.certainty, known.evidence, top.pid)
-        return self._origin(lineage, at, root, (*self._parent(lineage, at), link), local=False)
+            below = [look.known for look in reversed(line[:at]) if look.known is not None]
+            label = next((other.label for other in below if other.program is known.program and other.label), "")
+        key = ("service", known.program.id, label, top.uid, top.user, top.cwd)
+        if known.program.kind is _GUI:
+            root = self._root(key, lambda: gui_root(known, top))
+        else:
+            root = self._root(key, lambda: service_root(known, label, top))
+        link = quick_link(_PROGRAM, f"{known.program.name} (pid {top.pid})", known.certainty, known.evidence, top.pid)
+        return self._origin(lineage, line, at, root, (*self._parent(lineage, line, at), link), local=False)
 
-    def _script(self, lineage: Lineage, at: int) -> Origin:
-        top = lineage[at]
-        command = self.command(top)
+    def _script(self, lineage: Lineage, line: Line, at: int) -> Origin:
+        top, command = lineage[at], line[at].command
+        key = ("script", command.form, command.target, command.interpreter, top.uid, top.user, top.cwd)
+        root = self._root(key, lambda: script_root(command, top))
         what = "code on its command line" if command.form is Form.CODE else f"{command.form.value} {command.target}"
-        link = Link(
-            LinkKind.PROGRAM,
-            f"{command.label} of {_user(top)}",
-            _LIKELY,
-            f"{command.name} (pid {top.pid}) runs the {what[:SHOWN]}",
-            top.pid,
-        )
-        return self._origin(lineage, at, script_root(command, top), (*self._parent(lineage, at), link), local=False)
+        evidence = f"{command.name} runs the {what[:SHOWN]}"
+        link = quick_link(_PROGRAM, f"{command.label} of {_user(top)}", _LIKELY, evidence, top.pid)
+        return self._origin(lineage, line, at, root, (*self._parent(lineage, line, at), link), local=False)
 
-    def _program(self, lineage: Lineage) -> Origin:
-        process = lineage[0]
-        known, command = self.known(process), self.command(process)
+    def _program(self, lineage: Lineage, line: Line) -> Origin:
+        process, look = lineage[0], line[0]
+        known, command = look.known, look.command
         if known is not None:
             root = service_root(known, known.label, process)
-            link = Link(
-                LinkKind.PROGRAM,
-                f"{known.program.name} of {_user(process)}",
-                known.certainty,
-                known.evidence,
-                process.pid,
-            )
-            return self._origin(lineage, 0, root, (link,), local=False)
+            whose = f"{known.program.name} of {_user(process)}"
+            link = Link(_PROGRAM, whose, known.certainty, known.evidence, process.pid)
+            return self._origin(lineage, line, 0, root, (link,), local=False)
         if process.exe:
             certainty, evidence = _PROVEN, f"the kernel says that {process.exe} is executed"
         elif process.argv:
             certainty, evidence = _LIKELY, f"its command line begins with {process.argv[0][:SHOWN]}"
         else:
             certainty, evidence = _GUESSED, f"its short name is {process.comm}, and its command line is empty"
-        link = Link(LinkKind.PROGRAM, f"{command.label} of {_user(process)}", certainty, evidence, process.pid)
-        return self._origin(lineage, 0, program_root(command, process), (link,), local=False)
-
-
-def shown(process: Process) -> str:
-    """A command line for a person, on one line and not too long; "[comm]" when it is empty."""
-    if not process.argv:
-        return f"[{process.comm}]"
-    first, *rest = process.argv
-    text = " ".join((first if " " in first else basename(first), *rest[:24]))
-    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+        called = process.argv[0] if process.argv else ""
+        key = ("program", process.exe, called, command.label, process.uid, process.user)
+        root = self._root(key, lambda: program_root(command, process))
+        link = quick_link(_PROGRAM, f"{command.label} of {_user(process)}", certainty, evidence, process.pid)
+        return self._origin(lineage, line, 0, root, (link,), local=False)
 
 
 def _user(process: Process) -> str:
     return process.user or f"uid {process.uid}"
-
-
-def _is_script(command: Command) -> bool:
-    """Whether it says what it runs: an interpreter with a script, module or code; a shell only with a script."""
-    if command.form is Form.NONE:
-        return False
-    return command.form is not Form.CODE or (not is_shell(command) and family(command.name) is not None)

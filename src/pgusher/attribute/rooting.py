@@ -73,33 +73,20 @@ def unit_root(unit: Unit, owner: str | None) -> Root:
     return Root(key, HolderKind.UNIT, base, _cut(title), (checksum(unit.name),), stop)
 
 
-def cron_root(run: Run, label: str) -> Root:
+def cron_root(run: Run, crontab: Crontab) -> Root:
     """`cron/version_history`: the job, whether one or three of its runs hold sessions."""
     stop = "end the run itself, not the shell above it: kill {both}"
     prefix = "at" if run.at else "cron"
+    label = crontab.label(run.jobs[0]) if run.jobs else run.label
     base = f"{prefix}/{slug(label)}"
     user = run.top.user or str(run.top.uid)
+    kind = HolderKind.CRON
     if not run.jobs:
-        word = "at job" if run.at else "cron job"
-        return Root(
-            (prefix, "?", user, run.command),
-            HolderKind.CRON,
-            base,
-            _cut(f"{word} {run.command or label} ({user})"),
-            (user, checksum(run.command)),
-            stop,
-            counts_runs=True,
-        )
-    key = run.jobs[0].key if len(run.jobs) == 1 else ("cron", *(part for job in run.jobs for part in job.key[1:]))
-    return Root(
-        key,
-        HolderKind.CRON,
-        base,
-        _title_of(run.jobs, user),
-        _places_of(run.jobs),
-        stop,
-        counts_runs=True,
-    )
+        title = f"{'at job' if run.at else 'cron job'} {run.command or label} ({user})"
+        unknown = (prefix, "?", user, run.command)
+        return Root(unknown, kind, base, _cut(title), (user, checksum(run.command)), stop, counts_runs=True)
+    key = ("cron", *(part for job in run.jobs for part in job.key[1:]))
+    return Root(key, kind, base, _title_of(run.jobs, user), _places_of(run.jobs), stop, counts_runs=True)
 
 
 def shadows(crontab: Crontab, live: set[tuple[str, ...]]) -> list[Root]:
@@ -109,7 +96,7 @@ def shadows(crontab: Crontab, live: set[tuple[str, ...]]) -> list[Root]:
     """
     covered = {part for key in live if key[0] == "cron" for part in key[1:]}
     return [
-        Root(job.key, HolderKind.CRON, f"cron/{slug(job.label)}", "", _places_of((job,)))
+        Root(job.key, HolderKind.CRON, f"cron/{slug(crontab.label(job))}", "", _places_of((job,)))
         for job in crontab.jobs
         if job.key not in live and not set(job.key[1:]) <= covered and job.entries[0].kind is not CronKind.AT
     ]

@@ -26,33 +26,31 @@ class Root:
     """How a person stops it. {pids}: the processes that hold its sessions; {mains}: the topmost process of each run;
     {both}: these and those, where ending the one would leave the other."""
     end: ChainEnd = ChainEnd.HOLDER
-    limit: str = ""
-    """What limits its slots, where that is not the program's own setting."""
     counts_runs: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Origin:
-    """What one process belongs to, and how that is known."""
+    """What one process belongs to, and how that is known. Not changed once it is made."""
 
     process: Process
     root: Root
     subject: str
     """The process, for a person: "python version_history.py (pid 4711)"."""
-    links: tuple[Link, ...] = ()
+    links: tuple[Link, ...]
     """From the process on."""
-    main: int = 0
+    main: int
     """Pid of the topmost process of its run."""
-    run: tuple[int, ...] = ()
+    run: tuple[int, ...]
     """Identity of its run."""
-    program: Program | None = None
+    program: Program | None
     """The known program that it is, or that it is a part of."""
-    programs: frozenset[str] = frozenset()
+    programs: tuple[str, ...]
     """Ids of the known programs among it and its ancestors."""
-    runtime: str = ""
+    runtime: str
     """The family of interpreters that runs it."""
-    conflicts: tuple[str, ...] = ()
-    local: bool = True
+    conflicts: tuple[str, ...]
+    local: bool
     """False when processes that are no ancestors were looked at too."""
-    weakest: Certainty = Certainty.PROVEN
+    weakest: Certainty
     """The certainty of its links."""

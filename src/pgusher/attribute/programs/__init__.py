@@ -7,6 +7,7 @@ by a word that merely stands in the command line: `vim gunicorn.conf.py` is vim.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -76,7 +77,9 @@ class _Index:
             self.says += [(word.casefold(), program) for word in program.says]
         # The longest first: "gunicorn: master [airflow" is not just gunicorn.
         self.titles.sort(key=lambda pair: -len(pair[0]))
+        self.path_marks = re.compile("|".join(re.escape(path) for path, _ in self.paths))
         self.title_starts = tuple(title for title, _ in self.titles)
+        self.says_starts = tuple(word for word, _ in self.says)
         self.prefix_starts = tuple(prefix for prefix, _ in self.prefixes)
 
 
@@ -107,6 +110,8 @@ def recognise(command: Command, exe: str | None = None, comm: str = "", *, argv:
 def claimed(application_name: str) -> Program | None:
     """The known program that an application_name says it is: the one that sends it by itself."""
     name = application_name.casefold()
+    if not name.startswith(_INDEX.says_starts):
+        return None
     for word, program in _INDEX.says:
         if name.startswith(word) and (
             len(name) == len(word) or not (name[len(word)].isalnum() or name[len(word)] == "_")
@@ -174,9 +179,14 @@ def _by_target(command: Command) -> _Found | None:
 
 
 def _by_path(command: Command, exe: str | None) -> _Found | None:
-    seen = [exe] if exe and command.interpreter is None else []
-    if command.interpreter is not None and command.interpreter != "shell":
+    if command.interpreter is None:
+        seen = [exe] if exe else []
+    elif command.interpreter == "shell":
+        return None
+    else:
         seen = [command.target, *(option for option in command.options if "/" in option)]
+    if not any(map(_INDEX.path_marks.search, seen)):
+        return None
     for path, program in _INDEX.paths:
         if any(path in text for text in seen) and _words_fit(program, command):
             certainty = Certainty.PROVEN if command.interpreter is None else Certainty.LIKELY

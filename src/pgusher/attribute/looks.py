@@ -1,0 +1,109 @@
+"""What one process says of itself: its command line taken apart, and the known program that it is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pgusher.attribute.command import Command, Form, is_shell, read_command
+from pgusher.attribute.programs import Known, ProgramKind, recognise
+from pgusher.attribute.shell import basename
+from pgusher.model.process import Process
+
+SHOWN = 200
+"""Characters of a command line that a link shows."""
+
+_RUNNERS = frozenset(
+    {"cron", "crond", "CRON", "CROND", "fcron", "supercronic", "anacron", "atd", "dcron", "bcron-exec"}
+)
+_REMEMBERED = 20_000
+
+
+@dataclass(slots=True, eq=False)
+class Look:
+    """One command line, understood; shared by all processes that have the same."""
+
+    command: Command
+    known: Known | None
+    kind: ProgramKind | None
+    """Of the known program."""
+    owns: bool
+    """Whether what it starts is a part of it."""
+    script: bool
+    """Whether an interpreter was told what to run: a shell only when that is a script."""
+    shell: bool
+    runner: str
+    """The name of the cron daemon that it is; "" for all others."""
+    text: str
+    """The command line for a person, on one line and not too long; "[comm]" when it is empty."""
+
+
+_Line = tuple[tuple[str, ...], str | None, str]
+
+
+class Looks:
+    """Looks at the processes of one tree, at each command line once."""
+
+    def __init__(self, old: Looks | None = None) -> None:
+        """`old` is of an earlier tree: what it saw in command lines is known."""
+        self._by_line: dict[_Line, Look] = {} if old is None else old.remembered()
+        self._by_pid: dict[int, Look] = {}
+
+    def remembered(self) -> dict[_Line, Look]:
+        """Its command lines."""
+        return self._by_line
+
+    def of(self, process: Process) -> Look:
+        """What a process says of itself."""
+        look = self._by_pid.get(process.pid)
+        if look is None:
+            look = self._by_pid[process.pid] = self._read(process)
+        return look
+
+    def _read(self, process: Process) -> Look:
+        line = process.argv, process.exe, process.comm
+        look = self._by_line.get(line)
+        if look is None:
+            if len(self._by_line) >= _REMEMBERED:
+                self._by_line.clear()
+            look = self._by_line[line] = _look(process)
+        return look
+
+
+def _look(process: Process) -> Look:
+    argv = process.argv
+    command = read_command(argv, process.exe, process.comm)
+    known = recognise(command, process.exe, process.comm, argv=bool(argv))
+    shell = is_shell(command)
+    return Look(
+        command,
+        known,
+        known.program.kind if known is not None else None,
+        known is not None and known.program.kind.owns,
+        command.form is not Form.NONE and not (shell and command.form is Form.CODE),
+        shell,
+        _runner(process),
+        _shown(process),
+    )
+
+
+def _runner(process: Process) -> str:
+    """A cron daemon, or the process that one keeps for each run."""
+    if not process.argv:
+        return process.comm if process.comm in _RUNNERS else ""
+    name = basename(process.argv[0])
+    if name == "busybox" and len(process.argv) > 1:
+        name = process.argv[1]
+    return name if name in _RUNNERS else ""
+
+
+def _shown(process: Process) -> str:
+    if not process.argv:
+        return f"[{process.comm}]"
+    first, *rest = process.argv
+    text = " ".join((first if " " in first else basename(first), *rest[:24]))
+    return text if len(text) <= SHOWN else f"{text[: SHOWN - 3]}..."
+
+
+def subject(look: Look, process: Process) -> str:
+    """A process for a person: "python version_history.py (pid 4711)"."""
+    return f"{look.text} (pid {process.pid})"
