@@ -75,7 +75,7 @@ class Keeper:
                         os._exit(1)
                 os.umask(order["umask"])
                 os.chdir(order["cwd"])
-                os.execve(order["argv"][0], order["argv"], {**order["env"], COOKIE: self.cookie})  # noqa: S606
+                os.execve(order["argv"][0], order["argv"], {**order["env"], COOKIE: self.cookie})  # noqa: S606 - it becomes the program; no shell is wanted
             except BaseException as error:  # noqa: BLE001  # a child must not return from here
                 os.write(write_end, str(error).encode("utf-8", "backslashreplace"))
             finally:

@@ -27,7 +27,7 @@ def main() -> None:
     for i in range(1, 21):
         q.put(i)
     q.join()  # WAITS
-    print("done")  # noqa: T201
+    print("done")  # noqa: T201 - as the job of the incident did
 
 
 main()
