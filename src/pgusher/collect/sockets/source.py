@@ -1,0 +1,344 @@
+"""The source: from a server and its processes to the client's end of every session."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
+
+from pgusher.collect.sockets import facts, parallel
+from pgusher.collect.sockets.backends import Numbering, Proof, connectors, is_elder, prove
+from pgusher.collect.sockets.facts import SocketFacts
+from pgusher.collect.sockets.inet import End, Hosts
+from pgusher.collect.sockets.owners import Owners
+from pgusher.collect.sockets.pairing import Pairing
+from pgusher.collect.sockets.scan import FdScanner, Scan, wanted_of
+from pgusher.collect.sockets.space import Space
+from pgusher.collect.sockets.spaces import Others, Spaces
+from pgusher.collect.sockets.tcp import TcpSessions, ends_of
+from pgusher.collect.sockets.unix import Known
+from pgusher.collect.sockets.unixes import UnixSessions
+from pgusher.model.evidence import Gap
+from pgusher.model.server import Server
+from pgusher.model.sockets import ClientSocket, Sight
+
+_FULL_EVERY = 30.0
+"""Seconds after which a tick is made a full pass: only that sees that a socket came to be shared."""
+_FORK_FROM = 250
+"""Processes: with fewer a fork takes longer than it saves."""
+_PORT = range(1, 65536)
+_SERVERS = 16
+"""Servers that are remembered."""
+
+
+class _Memory:
+    """What is known of one server's sessions from earlier looks."""
+
+    def __init__(self, server: Server, proc: str, scanner: FdScanner, hosts: Hosts) -> None:
+        self.tcp = TcpSessions(hosts)
+        self.owners = Owners(scanner, proc)
+        self.numbering = Numbering(proc, server.postmaster_pid)
+        self.proofs: dict[int, Proof] = {}
+        """By the inode of the server's end."""
+        self.names: dict[int, int] = {}
+        """The server's processes: from their pids in our /proc to those that the caller knows them by."""
+        self.denied = False
+        """The server's descriptors may not be read."""
+        self.empty: list[str] = []
+        """Processes without descriptors, in the last full pass."""
+        self.unix = UnixSessions()
+        self.unix_ends: Known = {}
+        self.connected_by: dict[int, int] = {}
+        self.last_full: float | None = None
+
+    def backends(self) -> dict[int, int]:
+        """The server's process, as the caller knows it, by the inode of the server's end."""
+        return {inode: self.names.get(pid, pid) for inode, (pid, _, _) in self.proofs.items()}
+
+    def clients(self) -> set[int]:
+        """The inodes of all clients' sockets."""
+        return self.tcp.clients() | self.unix.peers()
+
+    def server_ends(self) -> set[int]:
+        """The inodes of the server's ends."""
+        return {end.inode for end in self.tcp.ends} | self.unix.pairs.keys()
+
+
+@dataclass
+class _Look:
+    """One look."""
+
+    server: Server
+    backends: Collection[int]
+    full: bool
+    wanted: Collection[tuple[str, int]] | None
+    now: float
+    memory: _Memory
+    gaps: list[Gap] = field(default_factory=list)
+    pids: list[str] | None = None
+    incomplete: Others | None = None
+
+
+class SocketSource:
+    """Looks at the sockets of servers again and again. Not for several threads at once; `close` it at the end."""
+
+    def __init__(self, *, proc: str = "/proc", clock: Callable[[], float] = time.monotonic) -> None:
+        self._proc = proc
+        self._clock = clock
+        self._hosts = Hosts()
+        self._spaces = Spaces(proc)
+        self._scanner = FdScanner(proc)
+        self._memories: dict[tuple[object, ...], _Memory] = {}
+
+    def look(
+        self,
+        server: Server,
+        backends: Collection[int],
+        *,
+        full: bool = True,
+        wanted: Collection[tuple[str, int]] | None = None,
+    ) -> SocketFacts:
+        """The client's end of every session of the server that the kernel shows. Never raises for what it may not read.
+
+        `backends`: the pids of the server's processes, from the server itself or from our /proc; those that hold no
+        session are looked at like any others. `full` names every process that shares a socket; without it only what is
+        new is looked for, and one holder of it (every 30 seconds it is a full look all the same). `wanted`: only the TCP
+        sessions of these clients (host, port), found anew.
+        """
+        if sys.platform != "linux":
+            return SocketFacts((), (facts.not_linux(sys.platform),))
+        if server.port not in _PORT:
+            return SocketFacts((), (facts.no_tables(f"{server.port} is no port"),))
+        now = self._clock()
+        if wanted is not None:
+            memory = _Memory(server, self._proc, self._scanner, self._hosts)
+            try:
+                return self._guarded(_Look(server, backends, full, wanted, now, memory))
+            finally:
+                memory.owners.close()
+        memory = self._remembered(server)
+        if memory.last_full is None or full or now - memory.last_full >= _FULL_EVERY:
+            full = full or memory.last_full is not None
+            memory.last_full = now
+        return self._guarded(_Look(server, backends, full, None, now, memory))
+
+    def close(self) -> None:
+        """Close all sockets and forget everything."""
+        for memory in self._memories.values():
+            memory.owners.close()
+        self._memories.clear()
+        self._spaces.close()
+
+    def _remembered(self, server: Server) -> _Memory:
+        # A restarted postmaster is another server: its pid, or its start where the pid is not known.
+        key = (server.port, server.postmaster_pid, server.started, server.socket_paths, server.listens, server.os_uid)
+        memory = self._memories.pop(key, None)
+        if memory is None:
+            memory = _Memory(server, self._proc, self._scanner, self._hosts)
+        self._memories[key] = memory
+        while len(self._memories) > _SERVERS:
+            self._memories.pop(next(iter(self._memories))).owners.close()
+        return memory
+
+    def _guarded(self, look: _Look) -> SocketFacts:
+        """By netlink, else by the files of /proc/net, else not at all."""
+        try:
+            try:
+                pid = look.server.postmaster_pid
+                return self._look(look, self._spaces.of(pid) if pid else self._spaces.own())
+            except OSError as error:
+                look.gaps = [facts.no_netlink(_words(error))]
+                look.memory.tcp.forget()
+                home = self._spaces.own_by_files()
+            try:
+                return self._look(look, home)
+            except OSError as error:
+                return SocketFacts((), (facts.no_tables(_words(error)),))
+            finally:
+                self._spaces.close()  # the next look tries netlink again
+        finally:
+            self._spaces.leave()
+
+    def _look(self, look: _Look, home: Space) -> SocketFacts:
+        """Raises OSError when the tables of the server's namespace cannot be read."""
+        memory, server = look.memory, look.server
+        ends = ends_of(server, home.server_ends(server.port), self._hosts)
+        if look.wanted is not None:
+            wanted = set(look.wanted)
+            ends = [end for end in ends if self._hosts.client(end) in wanted]
+        if look.full:
+            memory.tcp.forget()
+            memory.unix.forget()
+        new = memory.tcp.read(ends, look.now)
+        self._pair(look, home, new)
+        self._unix(look, home)
+        if look.full:
+            self._full(look)
+        else:
+            self._tick(look)
+        self._settle(look, home)
+        memory.tcp.changed(memory.owners.touched, ())
+        memory.unix.changed(memory.owners.touched, ())
+        memory.owners.touched.clear()
+        return self._facts(look, home)
+
+    def _pair(self, look: _Look, home: Space, ends: list[End]) -> None:
+        if not ends:
+            return
+        pairing = Pairing(home, lambda: self._spaces.others(home, self._pids(look)), self._hosts)
+        pairs = pairing.pair(ends, look.server.port)
+        look.memory.tcp.learn(ends, pairs, look.now)
+        look.incomplete = look.incomplete or pairing.incomplete
+
+    def _unix(self, look: _Look, home: Space) -> None:
+        """The sessions over unix sockets; their table is not asked for when every backend has its session already."""
+        memory = look.memory
+        if look.wanted is not None:
+            return
+        if not look.full and not memory.unix.pairs and look.backends and not self._unexplained(look):
+            return
+        try:
+            memory.unix.read(look.server, home.unix(memory.unix_ends))
+        except OSError as error:
+            memory.unix.forget()
+            look.gaps.append(facts.no_unix(_words(error)))
+
+    @staticmethod
+    def _unexplained(look: _Look) -> bool:
+        """Whether there are server processes whose session is not known."""
+        memory = look.memory
+        known = {memory.names.get(pid, pid) for pid, _, _ in memory.proofs.values()}
+        return not known.issuperset(look.backends)
+
+    def _pids(self, look: _Look) -> list[str]:
+        if look.pids is None:
+            try:
+                look.pids = self._scanner.pids()
+            except OSError as error:
+                look.pids = []
+                look.gaps.append(facts.no_processes(_words(error), len(look.memory.server_ends())))
+        return look.pids
+
+    def _full(self, look: _Look) -> None:
+        """Read the descriptors of all processes: those of the server up to their session, all others whole."""
+        memory = look.memory
+        links, wanted = wanted_of(memory.server_ends()), wanted_of(memory.clients())
+        memory.names = memory.numbering.ours(look.backends, look.server.postmaster_pid)
+        servers = list(memory.names) if links else []
+        pids = self._pids(look)
+        apart = set(map(str, servers))
+        others = [pid for pid in pids if pid not in apart] if wanted else []
+        scanner = self._scanner
+
+        def work(part: int, parts: int) -> tuple[Any, ...]:
+            proofs, without, denied = prove(scanner, servers[part::parts], links)
+            mine = chain(others[part::parts], map(str, without if wanted else ()))
+            scan = scanner.scan(mine, wanted)
+            return proofs, bool(denied), scan.found, scan.denied, scan.empty
+
+        parts = parallel.ways() if len(others) + len(servers) >= _FORK_FROM else 1
+        total, memory.proofs, memory.denied = Scan(), {}, False
+        for proofs, denied, found, closed, empty in parallel.divide(work, parts):
+            memory.proofs.update((inode, (pid, fd, inode)) for pid, fd, inode in proofs)
+            memory.denied = memory.denied or denied
+            total.merge(Scan(found, closed, empty))
+        memory.owners.replace(total, pids)
+        memory.empty = total.empty
+
+    def _tick(self, look: _Look) -> None:
+        """Find what is new, and look whether what is known still holds."""
+        memory = look.memory
+        ends = memory.server_ends()
+        for inode in [inode for inode in memory.proofs if inode not in ends]:
+            del memory.proofs[inode]
+        unproven = ends - memory.proofs.keys()
+        if unproven and not memory.denied:
+            self._prove(look, unproven)
+        clients, owners = memory.clients(), memory.owners
+        slots = owners.keep(clients)
+        owners.check()
+        due = owners.due(clients, look.now)
+        if due:
+            self._connected(look, due)
+            clues = {**memory.tcp.clues(due), **memory.unix.clues(due, memory.connected_by)}
+            backends = {str(pid) for pid, _, _ in memory.proofs.values()}
+            owners.some_of(clues, slots, backends, look.now)
+
+    def _prove(self, look: _Look, unproven: set[int]) -> None:
+        memory = look.memory
+        memory.names = memory.numbering.ours(look.backends, look.server.postmaster_pid)
+        known = {pid for pid, _, _ in memory.proofs.values()}
+        asked = [pid for pid in memory.names if pid not in known]
+        proofs, _, denied = prove(self._scanner, asked, wanted_of(unproven))
+        memory.proofs.update((inode, (pid, fd, inode)) for pid, fd, inode in proofs)
+        memory.denied = bool(denied) and not memory.proofs
+        memory.tcp.changed((), {inode for _, _, inode in proofs})
+        memory.unix.changed((), {inode for _, _, inode in proofs})
+
+    def _connected(self, look: _Look, clients: Collection[int]) -> None:
+        """Who connected the unix sockets of these clients: the first place to look for a holder."""
+        memory = look.memory
+        pairs = memory.unix.pairs.items()
+        asked = [inode for inode, pair in pairs if pair.server.peer is None or pair.server.peer in clients]
+        proofs = [memory.proofs[inode] for inode in asked if inode in memory.proofs]
+        memory.connected_by = connectors(proofs) if proofs else {}
+
+    def _settle(self, look: _Look, home: Space) -> None:
+        """What nobody holds may have been closed meanwhile, or be where a scan does not look."""
+        memory, owners = look.memory, look.memory.owners
+        missing = memory.clients() - owners.holders.keys()
+        if missing and not owners.denied and look.pids:
+            self._pair(look, home, memory.tcp.servers_of(missing))
+            if missing & memory.unix.peers():
+                self._unix(look, home)
+            missing = memory.clients() - owners.holders.keys()
+            if missing and look.full:
+                backends = [str(pid) for pid, _, _ in memory.proofs.values()]
+                owners.missed(missing, backends, memory.empty)
+        if memory.unix.pairs:
+            self._connected(look, missing)
+
+    def _facts(self, look: _Look, home: Space) -> SocketFacts:
+        memory = look.memory
+        holders, backends = memory.owners.holders, memory.backends()
+        found = memory.tcp.show(holders, backends)
+        unpaired = 0
+        for inode, pair in memory.unix.pairs.items():
+            backend = backends.get(inode)
+            if backend is None and not (pair.surely_ours and memory.denied):
+                continue  # another server's, or of a process that began after the caller had asked
+            unpaired += backend is None
+            found.append(memory.unix.show(inode, home.netns, holders, backend, self._elder(memory, inode)))
+        if unpaired:
+            look.gaps.append(facts.unpaired(unpaired, look.server.os_user))
+        self._explain(look, found)
+        return SocketFacts(tuple(found), tuple(look.gaps))
+
+    def _elder(self, memory: _Memory, inode: int) -> int | None:
+        """The process that connected a unix socket whose holders were not found, when it still is that process."""
+        client = memory.connected_by.get(inode)
+        if client is None or inode not in memory.proofs or not is_elder(self._proc, client, memory.proofs[inode][0]):
+            return None
+        return client
+
+    def _explain(self, look: _Look, found: list[ClientSocket]) -> None:
+        """Why holders are missing."""
+        owners = look.memory.owners
+        alone = sum(socket.sight is Sight.UID for socket in found)
+        if alone and owners.denied:
+            look.gaps.append(facts.denied(len(owners.denied), alone))
+        elif alone and look.pids != [] and not os.path.exists(f"{self._proc}/1"):
+            look.gaps.append(facts.hidden(alone))
+        elif alone and look.pids:
+            look.gaps.append(facts.nobody(alone))
+        if look.incomplete is not None:
+            look.gaps.append(facts.spaces(look.incomplete.refused, look.incomplete.why))
+
+
+def _words(error: OSError) -> str:
+    words = error.strerror or str(error)
+    return words[:1].lower() + words[1:]

@@ -1,0 +1,112 @@
+"""The sessions of one server over its unix sockets, remembered from look to look."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+from pgusher.collect.sockets.owners import Clue
+from pgusher.collect.sockets.scan import Found
+from pgusher.collect.sockets.space import UnixTable
+from pgusher.collect.sockets.tcp import holders_of
+from pgusher.collect.sockets.unix import UnixEnd, bytes_of
+from pgusher.model.address import Transport
+from pgusher.model.server import Server
+from pgusher.model.sockets import ClientSocket, Sight
+
+
+class UnixPair(NamedTuple):
+    """A session's two ends."""
+
+    server: UnixEnd
+    client: UnixEnd | None
+    """None when it is closed, and when it is in another namespace (a path is shared by all): see `server.peer`."""
+    surely_ours: bool
+    """The path is one of the server's sockets'; else only the name fits, and a process of the server has to prove it."""
+
+
+class UnixSessions:
+    """What is known of each session by the inode of the server's end."""
+
+    def __init__(self) -> None:
+        self.pairs: dict[int, UnixPair] = {}
+        self._shown: dict[int, ClientSocket] = {}
+
+    def read(self, server: Server, table: UnixTable) -> None:
+        """Take the sockets as they are now: those that bear the name of a server at this port. Raises OSError."""
+        files: dict[bytes, int | None] = {bytes_of(path): _inode(path) for path in server.socket_paths}
+        found: dict[int, UnixPair] = {}
+        for end in table.named(b".s.PGSQL.%d" % server.port):
+            known = self.pairs.get(end.inode)
+            if known is not None and known.server is end and (known.client is not None or not end.peer):
+                found[end.inode] = known
+                continue
+            name = end.name or b""
+            # The same path may be another server's in another mount namespace: then the file is another one.
+            same = name in files and (end.file is None or files[name] is None or end.file == files[name])
+            found[end.inode] = UnixPair(end, table.end(end.peer) if end.peer else None, same)
+            self._shown.pop(end.inode, None)
+        for inode in self._shown.keys() - found.keys():
+            del self._shown[inode]
+        self.pairs = found
+
+    def forget(self) -> None:
+        """Show all of them anew."""
+        self._shown.clear()
+        self.pairs.clear()
+
+    def peers(self) -> set[int]:
+        """The inodes of the clients' sockets."""
+        return {pair.server.peer for pair in self.pairs.values() if pair.server.peer}
+
+    def clues(self, clients: Collection[int], connected_by: Mapping[int, int]) -> dict[int, Clue]:
+        """What is known of these clients' sockets, by inode."""
+        found: dict[int, Clue] = {}
+        for inode, pair in self.pairs.items():
+            peer = pair.server.peer
+            if peer and peer in clients:
+                uid = pair.client.uid if pair.client is not None else None
+                found[peer] = Clue(uid, None, connected_by.get(inode))
+        return found
+
+    def changed(self, clients: Collection[int], servers: Collection[int]) -> None:
+        """Something else is known of these sockets (by inode): show their sessions anew."""
+        for inode, pair in self.pairs.items() if clients or servers else ():
+            if inode in servers or pair.server.peer in clients:
+                self._shown.pop(inode, None)
+
+    def show(
+        self, inode: int, netns: int | None, holders: Found, backend: int | None, connected_by: int | None
+    ) -> ClientSocket:
+        """One session."""
+        shown = self._shown.get(inode)
+        if shown is None or (shown.sight is Sight.UID and shown.connected_by != connected_by):
+            shown = self._shown[inode] = _show(self.pairs[inode], netns, holders, backend, connected_by)
+        return shown
+
+
+def _show(
+    pair: UnixPair, netns: int | None, holders: Found, backend: int | None, connected_by: int | None
+) -> ClientSocket:
+    client, peer = pair.client, pair.server.peer
+    who = holders_of(holders.get(peer, ())) if peer else ()
+    sight = Sight.GONE if peer == 0 else Sight.UID if not who else Sight.EXACT if len(who) == 1 else Sight.SHARED
+    return ClientSocket(
+        Transport.UNIX,
+        sight,
+        backend_pid=backend,
+        inode=peer or 0,
+        cookie=client.cookie if client is not None else 0,
+        uid=client.uid if client is not None else None,
+        netns=netns if client is not None else None,
+        holders=who,
+        connected_by=connected_by if sight is Sight.UID else None,
+    )
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino & 0xFFFFFFFF  # unix_diag tells the lower half
+    except (OSError, ValueError):
+        return None
