@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from operator import is_
 
-from pgusher.attribute.chains import Draft, Drafter
+from pgusher.attribute.chains import Drafter
+from pgusher.attribute.drafts import Draft
 from pgusher.attribute.holders import gather
 from pgusher.attribute.names import assign
 from pgusher.attribute.origins import Origins

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from pgusher.attribute.chains import Draft
+from pgusher.attribute.drafts import Draft
 from pgusher.attribute.programs import RUNTIMES
 from pgusher.attribute.roots import Origin, Root
 from pgusher.attribute.shell import basename

@@ -7,13 +7,14 @@ ends as unknown can be followed up, one that leads to the wrong process cannot.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 from pgusher.model.address import ClientAddress, Transport
 from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.session import Session
-from pgusher.model.sockets import ClientSocket
+from pgusher.model.sockets import ClientSocket, Sight
 
 _TCP, _UNIX = Transport.TCP, Transport.UNIX
 _PROVEN, _LIKELY = Certainty.PROVEN, Certainty.LIKELY
@@ -28,6 +29,8 @@ class Joined(NamedTuple):
     reason: str
     """How the socket is known to be the session's; or why none is."""
     conflicts: tuple[str, ...] = ()
+    unseen: bool = False
+    """True when no socket was found at all, rather than several or another's."""
 
 
 BY_KERNEL = "the kernel names its server process"
@@ -45,6 +48,7 @@ class Join:
         self._ports: set[int | None] = set()
         """Ports that more than one socket or more than one session has, so that addresses must be compared whole."""
         self._addresses: tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]] | None = None
+        self._unix: Joined | None = None
         self._gap = _gap(facts)
         for socket in facts.sockets:
             pid = socket.backend_pid
@@ -82,7 +86,30 @@ class Join:
             found = sockets.get(address)
             if found is not None:
                 return self._by_stated_address(session, found, claims.get(address, 0))
-        return _nothing(self._why(session))
+        if client.transport is _UNIX:
+            alike = self._all_unix()
+            if alike is not None:
+                return alike
+        return Joined(None, Certainty.GUESSED, self._why(session), (), True)
+
+    def _all_unix(self) -> Joined | None:
+        """What is known of every unix session, where the server's files cannot be read to tell whose socket is whose.
+
+        When there is a socket for each session, and all are of one user, cgroup and maker, that much is known of each.
+        """
+        if self._unix is None:
+            nameless = [s for s in self._facts.sockets if s.transport is _UNIX and s.backend_pid is None]
+            waiting = sum(
+                session.client.transport is _UNIX and session.pid not in self._by_backend
+                for session in self._facts.sessions
+            )
+            owners = {(s.sight, s.uid, s.cgroup_id, s.connected_by) for s in nameless}
+            self._unix = _nothing("")
+            if len(owners) == 1 and len(nameless) >= waiting and nameless[0].sight is Sight.UID:
+                reason = f"all {len(nameless)} unix sockets of which the server process is not told are held alike"
+                # None of them is its own for certain: no inode, so that no evidence speaks of one.
+                self._unix = Joined(replace(nameless[0], inode=0, cookie=0), _LIKELY, reason)
+        return self._unix if self._unix.socket is not None else None
 
     def _all_addresses(self) -> tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]]:
         """Sockets, and the number of sessions, by whole address: seldom needed."""
@@ -144,7 +171,10 @@ class Join:
         if client.transport is Transport.UNKNOWN:
             told = "the server does not tell its address (GRANT pg_monitor TO the role), and no socket names it"
         elif client.transport is _UNIX:
+            nameless = sum(s.transport is _UNIX and s.backend_pid is None for s in self._facts.sockets)
             told = "no unix socket of its server process was seen"
+            if nameless:
+                told += f"; of {nameless} unix sockets it is not told whose they are"
         elif client.port is None:
             told = f"the server tells no port for {client}"
         elif client.host is not None and not numeric(client.host):

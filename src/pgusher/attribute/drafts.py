@@ -1,0 +1,101 @@
+"""A chain in the making: all but the name of its holder, which depends on the others."""
+
+from __future__ import annotations
+
+from pgusher.attribute.join import Joined
+from pgusher.attribute.origins import Origins
+from pgusher.attribute.quick import quick_chain
+from pgusher.attribute.roots import Origin, Root
+from pgusher.model.evidence import Certainty
+from pgusher.model.holder import Chain, Link
+from pgusher.model.session import Session
+from pgusher.model.sockets import ClientSocket
+
+
+class Draft:
+    """A chain whose holder has no name yet, with what the holder needs to know of the session."""
+
+    __slots__ = ("_chain", "conflicts", "joined", "links", "origins", "root", "session", "weakest")
+
+    def __init__(
+        self,
+        session: Session,
+        joined: Joined | None,
+        root: Root,
+        links: tuple[Link, ...],
+        origins: tuple[Origin, ...] = (),
+        conflicts: tuple[str, ...] = (),
+        weakest: Certainty | None = None,
+    ) -> None:
+        self.session = session
+        self.joined = joined
+        self.root = root
+        self.links = links
+        self.origins = origins
+        self.conflicts = conflicts
+        self.weakest: Certainty = weakest or Certainty.weakest(*(link.certainty for link in links))
+        self._chain: Chain | None = None
+
+    def chain(self, name: str) -> Chain:
+        """The chain, now that its holder has a name."""
+        chain = self._chain
+        if chain is None or (chain.holder is not name and chain.holder != name):
+            session = self.session
+            chain = self._chain = quick_chain(
+                session.pid, session.backend_start, self.root.end, name, self.links, self.conflicts
+            )
+        return chain
+
+    def stands(self, session: Session, joined: Joined | None, origins: Origins) -> bool:
+        """Whether it would come out the same for what is known now."""
+        if not same_session(self.session, session):
+            return False
+        mine = self.joined
+        if mine is None or joined is None:
+            return mine is joined
+        if not self.origins or mine[1:] != joined[1:] or not _same_socket(mine.socket, joined.socket):
+            return False
+        holders = joined.socket.holders if joined.socket is not None else ()
+        if len(holders) > 1 and len({holder.pid for holder in holders}) != len(self.origins):
+            return False  # a process was missing, and may be there now
+        return all(origins.of(origin.process.pid) is origin for origin in self.origins)
+
+    def equals(self, other: Draft) -> bool:
+        """Whether another gives the same chain and the same share of a holder."""
+        return (
+            same_session(self.session, other.session)
+            and self.root == other.root
+            and self.links == other.links
+            and self.conflicts == other.conflicts
+            and self.origins == other.origins
+        )
+
+
+def same_session(one: Session, other: Session) -> bool:
+    """Whether two looks show the same session, as far as it matters here: its state may have changed."""
+    return one is other or (
+        one.pid == other.pid
+        and one.backend_start == other.backend_start
+        and one.client == other.client
+        and one.application_name == other.application_name
+        and one.backend_type == other.backend_type
+        and one.own == other.own
+    )
+
+
+def _same_socket(one: ClientSocket | None, other: ClientSocket | None) -> bool:
+    """Whether two looks show the same socket, held by the same: how long it was idle may have changed."""
+    if one is other:
+        return True
+    return (
+        one is not None
+        and other is not None
+        and one.inode == other.inode
+        and one.holders == other.holders
+        and one.sight is other.sight
+        and one.backend_pid == other.backend_pid
+        and one.port == other.port
+        and one.host == other.host
+        and one.transport is other.transport
+        and one.connected_by == other.connected_by
+    )
