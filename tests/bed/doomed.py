@@ -29,11 +29,10 @@ holders = [
 child = os.fork()
 if child == 0:  # a fork without exec, that has inherited all our pipes, and lives on
     os.close(1)
-    signal.alarm(60)
     signal.pause()
 orphan = bed.run(["/bin/sh", "-c", "setsid sleep 600 & exec sleep 600"], processes=0).start()
 pids = {*children(os.getpid()), *(pid for holder in holders for pid in holder.truth.pids)} - {child}
 directories = [server.directory, *(holder.keeper.directory for holder in (*holders, orphan))]
-sys.stdout.write(f"{' '.join(map(str, sorted(pids)))}\n{' '.join(directories)}\n")
+sys.stdout.write(f"{' '.join(map(str, sorted(pids)))}\n{' '.join(directories)}\n{child}\n")
 sys.stdout.flush()
 signal.pause()
