@@ -16,6 +16,9 @@ from pgusher.model.redact import redact_text
 from pgusher.model.session import SeenBy, Session
 from pgusher.model.text import decode
 
+INITIALIZING = "initializing"
+"""What a process does until it asks for a slot, or is told that there is none (source: BackendInitialize)."""
+
 _EXEC_START = re.compile(rb"se\.exec_start\s*:\s*(\d+)\.(\d+)")
 
 
@@ -60,7 +63,7 @@ def sessions_of(
     reasons: set[str] = set()
     for backend in backends:
         title = backend.title
-        if title is None or title.kind is TitleKind.OTHER:
+        if title is None or title.kind is TitleKind.OTHER or title.activity == INITIALIZING:
             continue
         if title.unclear:
             unclear += 1

@@ -136,6 +136,18 @@ class Connection:
             handle, self._handle = self._handle, None
             self._pq.PQfinish(handle)
 
+    def close_refused(self, seconds: float) -> None:
+        """Close it after a refusal, once the other end has closed it, but after so many seconds at the latest.
+
+        The process that refuses us may have had a slot, and gives it back before its socket is closed. Who goes on at
+        once would have two, and would see the first in the titles of the server's processes.
+        """
+        if self._handle is not None and self.fileno >= 0:
+            poll = select.poll()
+            poll.register(self.fileno, select.POLLRDHUP)
+            poll.poll(max(0.0, seconds * 1000))
+        self.close()
+
     def cancel(self, seconds: float) -> None:
         """Ask the server to stop what this session runs, and wait at most so long.
 

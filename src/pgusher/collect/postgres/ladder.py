@@ -24,6 +24,8 @@ _NO_SETTINGS_AT_LOGIN = frozenset({"08P01", "0A000", "22023", "42501", "42704"})
 """SQLSTATEs with which poolers and hosted servers refuse settings at login (source: PgBouncer, src/client.c: 08P01)."""
 _NOT_LET_IN = frozenset({"28000", "28P01"})
 _NO_DATABASE = "3D000"
+_TO_GO = 0.5
+"""Seconds for the process that refused us to give its slot back."""
 
 
 @dataclass
@@ -140,9 +142,9 @@ class Ladder:
             climb.connection = connection
             climb.attempts.append(Attempt(shown, "connected"))
             return None
-        if connection is not None:
-            connection.close()
         refusal = parse_error(str(failed))
+        if connection is not None:
+            connection.close_refused(_TO_GO if refusal.sqlstate else 0.0)
         climb.attempts.append(Attempt(shown, refusal.words, refusal.sqlstate, refusal.by, refusal.ceiling))
         if refusal.too_many:
             climb.refusal = refusal

@@ -13,6 +13,7 @@ from pgusher.collect.postgres.backends import Backend, read_backends, with_title
 from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, QueryError
 from pgusher.collect.postgres.ladder import Climb, Ladder
 from pgusher.collect.postgres.libpq import LibpqMissingError, load
+from pgusher.collect.postgres.locate import alive, by_address, by_connection
 from pgusher.collect.postgres.refusal import one_line
 from pgusher.collect.postgres.target import Target, guard_statements
 from pgusher.collect.postgres.titles import TitleKind
@@ -76,6 +77,8 @@ class PostgresSource:
         self._held: _Held | None = None
         self._refused: Climb | None = None
         self._again_at = 0.0
+        self._peer: Peer | None = None
+        self._local: Server | None = None
 
     def sample(self) -> PostgresFacts:
         """Look once. Never raises for a refusal, a missing right, a deadline or a server that is not there."""
@@ -161,7 +164,8 @@ class PostgresSource:
         unseen = rows.unseen_sessions(results.get("locks", ()), results.get("unseen", ()), own.pid)
         sessions += [session for session in unseen if session.pid not in seen]
         if held.server is None:
-            held.server = self._describe(held, own)
+            held.server = self._local = self._describe(held, own)
+            self._peer = held.peer
         server = replace(held.server, in_recovery=own.in_recovery)
         sessions = self._fill_in(sessions, server, own)
         gaps += self._gaps(own, sessions)
@@ -196,8 +200,6 @@ class PostgresSource:
         return own, results
 
     def _describe(self, held: _Held, own: rows.Self) -> Server:
-        from pgusher.collect.postgres.locate import by_connection
-
         told = self._target.server
         local = by_connection(held.connection, own, self._proc)
         server = local or Server(port=own.port)
@@ -277,12 +279,9 @@ class PostgresSource:
     # -- without
 
     def _without_sql(self, climb: Climb | None, attempts: list[Attempt], gaps: list[Gap]) -> PostgresFacts:
-        peer = climb.peer if climb is not None else None
-        server = self._target.server or (self._by_address(peer) if peer is not None else None)
-        if server is None:
-            server = Server(
-                port=(peer.port if peer else None) or self._target.port or 5432, host=peer.host if peer else None
-            )
+        if climb is not None and climb.peer is not None:
+            self._peer = climb.peer
+        server = self._where()
         view = View(
             rung=Rung.NONE,
             attempts=tuple(attempts),
@@ -294,6 +293,21 @@ class PostgresSource:
             return PostgresFacts(server, view, gaps=tuple(gaps))
         server, sessions, ceilings, more = seen
         return PostgresFacts(server, replace(view, rung=Rung.TITLES), ceilings, sessions, (*gaps, *more))
+
+    def _where(self) -> Server:
+        """The server as far as it is known without a session on it."""
+        known = self._local or self._target.server
+        if known is not None and (alive(known, self._proc) or self._peer is None):
+            return known
+        found = None if self._peer is None else self._by_address(self._peer)
+        if found is not None:
+            self._local = found
+            return found
+        if known is not None:
+            return known
+        peer = self._peer
+        port = (peer.port if peer else None) or self._target.port or 5432
+        return Server(port=port, host=peer.host if peer else self._target.host)
 
     def _is_full(self, climb: Climb | None, server: Server) -> bool:
         """Whether even a superuser would be refused; asked of the server itself where the refusal does not tell."""
@@ -309,8 +323,6 @@ class PostgresSource:
         return ask(address, user, climb.peer.dbname or user, self._clock() + self._timeout, self._clock).full
 
     def _by_address(self, peer: Peer) -> Server | None:
-        from pgusher.collect.postgres.locate import by_address
-
         return by_address(peer, self._proc)
 
 
