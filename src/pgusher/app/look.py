@@ -1,0 +1,215 @@
+"""One look at every server that was asked for, or found: sources in, snapshots out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from pgusher.app.jobs import Jobs
+from pgusher.app.request import Request
+from pgusher.attribute import Attributor
+from pgusher.collect.discover import find_servers
+from pgusher.collect.host import look_host
+from pgusher.collect.postgres import PostgresSource, Target
+from pgusher.collect.processes import ProcessSource
+from pgusher.collect.sockets import SocketFacts, SocketSource
+from pgusher.errors import UnreachableError
+from pgusher.model.evidence import Gap
+from pgusher.model.facts import Facts
+from pgusher.model.process import Host
+from pgusher.model.server import Rung, Server
+from pgusher.model.snapshot import Snapshot
+
+_DISCOVER_EVERY = 10.0
+"""Seconds until a watch looks for further servers again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look gave: a snapshot a server, the fullest first."""
+
+    snapshots: tuple[Snapshot, ...]
+    elapsed_ms: float
+    """Wall-clock milliseconds that the look took."""
+    gaps: tuple[Gap, ...] = ()
+    """Gaps that belong to no server."""
+
+
+@dataclass
+class _Eye:
+    """What is kept of one server between two looks: the connection, its sockets, the last conclusions."""
+
+    target: Target
+    postgres: PostgresSource
+    sockets: SocketSource = field(default_factory=SocketSource)
+    attributor: Attributor = field(default_factory=Attributor)
+    looked: bool = False
+
+    def close(self) -> None:
+        """Give the slot back."""
+        self.postgres.close()
+        self.sockets.close()
+
+
+class Looker:
+    """Looks once, or again and again with what it kept: one connection a server, and what the kernel told before."""
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`clock` gives the seconds since 1970 that a snapshot is dated with; `monotonic` measures."""
+        self._request = request
+        self._clock = clock
+        self._monotonic = monotonic
+        self._processes = ProcessSource()
+        self._jobs = Jobs(request.config.crontabs)
+        self._eyes: list[_Eye] | None = None
+        self._gaps: tuple[Gap, ...] = ()
+        self._discover_at = 0.0
+
+    def look(self) -> Look:
+        """One look at everything.
+
+        Raises UnreachableError when there is no server to look at, or not one of them showed anything at all.
+        """
+        began = self._monotonic()
+        taken_at = int(self._clock() * 1_000_000)
+        eyes = self._open_eyes(began)
+        host = look_host()
+        snapshots = [self._look_at(eye, host, taken_at) for eye in eyes]
+        if all(snapshot.facts.view.rung is Rung.NONE for snapshot in snapshots):
+            raise _unreachable(snapshots)
+        snapshots.sort(key=_fullness, reverse=True)
+        return Look(tuple(snapshots), round((self._monotonic() - began) * 1000, 1), self._gaps)
+
+    def close(self) -> None:
+        """Give every slot back. A further look opens them again."""
+        for eye in self._eyes or ():
+            eye.close()
+        self._eyes = None
+
+    def _open_eyes(self, now: float) -> list[_Eye]:
+        request = self._request
+        if request.names_a_server() or request.config.dsn:
+            if self._eyes is None:
+                self._eyes = [self._eye(self._target(request.dsn or request.config.dsn))]
+            return self._eyes
+        if self._eyes is not None and now < self._discover_at:
+            return self._eyes
+        self._discover_at = now + _DISCOVER_EVERY
+        found, self._gaps = find_servers()
+        if request.port is not None:
+            found = tuple(server for server in found if server.port == request.port)
+            if not found:
+                found, self._gaps = find_servers(thorough=True)
+                found = tuple(server for server in found if server.port == request.port)
+        if not found and not self._eyes:
+            raise _none_found(request)
+        self._eyes = self._match(found)
+        return self._eyes
+
+    def _match(self, found: Sequence[Server]) -> list[_Eye]:
+        """Keep the eye of a server that is still there, close that of one that is gone, open one for a new server.
+
+        A server that was restarted has another postmaster, but is the same server to whoever watches it.
+        """
+        kept = {_place(eye.target.server): eye for eye in self._eyes or () if eye.target.server is not None}
+        if not found:  # a watch stays with what it saw, so that the restart of the only server is shown as that
+            return list(kept.values())
+        eyes = []
+        for server in found:
+            eye = kept.pop(_place(server), None)
+            if eye is None or eye.target.server != server:
+                if eye is not None:
+                    eye.close()
+                eye = self._eye(self._target(None, server))
+            eyes.append(eye)
+        for eye in kept.values():
+            eye.close()
+        return eyes
+
+    def _eye(self, target: Target) -> _Eye:
+        return _Eye(target, PostgresSource(target, timeout=self._request.timeout))
+
+    def _target(self, dsn: str | None, server: Server | None = None) -> Target:
+        request = self._request
+        port = request.port if server is None else None
+        return Target(
+            conninfo=dsn,
+            host=request.host,
+            port=port,
+            user=request.user,
+            dbname=request.database,
+            service=request.service,
+            server=server,
+            sql=request.sql,
+        )
+
+    def _look_at(self, eye: _Eye, host: Host, taken_at: int) -> Snapshot:
+        sample = eye.postgres.sample()
+        backends = [session.pid for session in sample.sessions]
+        sockets = eye.sockets.look(sample.server, backends, full=not eye.looked)
+        eye.looked = True
+        processes = self._processes.look(_holders(sockets))
+        jobs = self._jobs.look(sockets.sockets, processes.processes)
+        gaps = (*sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps)
+        facts = Facts(
+            taken_at=taken_at,
+            host=host,
+            server=sample.server,
+            view=sample.view,
+            ceilings=sample.ceilings,
+            sessions=sample.sessions,
+            sockets=sockets.sockets,
+            processes=processes.processes,
+            cron=jobs.cron,
+            units=jobs.units,
+            containers=jobs.containers,
+            gaps=gaps,
+            settings=sample.settings,
+        )
+        return eye.attributor.attribute(facts)
+
+
+def _holders(sockets: SocketFacts) -> set[int]:
+    pids = {holder.pid for one in sockets.sockets for holder in one.holders}
+    pids.update(one.connected_by for one in sockets.sockets if one.connected_by is not None)
+    return pids
+
+
+def _place(server: Server) -> tuple[int, tuple[str, ...], str | None]:
+    return server.port, server.socket_paths, server.data_directory
+
+
+def _fullness(snapshot: Snapshot) -> tuple[float, int]:
+    ceilings = snapshot.facts.ceilings
+    share = snapshot.taken / ceilings.max_connections if ceilings and ceilings.max_connections else 0.0
+    return share, snapshot.taken
+
+
+def _none_found(request: Request) -> UnreachableError:
+    if request.port is not None:
+        message = f"no PostgreSQL server was found on port {request.port} of this host"
+    else:
+        message = "no PostgreSQL server was found on this host"
+    return UnreachableError(
+        message,
+        detail="looked at the unix sockets, the listening ports and the processes",
+        hint="name one: pgusher -h HOST -p PORT, or pgusher --dsn postgresql://...; as root more can be seen",
+    )
+
+
+def _unreachable(snapshots: Sequence[Snapshot]) -> UnreachableError:
+    facts = snapshots[0].facts
+    tried = [f"{attempt.target}: {attempt.outcome}" for one in snapshots for attempt in one.facts.view.attempts]
+    where = f"server on {facts.server.label}" if len(snapshots) == 1 else f"any of {len(snapshots)} servers"
+    return UnreachableError(
+        f"{where} could not be reached",
+        detail="; ".join(tried) or None,
+        hint="check the address, or run pgusher on the server's own host, as root if it may be full",
+    )

@@ -1,0 +1,97 @@
+"""Snapshots on disk: the facts of one look, to be replayed, sent to a colleague or kept as a regression test.
+
+A file holds facts only. Reading attributes them anew, so that a better pgusher concludes better from old facts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from typing import Any
+
+from pgusher.app.look import Look
+from pgusher.attribute import attribute
+from pgusher.errors import PgusherError, SnapshotError
+from pgusher.model import codec
+from pgusher.model.evidence import Gap
+from pgusher.model.facts import Facts
+
+SCHEMA = 1
+_LIMIT = 1 << 29
+
+
+def save(path: str, look: Look) -> None:
+    """Writes the look to `path`, whole or not at all, readable by its owner only.
+
+    Raises PgusherError when it cannot be written.
+    """
+    data = {
+        "kind": "pgusher snapshot",
+        "schema": SCHEMA,
+        "elapsed_ms": look.elapsed_ms,
+        "gaps": codec.dump(look.gaps),
+        "servers": [codec.dump(snapshot.facts) for snapshot in look.snapshots],
+    }
+    directory = os.path.dirname(path) or "."
+    temporary = None
+    try:
+        # mkstemp gives mode 0600: a snapshot tells who runs what where.
+        handle, temporary = tempfile.mkstemp(prefix=".pgusher-", dir=directory)
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            json.dump(data, file, separators=(",", ":"))
+            file.write("\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except OSError as error:
+        if temporary is not None:
+            with contextlib.suppress(OSError):  # renamed already, or its directory is gone: nothing of ours is left
+                os.unlink(temporary)
+        reason = (error.strerror or str(error)).lower()
+        raise PgusherError(f"{path}: the snapshot could not be written: {reason}") from None
+
+
+def read(path: str) -> Look:
+    """The look that `save` wrote, attributed anew.
+
+    Raises SnapshotError, with the place inside the file, when it is not one.
+    """
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(_LIMIT + 1)
+    except OSError as error:
+        raise SnapshotError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
+    if len(raw) > _LIMIT:
+        raise SnapshotError(f"{path}: larger than {_LIMIT >> 20} MiB, so no snapshot of pgusher's")
+    try:
+        data = json.loads(raw)
+    except UnicodeDecodeError as error:
+        raise SnapshotError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except json.JSONDecodeError as error:
+        raise SnapshotError(f"{path}: not JSON at line {error.lineno}, column {error.colno}: {error.msg}") from None
+    except (RecursionError, ValueError):  # nested without end, or a number of thousands of digits
+        raise SnapshotError(f"{path}: not JSON that a snapshot can hold") from None
+    return _look(path, data)
+
+
+def _look(path: str, data: Any) -> Look:
+    if not isinstance(data, dict) or data.get("kind") != "pgusher snapshot":
+        raise SnapshotError(f"{path}: no snapshot of pgusher's", hint="write one with: pgusher --save FILE")
+    if data.get("schema") != SCHEMA:
+        raise SnapshotError(
+            f"{path}: schema {str(data.get('schema'))[:20]}, this pgusher reads schema {SCHEMA}",
+            hint="read it with the version of pgusher that wrote it",
+        )
+    servers = data.get("servers")
+    if not isinstance(servers, list):
+        raise SnapshotError(f"{path}: servers: expected a list")
+    try:
+        facts = [codec.load(Facts, item, f"servers[{index}]") for index, item in enumerate(servers)]
+        gaps = codec.load(tuple[Gap, ...], data.get("gaps", []), "gaps")
+    except SnapshotError as error:
+        raise SnapshotError(f"{path}: {error}", detail=error.detail, hint=error.hint) from None
+    elapsed = data.get("elapsed_ms")
+    snapshots = tuple(attribute(item) for item in facts)
+    return Look(snapshots, float(elapsed) if isinstance(elapsed, int | float) else 0.0, gaps)
