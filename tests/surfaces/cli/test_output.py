@@ -148,7 +148,7 @@ def test_a_terminal_gets_colour_and_its_own_width(root: Path) -> None:
 
 
 @pytest.mark.parametrize("extra", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_no_colour_when_it_is_not_wanted(root: Path, extra: dict[str, str]) -> None:
+def test_no_colour_when_it_is_not_wanted(root: Path, extra: dict[str, Any]) -> None:
     assert "\x1b" not in on_terminal(root, "incident", **extra)
 
 
@@ -159,7 +159,7 @@ def test_an_empty_no_color_says_nothing(root: Path) -> None:
 @pytest.mark.parametrize(
     "extra", [{"LC_ALL": "C"}, {"LC_ALL": "POSIX", "PYTHONUTF8": "0"}, {"PYTHONIOENCODING": "ascii"}]
 )
-def test_in_an_old_locale_everything_is_ascii(root: Path, extra: dict[str, str]) -> None:
+def test_in_an_old_locale_everything_is_ascii(root: Path, extra: dict[str, Any]) -> None:
     text = on_terminal(root, "incident", COLUMNS="60", **extra)
     assert text.isascii()
     assert "~" in text

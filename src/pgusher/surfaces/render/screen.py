@@ -13,7 +13,9 @@ Span = tuple[str, str]
 Line = Sequence[Span]
 
 TAB: Span = ("\t", "tab")
-"""Ends a column in a pipe. The only control character that a line may hold, and only by this style."""
+"""Ends a column in a pipe. The only control character that a line may hold, and only by this style or the next."""
+ROW = "row"
+"""The style of a whole row whose columns are parted by tabs already, as a table in a pipe has them by the thousand."""
 
 # SGR codes. The sixteen colours of the person's own theme, never fixed ones: a light background is theirs to choose.
 _SGR = {
@@ -78,6 +80,20 @@ class Screen:
 
     def paint(self, line: Line) -> str:
         """The line as it goes out, without the newline: harmless, no wider than the terminal, coloured if wanted."""
+        if len(line) == 1 and line[0][1] == ROW:
+            row = line[0][0]
+            # Every tab parts two columns: the table has made those inside of a column harmless.
+            return (
+                row
+                if row.replace("\t", "").isprintable() and row.isascii()
+                else "\t".join(map(self.text, row.split("\t")))
+            )
+        bare = "".join([raw for raw, style in line if style != "tab"])
+        if bare.isprintable() and bare.isascii() and (self.width is None or len(bare) <= self.width):
+            # Nearly every line: harmless and short enough as it is.
+            if not self.colour:
+                return "".join([raw for raw, _ in line]) if self.width is None else bare.rstrip()
+            return "".join([self._styled(raw, style) if style and style != "tab" else raw for raw, style in line])
         room = self.width
         out: list[str] = []
         for raw, style in line:
@@ -105,7 +121,7 @@ class Screen:
     def _styled(text: str, style: str) -> str:
         code = _SGR.get(style) or _hue(style)
         # A blank with a colour is a blank; only an inverted one is seen.
-        return f"\x1b[{code}m{text}\x1b[0m" if text.strip() or style == "alarm" else text
+        return f"\x1b[{code}m{text}\x1b[0m" if text and not text.isspace() else text
 
 
 def _hue(style: str) -> str:

@@ -42,6 +42,16 @@ _SHORT = {
 }
 
 
+class View:
+    """A snapshot with what many tables look up in it, found once."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.taken = snapshot.taken
+        self.sessions = {session.pid: session for session in snapshot.facts.sessions}
+        self.names = holder_names(snapshot)
+
+
 def ordered(sessions: Sequence[Session]) -> list[Session]:
     """At work first, then the oldest."""
     return sorted(sessions, key=lambda s: (_ORDER[doing(s)], s.backend_start or 0, s.pid))
@@ -53,19 +63,17 @@ def client_pids(chain: Chain) -> tuple[int, ...]:
 
 
 def session_table(
-    screen: Screen, snapshot: Snapshot, chains: Sequence[Chain], *, everything: bool = False, indent: str = "  "
+    screen: Screen, view: View, chains: Sequence[Chain], *, everything: bool = False, indent: str = "  "
 ) -> list[Line]:
     """The sessions of some chains. A terminal leaves out what is the same for all of them: `same_for_all` says it."""
     wanted = {chain.pid: chain for chain in chains}
-    sessions = ordered([session for session in snapshot.facts.sessions if session.pid in wanted])
+    sessions = ordered([view.sessions[pid] for pid in wanted if pid in view.sessions])
     if screen.pipe:
-        names = holder_names(snapshot)
-        return table(screen, _IN_A_PIPE, [_whole(session, wanted[session.pid], names) for session in sessions])
+        return table(screen, _IN_A_PIPE, [_whole(session, wanted[session.pid], view.names) for session in sessions])
     shown = sessions if everything or len(sessions) <= MOST + 1 else sessions[:MOST]
     several = len({client_pids(chain) for chain in chains}) > 1
     alike = _alike(sessions)
-    names = holder_names(snapshot)
-    rows = [_row(snapshot, session, wanted[session.pid], several, alike, names) for session in shown]
+    rows = [_row(view, session, wanted[session.pid], several, alike) for session in shown]
     lines = table(screen, _COLUMNS, rows, indent=indent)
     if rest := sessions[len(shown) :]:
         kinds = ", ".join(dict.fromkeys(doing(session).value for session in rest))
@@ -88,16 +96,9 @@ def _alike(sessions: Sequence[Session]) -> dict[str, str | None]:
     return {what: next(iter(found)) for what, found in values.items() if len(found) == 1}
 
 
-def _row(
-    snapshot: Snapshot,
-    session: Session,
-    chain: Chain,
-    several: bool,
-    alike: Mapping[str, str | None],
-    names: Mapping[int, str],
-) -> list[Cell]:
-    now = snapshot.facts.taken_at
-    blocked = ", ".join(f"{pid} {names.get(pid, '')}".rstrip() for pid in session.blocked_by)
+def _row(view: View, session: Session, chain: Chain, several: bool, alike: Mapping[str, str | None]) -> list[Cell]:
+    now = view.snapshot.facts.taken_at
+    blocked = ", ".join(f"{pid} {view.names.get(pid, '')}".rstrip() for pid in session.blocked_by)
     waits = f"lock of {blocked}" if blocked else wait(session) if doing(session) is Doing.ACTIVE else ""
     state = session.state or "hidden"
     busy = doing(session) is Doing.TRANSACTION

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pgusher.model.text import clean
 from pgusher.surfaces.render import cells
-from pgusher.surfaces.render.screen import TAB, Line, Screen, Span
+from pgusher.surfaces.render.screen import ROW, Line, Screen, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,9 @@ def table(
     screen: Screen, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], indent: str = "", gap: int = 2
 ) -> list[Line]:
     """The heading and the rows. On a terminal the last column takes what is left and is cut."""
-    spans = [[(cell, "") if isinstance(cell, str) else cell for cell in row] for row in rows]
     if screen.pipe:
-        heading = _tabbed([(column.title, "head") for column in columns])
-        return [heading, *(_tabbed(row) for row in spans)]
+        return [_tabbed([column.title for column in columns]), *map(_tabbed, rows)]
+    spans = [[(cell, "") if isinstance(cell, str) else cell for cell in row] for row in rows]
     texts = [[screen.text(text) for text, _ in row] for row in spans]
     shown, widths = _fit(screen, columns, texts, len(indent), gap)
     if not shown:
@@ -50,13 +50,11 @@ def table(
     ]
 
 
-def _tabbed(row: Sequence[Span]) -> Line:
-    line: list[Span] = []
-    for index, span in enumerate(row):
-        if index:
-            line.append(TAB)
-        line.append(span)
-    return line
+def _tabbed(row: Sequence[Cell]) -> Line:
+    texts = [cell if isinstance(cell, str) else cell[0] for cell in row]
+    if "\t" in "".join(texts):
+        texts = [clean(text) for text in texts]
+    return (("\t".join(texts), ROW),)
 
 
 def _fit(
@@ -98,10 +96,14 @@ def _aligned(
     indent: str,
     gap: int,
 ) -> Line:
+    cut = screen.sign("cut")
     line: list[Span] = [(indent, "")] if indent else []
     for place, i in enumerate(shown):
-        text = cells.cut(texts[i], widths[i], screen.sign("cut"))
-        blanks = " " * (widths[i] - cells.width(text))
+        text, room = texts[i], widths[i]
+        size = cells.width(text)
+        if size > room:
+            text, size = cells.cut(text, room, cut), room
+        blanks = " " * (room - size)
         if columns[i].right:
             line.append((blanks, ""))
         line.append((text, spans[i][1]))

@@ -12,7 +12,7 @@ from pgusher.surfaces.render.chains import chain_lines, labelled
 from pgusher.surfaces.render.find import Match
 from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, flow
-from pgusher.surfaces.render.sessions import client_pids, same_for_all, session_table
+from pgusher.surfaces.render.sessions import View, client_pids, same_for_all, session_table
 from pgusher.surfaces.render.state import fact_line
 from pgusher.surfaces.render.table import Column, table
 from pgusher.surfaces.render.tally import tally
@@ -49,9 +49,13 @@ def who_page(
         if screen.pipe:
             lines += [BLANK, *_pipe_lines(screen, match)]
             continue
+        chains: dict[str, list[Chain]] = {}
+        for chain in match.chains:
+            chains.setdefault(chain.holder, []).append(chain)
+        view = View(match.snapshot)
         for holder in match.holders:
-            chains = [chain for chain in match.chains if chain.holder == holder.name]
-            lines += [BLANK, *_holder_lines(screen, match.snapshot, holder, chains, everything, word is not None)]
+            its = chains.get(holder.name, [])
+            lines += [BLANK, *_holder_lines(screen, view, holder, its, everything, word is not None)]
     return lines
 
 
@@ -67,10 +71,10 @@ def _server_lines(screen: Screen, snapshot: Snapshot, gaps: tuple[Gap, ...], eve
 
 
 def _holder_lines(
-    screen: Screen, snapshot: Snapshot, holder: Holder, chains: list[Chain], everything: bool, sessions: bool
+    screen: Screen, view: View, holder: Holder, chains: list[Chain], everything: bool, sessions: bool
 ) -> list[Line]:
-    now = snapshot.facts.taken_at
-    facts = [f"{len(holder.sessions)} of {snapshot.taken} slots"]
+    now = view.snapshot.facts.taken_at
+    facts = [f"{len(holder.sessions)} of {view.taken} slots"]
     if holder.processes:
         facts.append(words.count(len(holder.processes), "process"))
     if holder.runs:
@@ -83,13 +87,11 @@ def _holder_lines(
     for label, text in (("limit", holder.limit), ("stop", holder.stop)):
         if text:
             lines += labelled(screen, label, text, "command" if label == "stop" else "", True)
-    pids = {chain.pid for chain in chains}
-    its = [session for session in snapshot.facts.sessions if session.pid in pids]
-    if same := same_for_all(its):
+    if same := same_for_all([view.sessions[chain.pid] for chain in chains if chain.pid in view.sessions]):
         lines += labelled(screen, "as", ", ".join(same))
     lines += [BLANK, *chain_lines(screen, chains, everything, PROCESSES if sessions else 1)]
     if sessions or everything:
-        lines += [BLANK, *session_table(screen, snapshot, chains, everything=everything)]
+        lines += [BLANK, *session_table(screen, view, chains, everything=everything)]
     return lines
 
 
@@ -114,7 +116,7 @@ def _pipe_lines(screen: Screen, match: Match) -> list[Line]:
     lines += [fact_line(screen, "conflict", str(c.pid), text) for c in match.chains for text in c.conflicts]
     lines += [fact_line(screen, "ends", str(c.pid), c.end.value) for c in match.chains if not client_pids(c)]
     lines += [BLANK, *table(screen, _LINKS_IN_A_PIPE, rows)] if rows else []
-    return [*lines, BLANK, *session_table(screen, match.snapshot, match.chains)]
+    return [*lines, BLANK, *session_table(screen, View(match.snapshot), match.chains)]
 
 
 def _article(noun: str) -> str:
