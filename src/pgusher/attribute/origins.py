@@ -23,7 +23,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from pgusher.attribute.command import Form
+from pgusher.attribute.command import Command, Form
 from pgusher.attribute.cron import CronRuns, Run
 from pgusher.attribute.crontab import Crontab
 from pgusher.attribute.looks import SHOWN, Look, Looks, subject
@@ -43,6 +43,7 @@ from pgusher.attribute.rooting import (
     unit_root,
 )
 from pgusher.attribute.roots import Origin, Root
+from pgusher.attribute.shell import basename
 from pgusher.attribute.terminals import find_terminal, nearest_login
 from pgusher.attribute.tree import Lineage, Tree, is_init
 from pgusher.model.evidence import Certainty
@@ -147,7 +148,12 @@ class Origins:
             whose = f"{terminal.line} of {terminal.user}"
             link = Link(LinkKind.TERMINAL, whose, _PROVEN, terminal.evidence, terminal.process.pid)
             return self._origin(lineage, line, 0, terminal_root(terminal), (link,), local=False)
-        scripts = [at for at, look in enumerate(line) if look.script and not is_init(lineage[at])]
+        # What pgusher started for somebody (a guarded job, the demo) is not pgusher: it is never anybody's suspect.
+        scripts = [
+            at
+            for at, look in enumerate(line)
+            if look.script and not is_init(lineage[at]) and (at == 0 or not _is_pgusher(look.command))
+        ]
         return self._script(lineage, line, scripts[-1]) if scripts else self._program(lineage, line)
 
     def _origin(
@@ -286,6 +292,13 @@ class Origins:
         root = self._root(key, lambda: program_root(command, process))
         link = quick_link(_PROGRAM, f"{command.label} of {_user(process)}", certainty, evidence, process.pid)
         return self._origin(lineage, line, 0, root, (link,), local=False)
+
+
+def _is_pgusher(command: Command) -> bool:
+    """`python -m pgusher ...`, one of its modules, or its console script."""
+    if command.form is Form.MODULE:
+        return command.target.partition(".")[0] == "pgusher"
+    return command.form is Form.SCRIPT and basename(command.target) == "pgusher"
 
 
 def _user(process: Process) -> str:

@@ -1,0 +1,47 @@
+"""What pgusher itself has started (a guarded job, the demo) is known by what it is: pgusher is nobody's suspect."""
+
+from __future__ import annotations
+
+import pytest
+
+from pgusher.attribute import attribute
+from tests.attribute.builders import World, only
+
+OURS = [
+    ("/usr/bin/python3", "-m", "pgusher.demo.host"),
+    ("/usr/bin/python3", "-m", "pgusher", "run", "--", "python", "report.py"),
+    ("/opt/venv/bin/python", "/opt/venv/bin/pgusher", "run", "--", "python", "report.py"),
+]
+OTHERS = [
+    ("/usr/bin/python3", "-m", "pgusherry"),
+    ("/usr/bin/python3", "/srv/pgusher.py"),
+    ("/usr/bin/python3", "/srv/loop.py", "pgusher"),
+]
+
+
+@pytest.mark.parametrize("argv", OURS)
+def test_a_script_below_it_is_the_holder(argv: tuple[str, ...]) -> None:
+    world = World()
+    world.holds(world.process("python", "report.py", cwd="/srv", parent=world.process(*argv)))
+    assert only(attribute(world.facts()).holders).name == "script/report.py"
+
+
+@pytest.mark.parametrize("argv", OTHERS)
+def test_a_script_below_another_one_is_not(argv: tuple[str, ...]) -> None:
+    world = World()
+    world.holds(world.process("python", "report.py", cwd="/srv", parent=world.process(*argv)))
+    assert only(attribute(world.facts()).holders).name != "script/report.py"
+
+
+def test_two_scripts_below_it_are_two_holders() -> None:
+    world = World()
+    host = world.process(*OURS[0])
+    for script in ("a.py", "b.py"):
+        world.holds(world.process("python", script, cwd="/srv", parent=host))
+    assert sorted(holder.name for holder in attribute(world.facts()).holders) == ["script/a.py", "script/b.py"]
+
+
+def test_one_that_holds_sessions_itself_is_named() -> None:
+    world = World()
+    world.holds(world.process(*OURS[0]))
+    assert only(attribute(world.facts()).holders).name == "script/pgusher.demo.host"
