@@ -1,13 +1,14 @@
-"""A world of its own for a demo: its own processes, /dev/shm and /var/tmp, so that what is left is told exactly.
+"""A world of its own for a demo: its own processes, network, /dev/shm and /var/tmp; so what is left is told exactly.
 
-`sealed()` runs this file as pid 1 of a new pid namespace, in new mount and IPC namespaces; an ordinary user needs a new
-user namespace for that, in which it stays who it is. There it runs one scenario of tests.demo.scenarios, as ourselves
-or, from root, as nobody, and prints what the scenario returns as JSON.
+`sealed()` runs this file as pid 1 of a new pid namespace, in new mount, IPC and network namespaces; an ordinary user
+needs a new user namespace for that, in which it stays who it is. There it runs one scenario of tests.demo.scenarios, as
+ourselves or, from root, as nobody, and prints what the scenario returns as JSON.
 """
 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import importlib
 import json
 import os
@@ -15,6 +16,8 @@ import pty
 import pwd
 import re
 import select
+import socket
+import struct
 import subprocess
 import sys
 import time
@@ -22,6 +25,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pgusher.demo.reaper import parent
 
 ROOT = Path(__file__).resolve().parents[2]
 PLACES = ("/dev/shm", "/var/tmp")
@@ -32,16 +37,8 @@ LIMIT = 90.0
 
 def unshare() -> list[str]:
     """The command that starts another in namespaces of its own."""
-    command = [
-        "unshare",
-        "--mount",
-        "--pid",
-        "--fork",
-        "--kill-child",
-        "--mount-proc",
-        "--ipc",
-        "--propagation=private",
-    ]
+    names = ("mount", "pid", "ipc", "net", "fork", "kill-child", "mount-proc", "propagation=private")
+    command = ["unshare", *(f"--{name}" for name in names)]
     return command if os.geteuid() == 0 else [*command, "--user", "--map-current-user", "--keep-caps"]
 
 
@@ -118,7 +115,8 @@ class Run:
         deadline = time.monotonic() + LIMIT
         while time.monotonic() < deadline:
             for pid in pids():
-                if b"pgusher.demo.host" in cmdline(pid).split(b"\0"):
+                # The first of that name forks and ends: what is kept has no parent but us, pid 1.
+                if b"pgusher.demo.host" in cmdline(pid).split(b"\0") and parent(pid) == os.getpid():
                     return pid
             time.sleep(0.005)
         raise AssertionError("it has started no keeping process")
@@ -240,6 +238,13 @@ def reap() -> None:
         pass
 
 
+def raise_loopback() -> None:
+    """A new network namespace has its loopback interface down."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        # struct ifreq with IFF_UP | IFF_RUNNING (linux/if.h), for SIOCSIFFLAGS (linux/sockios.h).
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sh14x", b"lo", 0x41))
+
+
 def drop_capabilities() -> None:
     """What we start as an ordinary user is to be one: the ambient capabilities would be inherited by it."""
     ctypes.CDLL(None).prctl(47, 4, 0, 0, 0)  # PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL (linux/prctl.h)
@@ -249,6 +254,7 @@ def main(order: dict[str, Any]) -> None:
     """Mount, run, print."""
     for place in PLACES:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "mode=1777", "tmpfs", place], check=True)
+    raise_loopback()
     drop_capabilities()
     world = World(order["user"])
     scenarios = importlib.import_module("tests.demo.scenarios")

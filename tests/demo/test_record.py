@@ -25,7 +25,7 @@ def here(directory: Path, **changes: object) -> Record:
     me = identity(os.getpid())
     assert me is not None
     facts = {"directory": str(directory), "cookie": "c", "boot": boot_id(), "host": me, **changes}
-    return Record(**facts)  # type: ignore[arg-type]
+    return Record(**facts)  # type: ignore[arg-type]  # what a test changes has the right type
 
 
 @pytest.fixture

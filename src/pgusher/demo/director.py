@@ -1,11 +1,12 @@
 """The command's side of a staging: starts the process that keeps it, hears what it tells, and sees to its end.
 
-However this process ends, the staging does too: on a signal it is ended from here, and when this process is killed its
-keeper notices. When the keeper is killed instead, what it kept comes to this process, and is ended here.
+However this process ends, the staging does too: the keeping process ends it when its input ends, as it does when this
+process ends or is killed. When the keeping process is killed instead, the staging is ended from here.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
@@ -19,7 +20,7 @@ from typing import Any
 
 from pgusher.demo import reaper
 from pgusher.demo.parts import StagingError
-from pgusher.demo.record import Record, clear, records
+from pgusher.demo.record import Record, read, records, stop
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -50,13 +51,16 @@ class Director:
         # Blocked during the start: no signal may come between the process and our knowing of it.
         signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
         self._before = {number: signal.signal(number, self._note) for number in SIGNALS}
-        reaper.adopt()
-        self._host = subprocess.Popen(
+        starter = subprocess.Popen(
             [sys.executable, "-m", "pgusher.demo.host"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             start_new_session=True,  # Ctrl-C is for us
         )
+        if starter.stdin is None or starter.stdout is None:
+            raise StagingError("the keeping process could not be started")  # cannot be: both are pipes
+        self._stdin, self._stdout = starter.stdin, starter.stdout
+        starter.wait()  # it forks, so that what it keeps does not descend from our terminal
         signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
 
     def _note(self, number: int, _frame: FrameType | None) -> None:
@@ -67,9 +71,9 @@ class Director:
 
         Raises Interrupted on a signal.
         """
-        stdout = self._host.stdout.fileno() if self._host.stdout is not None else None
+        stdout = self._stdout.fileno()
         deadline = None if seconds is None else time.monotonic() + seconds
-        while stdout is not None:
+        while True:
             if self._interrupted:
                 raise Interrupted(self._interrupted)
             line, found, rest = self._buffer.partition(b"\n")
@@ -87,7 +91,6 @@ class Director:
                 if not (data := os.read(stdout, 65536)):
                     return None
                 self._buffer += data
-        return None
 
     def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, out: int | None = None) -> int:
         """Run a command in the foreground, with our own output or into `out`; its exit code.
@@ -115,9 +118,9 @@ class Director:
 
     def keep(self) -> None:
         """Let it outlive us. Raises Interrupted, and StagingError when it has ended meanwhile."""
-        if self._host.stdin is not None:
-            self._host.stdin.write(b"keep\n")
-            self._host.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(b"keep\n")
+            self._stdin.flush()
         while (event := self.next()) is not None:
             if event["event"] == "kept":
                 self._kept = True
@@ -127,16 +130,14 @@ class Director:
     def close(self) -> list[reaper.Identity]:
         """End it, if it is not kept, and wait until nothing is left; which processes are."""
         left: list[reaper.Identity] = []
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.close()
         if not self._kept:
-            self._host.terminate()
             self._interrupted = 0
             self._wait_for_end()
             # When it was killed, or broke, what it had is ours now. What it says itself is not taken on trust.
-            left = self._clear() if self.ended is None else self._remains()
-        for pipe in (self._host.stdin, self._host.stdout):
-            if pipe is not None:
-                pipe.close()
-        reaper.adopt(yes=False)
+            left = self._clear() if self.ended is None else reaper.marked(self._cookie)
+        self._stdout.close()
         for number, handler in self._before.items():
             signal.signal(number, handler)
         signal.set_wakeup_fd(self._wakeup_before)
@@ -145,41 +146,29 @@ class Director:
         return left
 
     def _wait_for_end(self, seconds: float = 60.0) -> None:
-        """Until the keeping process is gone. Further signals change nothing: the end is on its way."""
+        """Until the keeping process is gone: its output ends. Further signals change nothing: the end is on its way."""
         deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
+        while True:
             try:
-                event = self.next(deadline - time.monotonic())
+                event = self.next(max(0.0, deadline - time.monotonic()))
             except Interrupted:
                 os.read(self._wake, 100)
                 self._interrupted = 0
                 continue
             if event is None:
-                break
+                return
             if event["event"] == "ended":
                 self.ended = event
-        try:
-            self._host.wait(max(1.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            self._host.kill()
-            self._host.wait()
-
-    def _remains(self) -> list[reaper.Identity]:
-        """Which processes of the staging are there, though it has ended."""
-        return [*(reaper.marked(self._cookie) if self._cookie else ()), *reaper.descendants(os.getpid())]
 
     def _clear(self) -> list[reaper.Identity]:
-        """What is left of a killed keeping process: its orphans are our children."""
-        ended, left = reaper.end_all(lambda: reaper.descendants(os.getpid(), spare=reaper.is_keeper))
-        deadline = time.monotonic() + 20.0
-        while (keepers := reaper.descendants(os.getpid())) and time.monotonic() < deadline:
-            reaper.reap(process.pid for process in keepers)
-            time.sleep(0.02)  # the keepers stop the server and remove its directory
-        for record in records():
-            if record.host.pid == self._host.pid:
-                left += clear(record)
-        self.ended = {"processes": ended, "left": [process.pid for process in left]}
-        return [*left, *keepers]
+        """End what is left of a keeping process that was killed. What it had already started is in its record."""
+        record = read(self.directory)
+        if record is None:  # it was killed before it could have started anything, or its keepers were faster than we
+            self.ended = {"processes": 0, "left": []}
+            return reaper.marked(self._cookie) if self._cookie else []
+        count, left = stop(record)
+        self.ended = {"processes": count, "left": []}
+        return left
 
 
 def leftovers() -> list[Record]:

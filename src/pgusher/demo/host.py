@@ -1,8 +1,9 @@
 """The process that keeps a staging: `python -m pgusher.demo.host`, started by the command, which tells the story.
 
-It is the parent of everything that is staged, and what is orphaned comes to it. It writes one JSON object a line to its
-standard output. It ends the staging on SIGTERM, and when its standard input ends, as it does when the command dies in
-whatever way; after the line `keep` on its standard input only on SIGTERM.
+It is the parent of everything that is staged, and what is orphaned comes to it. It is nobody's child itself, so that
+the staged services do not descend from a person's terminal. It writes one JSON object a line to its standard output. It
+ends the staging on SIGTERM, and when its standard input ends, as it does when the command dies in whatever way; after
+the line `keep` on its standard input only on SIGTERM.
 """
 
 from __future__ import annotations
@@ -124,6 +125,8 @@ def detach(directory: str) -> None:
 
 def main() -> int:
     """Stage the incident, and end it. 0 when it was staged, 1 when it could not be."""
+    if os.fork():
+        os._exit(0)
     host = Host()
     # After the signals: the imports take a moment.
     from pgusher.demo.parts import StagingError

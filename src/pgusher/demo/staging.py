@@ -179,11 +179,11 @@ class Staging:
 
     # The back end.
 
-    def _start_api(self, name: str, server: EmbeddedServer, workers: int) -> Part:
+    def _start_api(self, name: str, server: EmbeddedServer, workers: int, patience: int = 30) -> Part:
         argv = [sys.executable, "-m", "uvicorn", "shop_api:app", "--port", "0"]
         if workers > 1:  # with one, uvicorn serves in its first process, and ends when the start fails
             argv += ["--workers", str(workers)]
-        return self._start(name, argv, self._login(world.API, server))
+        return self._start(name, argv, {**self._login(world.API, server), "POOL_TIMEOUT": str(patience)})
 
     def _await_api(self, api: Part) -> Event:
         """Until every worker's pool is filled and an answer has come over HTTP."""
@@ -268,7 +268,7 @@ class Staging:
 
     def _refuse(self, server: EmbeddedServer) -> Event:
         """A second back end, the same program: its real refusal, and its end."""
-        second = self._start_api("shop-api-2", server, 1)
+        second = self._start_api("shop-api-2", server, workers=1, patience=1)
 
         def refused() -> str | None:
             found = re.search(r"FATAL: .*", second.log)

@@ -1,5 +1,6 @@
 """The back end of the shop: FastAPI under uvicorn, in each worker a pool of 10 that is filled at the start."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from psycopg_pool import ConnectionPool
 from truth import Truth
 
 truth = Truth("shop_api")
+PATIENCE = float(os.environ.get("POOL_TIMEOUT", "30"))  # seconds
 
 
 @asynccontextmanager
@@ -17,7 +19,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Fill the pool, or do not start at all."""
     pool = ConnectionPool("dbname=shop", min_size=10, max_size=10, open=False, configure=truth.session)
     pool.open()
-    pool.wait(timeout=2)
+    pool.wait(timeout=PATIENCE)
     app.state.pool = pool
     yield
     pool.close()
