@@ -87,9 +87,13 @@ def list_directory(root: str, path: str) -> list[str]:
 def signature(root: str, path: str) -> tuple[int, ...] | None:
     """What changes when the file or the directory's list changes; None when it cannot be looked at."""
     try:
-        found = stat_file(root, path)
+        return signature_of(stat_file(root, path))
     except OSError:
         return None
+
+
+def signature_of(found: os.stat_result) -> tuple[int, ...]:
+    """The same of what was looked at already. It begins with the device and the inode."""
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
 
 
