@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from pgusher.demo.account import server_account
-from pgusher.demo.binaries import binaries
+from pgusher.demo.binaries import Binaries, binaries
 from pgusher.demo.cache import ENVIRONMENT, Cache
 from pgusher.demo.server import EmbeddedServer
 from tests.bed.bed import HBA, Bed, prepare
@@ -41,10 +41,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         cache.close()
 
 
-def _server(major: int | None, settings: dict[str, Any]) -> EmbeddedServer:
+def _server(wanted: Binaries | int, settings: dict[str, Any]) -> EmbeddedServer:
     """A server of the tests, not yet started; a version that is not here is a skip with its reason."""
-    wanted = major or 18
-    if wanted not in binaries():
+    if isinstance(wanted, int) and wanted not in binaries():
         pytest.skip(why_missing(wanted))
     return EmbeddedServer(wanted, hba=HBA, **{"max_connections": 40, "authentication_timeout": 600, **settings})
 
@@ -55,7 +54,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[EmbeddedServer]:
 
     It has 40 slots unless the file's `SERVER_SETTINGS` say otherwise, and the roles and databases of tests.bed.bed.
     """
-    with _server(getattr(request, "param", None), getattr(request.module, "SERVER_SETTINGS", {})) as started:
+    with _server(getattr(request, "param", 18), getattr(request.module, "SERVER_SETTINGS", {})) as started:
         prepare(started)
         yield started
 
@@ -65,8 +64,8 @@ def new_server() -> Iterator[NewServer]:
     """Start further servers: `new_server(18, max_connections=10)`. They end with the test."""
     started: list[EmbeddedServer] = []
 
-    def start(major: int | None = None, **settings: str | int | bool) -> EmbeddedServer:
-        server = _server(major, settings)
+    def start(wanted: Binaries | int = 18, **settings: Any) -> EmbeddedServer:
+        server = _server(wanted, settings)
         started.append(server)
         server.start()
         prepare(server)

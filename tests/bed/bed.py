@@ -15,6 +15,7 @@ from psycopg import sql
 from pgusher.demo.server import EmbeddedServer
 from tests.bed.cron import Cron
 from tests.bed.holder import BED, HANGS, ROOT, Holder, hanging, program
+from tests.bed.kernel import served_by
 from tests.bed.truth import Truth
 
 APP = "app"
@@ -82,14 +83,21 @@ class Bed:
             f" order by {order}".encode()
         ).fetchall()
 
-    def starts(self, backends: Sequence[int]) -> dict[int, int]:
-        """backend_start of each, in microseconds since 1970."""
+    def _complete(self, truth: Truth) -> Truth:
+        """With what a holder cannot know: when its sessions began and, for one that is not in yet, its backend."""
+        if not self.server.postmaster_pid:
+            return truth
+        if any(session.backend_pid == 0 for session in truth.sessions):
+            truth = truth.with_backends(served_by(self.server.postmaster_pid, self.server.port))
+        known = [session.backend_pid for session in truth.sessions if session.state != "authenticating"]
+        if not known:  # and perhaps no slot left to ask
+            return truth
         rows = self.admin.execute(
             "select pid, (extract(epoch from backend_start) * 1000000)::bigint from pg_catalog.pg_stat_activity"
             " where pid = any(%s)",
-            (list(backends),),
+            (known,),
         ).fetchall()
-        return dict(rows)
+        return truth.with_starts(dict(rows))
 
     def holder(
         self,
@@ -122,13 +130,13 @@ class Bed:
 
     def run(self, argv: Sequence[str], **more: Any) -> Holder:
         """Any program as a holder, not yet started; it is ended with the bed at the latest."""
-        holder = Holder(argv, starts=self.starts, after=self._gone, **more)
+        holder = Holder(argv, complete=self._complete, after=self._gone, **more)
         self._stack.callback(holder.stop)
         return holder
 
     def cron(self, system: Sequence[str] = (), **more: Any) -> Cron:
         """A real cron with these lines in its /etc/crontab, not yet started; see tests/bed/cron.py."""
-        cron = Cron(system, starts=self.starts, after=self._gone, **more)
+        cron = Cron(system, complete=self._complete, after=self._gone, **more)
         self._stack.callback(cron.stop)
         return cron
 
@@ -190,9 +198,10 @@ class Bed:
 
     def _gone(self, truth: Truth) -> None:
         """Wait until the server has noticed the end of a holder: a running query would keep its backend for ever."""
+        waits = any(session.state == "authenticating" for session in truth.sessions)
         ended = [session.backend_pid for session in truth.sessions]
         deadline = time.monotonic() + 30
-        while self.unauthenticated() if 0 in ended else self._terminate(ended):
+        while self.unauthenticated() if waits else self._terminate(ended):
             assert time.monotonic() < deadline, f"the server still has sessions of {truth}"
             time.sleep(0.002)
 

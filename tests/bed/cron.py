@@ -13,6 +13,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import pytest
+
 from tests.bed.holder import Holder
 
 DAEMON = "/usr/sbin/cron"
@@ -34,6 +36,9 @@ def why_no_cron() -> str:
     if missing:
         return f"a real cron needs {', '.join(missing)} (apt-get install cron)"
     return ""
+
+
+needs_cron = pytest.mark.skipif(bool(why_no_cron()), reason=why_no_cron() or "there is one")
 
 
 def why_no_hurry() -> str:

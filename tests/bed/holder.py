@@ -18,9 +18,6 @@ BED = os.path.dirname(os.path.abspath(__file__))
 HANGS = os.path.join(BED, "hangs")
 ROOT = os.path.dirname(os.path.dirname(BED))
 
-Starts = Callable[[Sequence[int]], dict[int, int]]
-"""From backend pids to backend_start, as the server shows it."""
-
 
 def program(name: str) -> list[str]:
     """The command line that runs one of tests/bed/holders."""
@@ -35,7 +32,8 @@ def hanging(name: str) -> str:
 class Holder:
     """Started by `start()` or a `with` block; ended with all its processes by `stop()`, or by the death of the tests.
 
-    `processes` and `sessions` are how many of each it will tell about: the truth is complete with them.
+    `processes` and `sessions` are how many of each it will tell about: the truth is complete with them. `complete`
+    adds what only the server knows, `after` is told what has ended.
     """
 
     def __init__(
@@ -44,7 +42,7 @@ class Holder:
         *,
         processes: int = 1,
         sessions: int | None = None,
-        starts: Starts | None = None,
+        complete: Callable[[telling.Truth], telling.Truth] | None = None,
         after: Callable[[telling.Truth], None] | None = None,
         env: Mapping[str, str] | None = None,
         cwd: str = "/",
@@ -53,7 +51,7 @@ class Holder:
         self.argv = list(argv)
         self._processes = processes
         self._sessions = sessions
-        self._starts = starts
+        self._complete = complete
         self._after = after
         self._more_env = dict(env or {})
         self._cwd = cwd
@@ -114,10 +112,8 @@ class Holder:
             time.sleep(0.01)
         assert len(told.processes) == processes, told
         assert sessions is None or len(told.sessions) == sessions, (told, self.log())
-        if self._starts is not None:
-            told = told.with_starts(self._starts([session.backend_pid for session in told.sessions]))
-        self.truth = told
-        return told
+        self.truth = told if self._complete is None else self._complete(told)
+        return self.truth
 
     def log(self) -> str:
         """What it has written to its standard output and error."""

@@ -9,10 +9,10 @@ import pytest
 
 from tests.bed import Bed, Holder
 from tests.bed.checks import agrees_with_proc, agrees_with_server, gone
-from tests.bed.cron import command, holder_command, why_no_cron, why_no_hurry
+from tests.bed.cron import command, holder_command, needs_cron, why_no_hurry
 from tests.bed.holder import hanging
 
-pytestmark = pytest.mark.skipif(bool(why_no_cron()), reason=why_no_cron() or "there is one")
+pytestmark = needs_cron
 
 
 def check(bed: Bed, holder: Holder) -> None:

@@ -28,7 +28,7 @@ class TrueSession:
     """A session, and all the processes that have its socket open."""
 
     backend_pid: int
-    """0 for one that has not finished its authentication."""
+    """0 for one that has not finished its authentication over a unix socket: nothing tells."""
     backend_start: int | None
     """Microseconds since 1970, from pg_stat_activity; None where nobody asked the server."""
     user: str
@@ -82,6 +82,13 @@ class Truth:
     def inodes(self) -> dict[int, set[int]]:
         """For every client socket the pids of the processes that have it open."""
         return {session.inode: session.pids for session in self.sessions}
+
+    def with_backends(self, by_port: dict[int, int]) -> Truth:
+        """The same with the backends of TCP clients, for the sessions that do not know theirs."""
+        sessions = tuple(
+            s if s.backend_pid else replace(s, backend_pid=by_port.get(s.port or 0, 0)) for s in self.sessions
+        )
+        return replace(self, sessions=sessions)
 
     def with_starts(self, starts: dict[int, int]) -> Truth:
         """The same with each session's backend_start, where the server showed it."""

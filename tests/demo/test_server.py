@@ -14,6 +14,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+import pgusher.demo.server as launcher
 from pgusher.demo.account import Account, account, allows, safe_from_others, server_account
 from pgusher.demo.binaries import Binaries, binaries
 from pgusher.demo.cache import Cache
@@ -164,10 +165,22 @@ def test_port_taken_on_one_of_its_addresses_is_told() -> None:
             server.start()
 
 
+def test_another_port_is_tried_when_one_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = iter([taken.getsockname()[1], launcher._free_port(["127.0.0.1"])])
+        monkeypatch.setattr(launcher, "_free_port", lambda _: next(ports))
+        with EmbeddedServer(addresses=["127.0.0.1"]) as server, psycopg.connect(server.dsn()) as connection:
+            assert connection.info.port == server.port
+        assert next(ports, None) is None
+
+
 def test_bad_setting_is_told() -> None:
     with pytest.raises(LaunchError, match="ended before it was ready") as caught:
         EmbeddedServer(max_connections="many").start()
-    assert "max_connections" in "\n".join(caught.value.__notes__)
+    told = "\n".join(caught.value.__notes__)
+    assert told.count('invalid value for parameter "max_connections"') == 1  # another port would not have helped
 
 
 def test_no_such_version() -> None:

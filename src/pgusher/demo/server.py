@@ -234,7 +234,7 @@ class EmbeddedServer:
             self.postmaster_pid = pid
             return True
         keeper.stop(FAST)
-        if last:
+        if last or all(_bindable(address, self.port) for address in _plain(self.addresses)):
             raise LaunchError(f"PostgreSQL {self.version} did not start: {problem}", detail=self.log()[-4000:].strip())
         return False
 
@@ -248,7 +248,7 @@ class EmbeddedServer:
         try:
             pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
-            return "it ended at once"
+            return "it ended before it was ready"
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         try:
@@ -300,13 +300,17 @@ def _bindable(address: str, port: int) -> bool:
         return False
 
 
+def _plain(addresses: Sequence[str]) -> list[str]:
+    """The addresses as a socket takes them."""
+    return [EVERYWHERE[1] if address == "*" else address for address in addresses]
+
+
 def _free_port(addresses: Sequence[str]) -> int:
     """A port that is free on every address; another process may still take it before the server does."""
     generator = random.SystemRandom()
-    plain = [EVERYWHERE[1] if address == "*" else address for address in addresses]
     for _ in range(1000):
         port = generator.choice(_PORTS)
-        if all(_bindable(address, port) for address in plain):
+        if all(_bindable(address, port) for address in _plain(addresses)):
             return port
     raise LaunchError(f"no free port on {', '.join(addresses)}", detail=f"tried 1000 in {_PORTS[0]} to {_PORTS[-1]}")
 
