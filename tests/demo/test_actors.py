@@ -14,8 +14,6 @@ from typing import Any
 
 import psycopg
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pgusher.demo import record, world
 from pgusher.demo.account import own_account
@@ -180,53 +178,6 @@ def wait_until_free(shop: Shop) -> None:
     """Until the server has noticed that the client is gone."""
     while shop.sql("shop", "select 1 from pg_stat_activity where usename = 'jobs'"):
         time.sleep(0.02)
-
-
-class TestStandInForCron:
-    def test_it_runs_what_cron_would_run(self, tmp_path: Path) -> None:
-        crontab, out = tmp_path / "crontab", tmp_path / "out"
-        report = f"echo $NAME $0 $(ps -o pid=,sid= -p $$) > {out}"
-        crontab.write_text(f"# a comment\n\nNAME='of the job'\n@reboot {report}%cut off\n0 0 1 1 * false\n")
-        process = subprocess.Popen([sys.executable, DIRECTORY / "cron_stand_in.py", crontab])
-        try:
-            deadline = time.monotonic() + 60
-            while not out.exists() or not out.read_text():
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-        finally:
-            process.kill()
-            process.wait()
-        *words, pid, session = out.read_text().split()
-        assert words == ["of", "the", "job", "/bin/sh"]
-        assert pid == session, "a job has a session of its own"
-
-    @pytest.mark.parametrize("line", ["nonsense", "* * * *", "= 1", "@daily x", "* * * * *"])
-    def test_a_line_that_is_neither_is_told_with_its_number(self, tmp_path: Path, line: str) -> None:
-        path = tmp_path / "crontab"
-        path.write_text(f"A=1\n{line}\n")
-        with pytest.raises(ValueError, match=f"{re.escape(str(path))}:2: "):
-            load("cron_stand_in").Crontab(str(path))
-
-    @pytest.mark.parametrize(
-        ("field", "expected"),
-        [("*", set(range(60))), ("*/20", {0, 20, 40}), ("5", {5}), ("1-3", {1, 2, 3}), ("5-55/25,7", {5, 30, 55, 7})],
-    )
-    def test_fields(self, field: str, expected: set[int]) -> None:
-        assert load("cron_stand_in").values(field, 0, 59) == expected
-
-    @given(field=st.text(alphabet="0123456789*/,-x ", max_size=12))
-    def test_any_other_field_is_a_value_error(self, field: str) -> None:
-        try:
-            found = load("cron_stand_in").values(field, 0, 59)
-        except ValueError:
-            return
-        assert found <= set(range(60))
-
-    @pytest.mark.parametrize(("day", "expected"), [(1, True), (2, False)])
-    def test_sunday_is_0_and_7(self, day: int, expected: bool) -> None:
-        now = time.struct_time((2026, 3, day, 0, 0, 0, (day + 5) % 7, 60, 0))  # 1 March 2026 was a Sunday
-        due = load("cron_stand_in").due
-        assert due("* * * * 0", now) is due("* * * * 7", now) is expected
 
 
 class TestTruth:

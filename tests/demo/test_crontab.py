@@ -10,9 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from pgusher.demo import crontab
+from pgusher.demo import cron_stand_in, crontab
 from tests.bed import needs_root
-from tests.demo.actors import load
 
 DAY = 24 * 60
 JOBS = crontab.jobs(time.struct_time((2026, 3, 4, 12, 0, 0, 2, 63, 0)))
@@ -24,14 +23,14 @@ def at(minute: int) -> time.struct_time:
 
 
 def test_no_job_is_due_while_it_is_staged() -> None:
-    due = load("cron_stand_in").due
+    due = cron_stand_in.due
     for minute in range(0, DAY, 1):
         for job in crontab.jobs(at(minute)):
             assert not any(due(job.schedule, at(minute + later)) for later in (1, 2, 3)), (at(minute), job)
 
 
 def test_the_jobs_are_as_frequent_as_in_the_incident() -> None:
-    due = load("cron_stand_in").due
+    due = cron_stand_in.due
     for minute in (0, 7, 8, 119, 125):
         ten, hourly, nightly = crontab.jobs(at(minute))
         assert sum(due(ten.schedule, at(m)) for m in range(DAY)) == 6 * 24
@@ -47,8 +46,8 @@ def test_as_an_ordinary_user_it_is_a_stand_in_with_a_user_crontab(
     cron = crontab.write(str(tmp_path), "/srv/shop", "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
     assert not cron.real
     assert cron.why == "only root may run cron"
-    assert cron.argv[:2] == ("/usr/bin/python3", "cron_stand_in.py")
-    read = load("cron_stand_in").Crontab(cron.crontabs[0])
+    assert cron.argv[:2] == ("/usr/bin/python3", "-m")
+    read = cron_stand_in.Crontab(cron.crontabs[0])
     assert read.environment["PGPORT"] == "5433"
     assert read.environment["MAILTO"] == ""
     assert [schedule for schedule, _ in read.jobs].count("@reboot") == sum(job.runs for job in JOBS)
@@ -80,7 +79,7 @@ def test_what_is_special_to_the_shell_and_to_cron_is_quoted(tmp_path: Path, monk
     home = tmp_path / "it's 100% $HOME"
     home.mkdir()
     cron = crontab.write(str(tmp_path), str(home), "/opt/py thon/bin/python", {}, JOBS[:1])
-    read = load("cron_stand_in").Crontab(cron.crontabs[0])
+    read = cron_stand_in.Crontab(cron.crontabs[0])
     words = shlex.split(read.jobs[0][1])
     assert words[:5] == ["cd", str(home), "&&", "/opt/py thon/bin/python", "version_history.py"]
 

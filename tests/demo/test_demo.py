@@ -106,7 +106,7 @@ class TestKept:
             if note["part"] in ("version_history", "stock_report", "price_import"):
                 assert parents[0].startswith("/bin/sh -c cd ")
                 real = "CRON" in parents[1]
-                assert real or "cron_stand_in.py" in parents[1]
+                assert real or "pgusher.demo.cron_stand_in" in parents[1]
             if note["part"] == "shop_api":
                 assert "uvicorn shop_api:app" in parents[0]
 

@@ -15,6 +15,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+_STAND_IN = "pgusher.demo.cron_stand_in"
 _OVERLAID = ("/etc/crontab", "/etc/cron.d", "/var/spool/cron/crontabs", "/run")
 _UNSHARE = ("unshare", "--mount", "--propagation", "private")
 # exec: what cron's process was before is no part of the story.
@@ -103,7 +104,7 @@ def write(directory: str, home: str, python: str, environment: Mapping[str, str]
     if why is not None:
         path = os.path.join(root, "crontab")
         _put(path, text)
-        return Cron(False, (python, "cron_stand_in.py", path), (path,), why)
+        return Cron(False, (python, "-m", _STAND_IN, path), (path,), why)
     for name in ("cron.d", "crontabs", "run"):
         os.mkdir(os.path.join(root, name), 0o755)
     _put(os.path.join(root, "crontab"), "# empty: the staging's jobs are in cron.d\n")

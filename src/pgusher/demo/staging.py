@@ -34,7 +34,10 @@ Tell = Callable[..., None]
 Pause = Callable[[float], None]
 """Waits that many seconds; raises Ended when the staging is to end."""
 
-_ACTORS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "actors")
+_HERE = os.path.dirname(os.path.abspath(__file__))
+_ACTORS = os.path.join(_HERE, "actors")
+_SOURCE = os.path.dirname(os.path.dirname(_HERE))
+"""Where the package lies: a module of it is to be found wherever we were started from."""
 
 
 class Ended(Exception):  # noqa: N818  # no error: somebody wants the staging to end
@@ -134,7 +137,9 @@ class Staging:
         # What a person outside needs to see the jobs' lines: they are in no place where pgusher would look.
         with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="utf-8") as file:
             file.write(f"crontabs = [{', '.join(_toml(path) for path in cron.crontabs)}]\n")
-        return cron, self._start("cron" if cron.real else "cron_stand_in", list(cron.argv), self._env)
+        if cron.real:
+            return cron, self._start("cron", list(cron.argv), self._env)
+        return cron, self._start("cron_stand_in", list(cron.argv), {**self._env, "PYTHONPATH": _SOURCE})
 
     def _await_hangs(self, planned: tuple[crontab.Job, ...], cron: crontab.Cron, daemon: Part) -> Event:
         """Until each run holds a session in each database, has logged a traceback, and its main thread stands still."""

@@ -2,7 +2,8 @@
 
 At the start it runs every @reboot line, then, each minute, the lines whose time has come: a fork, a session of its own,
 and `/bin/sh -c COMMAND` with the environment that the crontab sets. It knows the schedules `@reboot` and five fields of
-numbers, `*`, ranges and steps; not names, not user columns, not mail. Usage: cron_stand_in.py CRONTAB
+numbers, `*`, ranges and steps; not names, not user columns, not mail. It is a part of pgusher, and so what it starts is
+known by what it is. Usage: python -m pgusher.demo.cron_stand_in CRONTAB
 """
 
 import os
