@@ -93,3 +93,16 @@ def test_a_missing_directory_is_a_reason_for_a_stand_in(tmp_path: Path, monkeypa
     assert crontab.why_no_cron("/run/user/0/demo") == "the staging lies under /run"
     monkeypatch.setattr("shutil.which", lambda *_a, **_k: None)
     assert crontab.why_no_cron(str(tmp_path)) == "cron is not installed"
+
+
+def test_once_the_runs_are_there_the_crontab_is_the_incidents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    cron = crontab.write(str(tmp_path), "/srv/shop", "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
+    before = cron_stand_in.Crontab(cron.file)
+    cron.settle()
+    after = cron_stand_in.Crontab(cron.file)
+    assert after.jobs == [(schedule, command) for schedule, command in before.jobs if schedule != "@reboot"]
+    assert [schedule for schedule, _ in after.jobs] == [job.schedule for job in JOBS]
+    assert after.environment == before.environment
+    assert os.stat(cron.file).st_mode & 0o022 == 0
+    assert os.listdir(os.path.dirname(cron.file)) == ["crontab"]

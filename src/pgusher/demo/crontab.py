@@ -56,8 +56,19 @@ class Cron:
     argv: Sequence[str]
     crontabs: tuple[str, ...]
     """Crontab files or directories, as a person outside the staging finds them."""
+    file: str
+    """The crontab with the jobs."""
+    settled: str
+    """What is to stand in it once the runs have been started."""
     why: str = ""
     """Why it is not a real cron."""
+
+    def settle(self) -> None:
+        """Take the @reboot lines out: what stays is the incident's crontab, as it was when somebody looked at it."""
+        directory, name = os.path.split(self.file)
+        new = os.path.join(directory, f".{name}.new")  # cron passes over a name with a dot
+        _put(new, self.settled)
+        os.replace(new, self.file)
 
 
 def why_no_cron(directory: str) -> str | None:
@@ -88,30 +99,22 @@ def write(directory: str, home: str, python: str, environment: Mapping[str, str]
         command = f"cd {shlex.quote(home)} && {words} >> {shlex.quote(log)} 2>&1".replace("%", "\\%")
         regular.append(f"{job.schedule} {user}{command}")
         at_once += [f"@reboot {user}{command}"] * job.runs
-    text = "\n".join(
-        [
-            "# The jobs of the incident.",
-            *settings,
-            *regular,
-            "",
-            "# What only the staging has: the runs that are still there, started at once instead of over weeks.",
-            *at_once,
-            "",
-        ]
-    )
+    settled = "\n".join(["# The jobs of the incident.", *settings, *regular, ""])
+    text = "\n".join([settled, "# Only while it is staged: the runs of weeks, started at once.", *at_once, ""])
     root = os.path.join(directory, "cron")
     os.mkdir(root, 0o755)
     if why is not None:
         path = os.path.join(root, "crontab")
         _put(path, text)
-        return Cron(False, (python, "-m", _STAND_IN, path), (path,), why)
+        return Cron(False, (python, "-m", _STAND_IN, path), (path,), path, settled, why)
     for name in ("cron.d", "crontabs", "run"):
         os.mkdir(os.path.join(root, name), 0o755)
     _put(os.path.join(root, "crontab"), "# empty: the staging's jobs are in cron.d\n")
-    _put(os.path.join(root, "cron.d", "shop"), text)
+    path = os.path.join(root, "cron.d", "shop")
+    _put(path, text)
     program = shutil.which("cron", path="/usr/sbin:/sbin:/usr/bin:/bin") or "cron"
     argv = (*_UNSHARE, "/bin/sh", "-ec", _ENTER, "sh", root, program)
-    return Cron(True, argv, (os.path.join(root, "cron.d"),))
+    return Cron(True, argv, (os.path.join(root, "cron.d"),), path, settled)
 
 
 def _put(path: str, text: str) -> None:

@@ -168,6 +168,7 @@ class Staging:
             return same
 
         self._wait("the hang of the cron jobs", still, self._job_logs, every=0.4)
+        cron.settle()
         sessions = sum(len(note.sessions) for note in found)
         counts = [(job.script, job.runs, job.schedule) for job in planned]
         return "jobs", {"real": cron.real, "why": cron.why, "jobs": counts, "sessions": sessions}

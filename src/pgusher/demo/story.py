@@ -25,7 +25,7 @@ def jobs(event: Event) -> list[str]:
     return [
         f"{who} runs three scripts of the incident:",
         *runs,
-        "  the runs of weeks are started at once, by @reboot lines beside these",
+        "  the runs of weeks were started at once, by @reboot lines, now removed",
         _slots("in each run a thread has raised, and another waits for it", event),
     ]
 
