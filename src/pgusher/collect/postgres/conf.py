@@ -18,7 +18,8 @@ _TOKENS = re.compile(
     rf"|(?P<string>'(?:[^'\\]|\\.|'')*')"
     rf"|(?P<word>{_ID}(?:\.{_ID})*[{_LETTER}0-9:/.-]*|{_NUMBER})"
 )
-_NAME = re.compile(rf"{_ID}(?:\.{_ID})*")
+_NAME = re.compile(rf"{_ID}(?:\.{_ID})?")
+_QUALIFIED = re.compile(rf"{_ID}\.{_ID}")
 _ESCAPE = re.compile(r"\\([0-7]{1,3}|.)|''", re.S)
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
@@ -72,7 +73,8 @@ def _line(line: str) -> tuple[str, str] | tuple[()] | None:
             words.append(match.group())
     if not words:
         return () if not equals else None
-    if len(words) != 2 or not _NAME.fullmatch(words[0]):
+    # A value may not look like "a.b": that is a name to the scanner, though "a.b.c" is a string.
+    if len(words) != 2 or not _NAME.fullmatch(words[0]) or _QUALIFIED.fullmatch(words[1]):
         return None
     return words[0], _value(words[1])
 

@@ -18,6 +18,8 @@ from pgusher.model.text import decode
 DEFAULTS = {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0}
 """Source: PostgreSQL documentation, "Connections and Authentication". initdb writes max_connections down."""
 
+_TICKS = 50_000
+"""A start is told in ticks of 10 ms, and a file's change by a clock that is as coarse."""
 _DEPTH = 10  # CONF_FILE_MAX_DEPTH in guc-file.l
 _AS_ROOT = "run pgusher as root or as the server's own user"
 
@@ -167,7 +169,7 @@ def _ceilings(reading: _Reading, running: int | None, started: Micros) -> Ceilin
         if reading.unread or reading.wrong:
             return None
         sources["max_connections"] = "the default"
-    changed = {s for s in sources.values() if reading.newest.get(s, 0) * 1_000_000 > started}
+    changed = {s for s in sources.values() if reading.newest.get(s, 0) * 1_000_000 > started + _TICKS}
     told = sorted({f"{s} (changed after the server's start)" if s in changed else s for s in sources.values()})
     known: Mapping[str, int] = {**DEFAULTS, **values}
     return Ceilings(
