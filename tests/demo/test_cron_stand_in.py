@@ -18,7 +18,9 @@ from pgusher.demo import cron_stand_in
 def test_it_runs_what_cron_would_run(tmp_path: Path) -> None:
     crontab, out = tmp_path / "crontab", tmp_path / "out"
     report = f"echo $NAME $0 $(ps -o pid=,sid= -p $$) > {out}"
-    crontab.write_text(f"# a comment\n\nNAME='of the job'\n@reboot {report}%cut off\n0 0 1 1 * false\n")
+    crontab.write_text(
+        f"# a comment\n\nNAME='of the job'\nHOME={tmp_path}\n@reboot {report}%cut off\n0 0 1 1 * false\n"
+    )
     process = subprocess.Popen([sys.executable, "-m", "pgusher.demo.cron_stand_in", str(crontab)])
     try:
         deadline = time.monotonic() + 60

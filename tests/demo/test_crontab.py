@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import stat
 import time
 from pathlib import Path
@@ -43,7 +42,7 @@ def test_as_an_ordinary_user_it_is_a_stand_in_with_a_user_crontab(
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     (tmp_path / "log").mkdir()
-    cron = crontab.write(str(tmp_path), "/srv/shop", "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
+    cron = crontab.write(str(tmp_path), "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
     assert not cron.real
     assert cron.why == "only root may run cron"
     assert cron.argv[:2] == ("/usr/bin/python3", "-m")
@@ -61,7 +60,7 @@ def test_as_an_ordinary_user_it_is_a_stand_in_with_a_user_crontab(
 def test_as_root_the_lines_name_the_user_and_cron_accepts_the_file(tmp_path: Path) -> None:
     if (why := crontab.why_no_cron(str(tmp_path))) is not None:
         pytest.skip(f"no real cron here: {why}")
-    cron = crontab.write(str(tmp_path), "/srv/shop", "/usr/bin/python3", {}, JOBS)
+    cron = crontab.write(str(tmp_path), "/usr/bin/python3", {}, JOBS)
     assert cron.real
     (path,) = Path(cron.crontabs[0]).iterdir()
     lines = [line for line in path.read_text().splitlines() if "python3" in line]
@@ -74,14 +73,17 @@ def test_as_root_the_lines_name_the_user_and_cron_accepts_the_file(tmp_path: Pat
     assert "." not in path.name
 
 
-def test_what_is_special_to_the_shell_and_to_cron_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_with_any_name_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    home = tmp_path / "it's 100% $HOME"
-    home.mkdir()
-    cron = crontab.write(str(tmp_path), str(home), "/opt/py thon/bin/python", {}, JOBS[:1])
-    read = cron_stand_in.Crontab(cron.crontabs[0])
-    words = shlex.split(read.jobs[0][1])
-    assert words[:5] == ["cd", str(home), "&&", "/opt/py thon/bin/python", "version_history.py"]
+    directory = tmp_path / "it's 100% $HOME"
+    for path in (directory, directory / "shop", directory / "log", directory / "py thon"):
+        path.mkdir()
+    (directory / "py thon" / "py").symlink_to("/bin/sh")
+    (directory / "shop" / "version_history.py").write_text("echo $0 ran")
+    cron = crontab.write(str(directory), str(directory / "py thon" / "py"), {}, JOBS[:1])
+    read = cron_stand_in.Crontab(cron.file)
+    assert read.run(read.jobs[0][1]).wait() == 0
+    assert (directory / "log" / "version_history.log").read_text() == "version_history.py ran\n"
 
 
 def test_a_missing_directory_is_a_reason_for_a_stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,7 +99,7 @@ def test_a_missing_directory_is_a_reason_for_a_stand_in(tmp_path: Path, monkeypa
 
 def test_once_the_runs_are_there_the_crontab_is_the_incidents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    cron = crontab.write(str(tmp_path), "/srv/shop", "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
+    cron = crontab.write(str(tmp_path), "/usr/bin/python3", {"PGPORT": "5433"}, JOBS)
     before = cron_stand_in.Crontab(cron.file)
     cron.settle()
     after = cron_stand_in.Crontab(cron.file)

@@ -54,12 +54,12 @@ class Crontab:
         self.jobs.append((job[1], command))
         return True
 
-    def run(self, command: str) -> None:
+    def run(self, command: str) -> subprocess.Popen[bytes]:
         """Start one job; its end is not waited for."""
-        subprocess.Popen(
+        return subprocess.Popen(
             ["/bin/sh", "-c", command],
             stdin=subprocess.DEVNULL,
-            cwd="/",
+            cwd=self.environment["HOME"],
             env=self.environment,
             start_new_session=True,
         )
@@ -82,14 +82,12 @@ def due(schedule: str, now: time.struct_time) -> bool:
 def main() -> None:
     """Run the crontab that the command line names, until the end."""
     crontab = Crontab(sys.argv[1])
-    for schedule, command in crontab.jobs:
-        if schedule == "@reboot":
-            crontab.run(command)
+    running = [crontab.run(command) for schedule, command in crontab.jobs if schedule == "@reboot"]
     while True:
         time.sleep(60 - time.time() % 60)
-        for schedule, command in crontab.jobs:
-            if due(schedule, time.localtime()):
-                crontab.run(command)
+        running = [job for job in running if job.poll() is None]
+        now = time.localtime()
+        running += [crontab.run(command) for schedule, command in crontab.jobs if due(schedule, now)]
 
 
 if __name__ == "__main__":

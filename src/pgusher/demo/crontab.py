@@ -86,17 +86,18 @@ def why_no_cron(directory: str) -> str | None:
     return None if done.returncode == 0 else f"no mount namespace can be made: {done.stderr.strip()}"
 
 
-def write(directory: str, home: str, python: str, environment: Mapping[str, str], planned: Sequence[Job]) -> Cron:
-    """Write the crontab for these jobs below `directory`; how to run it. `home`: where the scripts lie."""
+def write(directory: str, python: str, environment: Mapping[str, str], planned: Sequence[Job]) -> Cron:
+    """Write the crontab for these jobs below `directory`, whose `shop` has the scripts; how to run it."""
     why = why_no_cron(directory)
     user = "root " if why is None else ""  # a system crontab names the user
-    settings = [f"{name}={value}" for name, value in {"MAILTO": '""', **environment}.items()]
+    # cron runs a job in HOME, and finds programs by PATH: so the lines are as short as people write them.
+    path = os.pathsep.join((os.path.dirname(python), "/usr/bin", "/bin"))
+    own = {"MAILTO": '""', "HOME": directory, "PATH": path}
+    settings = [f"{name}={value}" for name, value in {**own, **environment}.items()]
     regular, at_once = [], []
     for job in planned:
-        log = os.path.join(directory, "log", job.script.replace(".py", ".log"))
-        words = " ".join(map(shlex.quote, (python, job.script)))
-        # An unescaped % ends the command for cron.
-        command = f"cd {shlex.quote(home)} && {words} >> {shlex.quote(log)} 2>&1".replace("%", "\\%")
+        program = shlex.quote(os.path.basename(python))
+        command = f"cd shop && {program} {job.script} >> ../log/{job.script.replace('.py', '.log')} 2>&1"
         regular.append(f"{job.schedule} {user}{command}")
         at_once += [f"@reboot {user}{command}"] * job.runs
     settled = "\n".join(["# The jobs of the incident.", *settings, *regular, ""])

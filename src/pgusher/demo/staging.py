@@ -133,7 +133,7 @@ class Staging:
     def _start_cron(self, server: EmbeddedServer, planned: tuple[crontab.Job, ...]) -> tuple[crontab.Cron, Part]:
         login = self._login(world.JOBS, server)
         wanted = {name: login[name] for name in login if name.startswith("PG")}  # its marks among them
-        cron = crontab.write(self.directory, self._home, sys.executable, wanted, planned)
+        cron = crontab.write(self.directory, sys.executable, wanted, planned)
         # What a person outside needs to see the jobs' lines: they are in no place where pgusher would look.
         with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="utf-8") as file:
             file.write(f"crontabs = [{', '.join(_toml(path) for path in cron.crontabs)}]\n")
