@@ -22,7 +22,7 @@ SECOND: Micros = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3600 * SECOND, 86400 * SECOND
 NOW: Micros = 1_769_224_320_123_456
 """2026-01-24 03:12:00 UTC."""
-CRON, SYSTEMD = 612, 1
+POOLS = "the pools in its code (psycopg_pool: max_size; SQLAlchemy: pool_size + max_overflow, 5 + 10)"
 
 
 @dataclass
@@ -63,17 +63,20 @@ class World:
                 "superuser": False,
             }
             made = Session(self.next_pid, **{**base, **session})
-            socket = Link(
-                LinkKind.SOCKET, f"{made.client}", Certainty.PROVEN, f"client socket, inode {880000 + made.pid}"
-            )
             self.sessions.append(made)
-            self.chains.append(
-                Chain(made.pid, made.backend_start, end, name, (socket, *links) if links else (), conflicts)
-            )
+            self.chains.append(Chain(made.pid, made.backend_start, end, name, self._own(made, links, index), conflicts))
             pids.append(made.pid)
             self.next_pid += 1
             self.next_port += 2
         return pids
+
+    def _own(self, session: Session, links: tuple[Link, ...], index: int) -> tuple[Link, ...]:
+        """The links of one session: its own socket, and at which descriptor its process has it open."""
+        if not links or links[0].kind is LinkKind.REMOTE:
+            return tuple(replace(link, subject=str(session.client)) for link in links)
+        socket = Link(LinkKind.SOCKET, str(session.client), Certainty.PROVEN, "the kernel names its server process")
+        evidence = f"inode {880000 + session.pid} is open as fd {6 + index}"
+        return (socket, replace(links[0], evidence=evidence) if not links[0].evidence else links[0], *links[1:])
 
     def snapshot(self, **facts: Any) -> Snapshot:
         """The frozen world; `facts` go into `Facts`."""
@@ -104,40 +107,39 @@ SERVER = Server(
 )
 
 
-def process_link(subject: str, pid: int, fd: str = "as fd 7") -> Link:
-    return Link(LinkKind.PROCESS, f"{subject} (pid {pid})", Certainty.PROVEN, f"has the socket open {fd}", pid)
+def process_link(subject: str, pid: int, evidence: str = "") -> Link:
+    """Without evidence it is, for each session, the descriptor at which its socket is open."""
+    return Link(LinkKind.PROCESS, f"{subject} (pid {pid})", Certainty.PROVEN, evidence, pid)
 
 
 def cron_job(world: World, name: str, line: int, schedule: str, runs: list[tuple[int, Micros, int]]) -> None:
     """A job whose runs hang: each (pid, age, sessions)."""
-    command = f"python3 /opt/jobs/{name}.py"
+    command = f"cd /opt/jobs && python3 {name}.py"
+    title = f"cron job {schedule} {command} (root, /etc/cron.d/jobs:{line})"
     pids: list[int] = []
     for pid, age, count in runs:
         links = (
-            process_link(command, pid, "as fds 6 to 9" if count > 1 else "as fd 6"),
-            Link(
-                LinkKind.PARENT, f"/bin/sh -c {command} (pid {pid - 1})", Certainty.PROVEN, f"parent of {pid}", pid - 1
-            ),
-            Link(LinkKind.PARENT, f"CRON -f (pid {pid - 2})", Certainty.PROVEN, f"parent of {pid - 1}", pid - 2),
+            process_link(f"python3 {name}.py", pid),
+            Link(LinkKind.PARENT, f"sh -c {command} (pid {pid - 1})", Certainty.PROVEN, "its parent", pid - 1),
             Link(
                 LinkKind.CRON,
-                f"/etc/cron.d/jobs line {line}: {schedule} root {command}",
-                Certainty.LIKELY,
-                "its command is the shell's, word for word",
+                title,
+                Certainty.PROVEN,
+                f"pid {pid - 1} is a child of CRON (pid {pid - 2}), and its command is that of /etc/cron.d/jobs:{line}",
+                pid - 1,
             ),
         )
         pids += world.seat(f"cron/{name}", count, age=age, links=links, application_name="")
     world.holders[f"cron/{name}"] = Holder(
         f"cron/{name}",
         HolderKind.CRON,
-        f"cron job {schedule} {command} (root)",
+        title,
         tuple(pids),
         tuple(pid for pid, _, _ in runs),
         runs=len(runs),
-        limit=f"max_size of each psycopg_pool pool in /opt/jobs/{name}.py",
-        stop=f"kill {' '.join(str(pid) for pid, _, _ in runs)}",
+        limit=POOLS,
+        stop=f"end the run itself, not the shell above it: kill {' '.join(str(pid) for pid, _, _ in runs)}",
         since=NOW - max(age for _, age, _ in runs),
-        certainty=Certainty.LIKELY,
     )
 
 
@@ -145,9 +147,19 @@ def incident(**facts: Any) -> Snapshot:
     """The incident, seen from a reserved slot by root: 97 ordinary slots and 3 reserved ones are taken."""
     world = World()
     grafana = (
-        process_link("/usr/share/grafana/bin/grafana server", 1204, "as fds 14 to 75"),
-        Link(LinkKind.PROGRAM, "Grafana", Certainty.PROVEN, "the executable is grafana"),
-        Link(LinkKind.UNIT, "grafana-server.service", Certainty.PROVEN, "cgroup /system.slice/grafana-server.service"),
+        process_link("/usr/share/grafana/bin/grafana server", 1204),
+        Link(
+            LinkKind.PROGRAM,
+            "Grafana",
+            Certainty.PROVEN,
+            "the kernel says that /usr/share/grafana/bin/grafana is executed",
+        ),
+        Link(
+            LinkKind.UNIT,
+            "unit grafana-server.service",
+            Certainty.PROVEN,
+            "its cgroup is /system.slice/grafana-server.service",
+        ),
     )
     shape: dict[str, Any] = {"user": "grafana", "application_name": "", "links": grafana}
     pids = world.seat(
@@ -160,11 +172,12 @@ def incident(**facts: Any) -> Snapshot:
     world.holders["unit/grafana-server"] = Holder(
         "unit/grafana-server",
         HolderKind.UNIT,
-        "systemd unit grafana-server.service (Grafana)",
+        "systemd unit grafana-server.service (Grafana instance)",
         tuple(pids),
         (1204,),
         program="Grafana",
-        limit="Max open of the data source (default 100); Connections, Data sources, the source, Connection limits",
+        limit='data source > "Max open" (maxOpenConns), default 100 since 9.5, no limit in 5.4-9.4;'
+        " [sql_datasources] max_open_conns_default in grafana.ini",
         stop="systemctl stop grafana-server",
         since=NOW - 11 * DAY,
     )
@@ -172,14 +185,17 @@ def incident(**facts: Any) -> Snapshot:
              [(4711, 23 * DAY, 3), (5120, 16 * DAY, 2), (9033, 9 * DAY, 2), (15022, 2 * DAY, 1)])  # fmt: skip
     cron_job(world, "mail_digest", 7, "0 6 * * *", [(3307, 61 * DAY, 3), (7781, 30 * DAY, 2)])
     cron_job(world, "stock_sync", 5, "*/30 * * * *", [(6650, 40 * DAY, 3), (11876, 5 * DAY, 1)])
-    gunicorn = "/opt/orders/venv/bin/gunicorn -w 2 orders.app:app"
     pids = []
     for pid, count in ((2210, 10), (2211, 8)):
         links = (
-            process_link(gunicorn, pid, "as fds 9 to 18"),
-            Link(LinkKind.PARENT, f"{gunicorn} (pid 2204)", Certainty.PROVEN, f"parent of {pid}", 2204),
-            Link(LinkKind.PROGRAM, "gunicorn", Certainty.PROVEN, "its own title says master"),
-            Link(LinkKind.UNIT, "orders-api.service", Certainty.PROVEN, "cgroup /system.slice/orders-api.service"),
+            process_link("gunicorn: worker [orders.app:app]", pid),
+            Link(LinkKind.PARENT, "gunicorn: master [orders.app:app] (pid 2204)", Certainty.PROVEN, "its parent", 2204),
+            Link(
+                LinkKind.UNIT,
+                "unit orders-api.service",
+                Certainty.PROVEN,
+                "its cgroup is /system.slice/orders-api.service",
+            ),
         )
         shape = {"user": "orders", "application_name": "orders-api", "links": links}
         pids += world.seat("unit/orders-api", count - 2, age=3 * HOUR, query="SELECT $1", **shape)
@@ -192,29 +208,32 @@ def incident(**facts: Any) -> Snapshot:
     world.holders["unit/orders-api"] = Holder(
         "unit/orders-api",
         HolderKind.UNIT,
-        "systemd unit orders-api.service (gunicorn)",
+        "systemd unit orders-api.service (Orders API)",
         tuple(pids),
         (2210, 2211),
         program="gunicorn",
-        limit="workers (-w) x the pool's max_size",
+        limit="--workers x the pool of each (psycopg_pool: max_size; SQLAlchemy: pool_size + max_overflow, 5 + 10)",
         stop="systemctl stop orders-api",
         since=NOW - 3 * HOUR,
     )
     psql = (
-        Link(LinkKind.PROCESS, "psql -d orders (pid 28810)", Certainty.PROVEN, "peer of the unix socket", 28810),
-        Link(LinkKind.TERMINAL, "pts/3, bash of anna (pid 28644)", Certainty.PROVEN, "controlling terminal", 28644),
+        process_link("psql -d orders", 28810),
+        Link(LinkKind.TERMINAL, "terminal pts/3 of anna", Certainty.PROVEN, "its controlling terminal", 28644),
     )
-    pids = world.seat("terminal/anna", 2, age=26 * MINUTE, user="postgres", superuser=True, client=UNIX, links=psql,
-                      application_name="psql", query="SELECT count(*) FROM pg_stat_activity")  # fmt: skip
-    world.holders["terminal/anna"] = Holder(
-        "terminal/anna", HolderKind.TERMINAL, "psql on pts/3 (anna)", tuple(pids), (28810,), program="psql",
-        stop="kill 28810", since=NOW - 26 * MINUTE,
+    pids = world.seat("terminal/anna@pts3", 2, age=26 * MINUTE, user="postgres", superuser=True,
+                      client=UNIX, links=psql, application_name="psql",
+                      query="SELECT count(*) FROM pg_stat_activity")  # fmt: skip
+    world.holders["terminal/anna@pts3"] = Holder(
+        "terminal/anna@pts3", HolderKind.TERMINAL, "terminal pts/3 of anna: psql", tuple(pids), (28810,),
+        program="psql",
+        limit="one each; ALTER ROLE ... SET idle_session_timeout ends forgotten ones (14+)",
+        stop="ask anna; or end it: kill 28810", since=NOW - 26 * MINUTE,
     )  # fmt: skip
-    own = (Link(LinkKind.PROCESS, "pgusher (pid 30000)", Certainty.PROVEN, "it is this process", 30000),)
+    own = (Link(LinkKind.PROGRAM, "pgusher itself", Certainty.PROVEN, "it is pgusher's own session"),)
     pids = world.seat("pgusher", 1, age=0, end=ChainEnd.OWN, user="postgres", database="postgres", superuser=True,
                       own=True, client=UNIX, state="active", application_name="pgusher", query="SELECT",
                       links=own)  # fmt: skip
-    world.holders["pgusher"] = Holder("pgusher", HolderKind.OWN, "pgusher, this look", tuple(pids), (30000,), since=NOW)
+    world.holders["pgusher"] = Holder("pgusher", HolderKind.OWN, "pgusher itself", tuple(pids), (30000,), since=NOW)
     view = View(
         Rung.RESERVED,
         role="postgres",
@@ -240,7 +259,7 @@ def half_blind() -> Snapshot:
         Gap("cron", "/var/spool/cron/crontabs", "permission denied", "run pgusher as root"),
     )
     hidden = tuple(
-        replace(chain, backend_start=None, end=ChainEnd.HIDDEN, holder="uid/root", links=chain.links[:1])
+        replace(chain, backend_start=None, end=ChainEnd.HIDDEN, holder="hidden/root", links=chain.links[:1])
         if chain.holder.startswith("cron/") else replace(chain, backend_start=None)
         for chain in base.chains
     )  # fmt: skip
@@ -248,12 +267,14 @@ def half_blind() -> Snapshot:
     holders = [replace(h, since=None) for h in base.holders if h.kind not in {HolderKind.CRON, HolderKind.OWN}]
     own = base.holder("pgusher")
     assert own is not None
-    holders.append(Holder("uid/root", HolderKind.HIDDEN, "processes of root that may not be read", pids))
+    holders.append(Holder("hidden/root", HolderKind.HIDDEN, "processes of root that may not be read", pids))
     holders.append(
-        replace(own, name="terminal/root", kind=HolderKind.TERMINAL, title="psql on pts/1 (root)", since=None)
+        replace(
+            own, name="terminal/root@pts1", kind=HolderKind.TERMINAL, title="terminal pts/1 of root: psql", since=None
+        )
     )
     hidden = tuple(
-        replace(c, holder="terminal/root", end=ChainEnd.HOLDER) if c.holder == "pgusher" else c for c in hidden
+        replace(c, holder="terminal/root@pts1", end=ChainEnd.HOLDER) if c.holder == "pgusher" else c for c in hidden
     )
     new = replace(
         facts,
@@ -271,23 +292,32 @@ def quiet(port: int = 5433, limits: bool = False) -> Snapshot:
     """A healthy server: a back end with a few idle sessions, one remote client, room to spare."""
     world = World(next_pid=52000, next_port=51000)
     links = (
-        process_link("/opt/shop/venv/bin/uvicorn shop:app", 3100, "as fds 11 to 18"),
-        Link(LinkKind.UNIT, "shop.service", Certainty.PROVEN, "cgroup /system.slice/shop.service"),
+        process_link("uvicorn shop:app", 3100),
+        Link(LinkKind.UNIT, "unit shop.service", Certainty.PROVEN, "its cgroup is /system.slice/shop.service"),
     )
     pids = world.seat("unit/shop", 8, age=2 * HOUR, user="shop", database="shop", application_name="shop", links=links)
     world.holders["unit/shop"] = Holder(
-        "unit/shop", HolderKind.UNIT, "systemd unit shop.service (uvicorn)", tuple(pids), (3100,), program="uvicorn",
+        "unit/shop", HolderKind.UNIT, "systemd unit shop.service (Shop)", tuple(pids), (3100,), program="uvicorn",
         limit="workers x the pool's max_size", stop="systemctl stop shop", since=NOW - 2 * HOUR,
     )  # fmt: skip
-    remote = (Link(LinkKind.REMOTE, "10.0.0.7", Certainty.PROVEN, "the client's end is not on this host"),)
-    pids = world.seat("remote/10.0.0.7", 3, age=4 * DAY, end=ChainEnd.REMOTE, links=remote, application_name="metabase",
-                      client=ClientAddress(Transport.TCP, "10.0.0.7", 60112))  # fmt: skip
+    evidence = "the server says so, and no interface of db1 has this address"
+    remote = (Link(LinkKind.REMOTE, "", Certainty.PROVEN, evidence),)
+    pids = []
+    for number in (60112, 60118, 60210):
+        pids += world.seat("remote/10.0.0.7", 1, age=4 * DAY, end=ChainEnd.REMOTE, links=remote,
+                           application_name="metabase",
+                           client=ClientAddress(Transport.TCP, "10.0.0.7", number))  # fmt: skip
     world.holders["remote/10.0.0.7"] = Holder(
-        "remote/10.0.0.7", HolderKind.REMOTE, "clients on 10.0.0.7", tuple(pids), since=NOW - 4 * DAY
+        "remote/10.0.0.7",
+        HolderKind.REMOTE,
+        "host 10.0.0.7",
+        tuple(pids),
+        since=NOW - 4 * DAY,
+        stop="look on 10.0.0.7: pgusher there shows which process it is",
     )
     pids = world.seat("pgusher", 1, age=0, end=ChainEnd.OWN, user="monitor", own=True, state="active",
                       application_name="pgusher")  # fmt: skip
-    world.holders["pgusher"] = Holder("pgusher", HolderKind.OWN, "pgusher, this look", tuple(pids), (30000,), since=NOW)
+    world.holders["pgusher"] = Holder("pgusher", HolderKind.OWN, "pgusher itself", tuple(pids), (30000,), since=NOW)
     ceilings = Ceilings(100, 3, 5)
     if limits:
         ceilings = replace(

@@ -192,7 +192,10 @@ def test_names_are_those_of_the_server_that_the_line_names() -> None:
     app = FakeApp(Look((worlds.incident(),)))
     found = Shell(app).run("completion", "names", "--", "-p", "5433", "-U", "who", "who")
     assert found.code == 0
-    assert found.out.splitlines()[0] == "unit/grafana-server\t62 slots, systemd unit grafana-server.service (Grafana)"
+    assert (
+        found.out.splitlines()[0]
+        == "unit/grafana-server\t62 slots, systemd unit grafana-server.service (Grafana instance)"
+    )
     assert (app.requests[0].port, app.requests[0].user, app.requests[0].timeout) == (5433, "who", 1.0)
     assert app.closed == 1
 

@@ -143,7 +143,7 @@ def test_colour_may_be_asked_for(root: Path) -> None:
 def test_a_terminal_gets_colour_and_its_own_width(root: Path) -> None:
     text = on_terminal(root, "incident", size=(120, 40))
     assert "\x1b[1;7;31m FULL \x1b[0m" in text
-    assert "Grafana, grafana-server.service" in text
+    assert "Grafana instance" in text
     assert "…" in on_terminal(root, "incident", size=(60, 24))
 
 

@@ -79,8 +79,8 @@ def test_who(snapshot: Snapshot) -> None:
 def test_a_chain_says_how_it_is_known() -> None:
     (match,) = through(who_json(find([worlds.incident()], "20162").matches, (), "20162"))["matches"]
     (session,) = match["sessions"]
-    assert session["chain"]["certainty"] == "likely"
-    assert [link["kind"] for link in session["chain"]["links"]] == ["socket", "process", "parent", "parent", "cron"]
+    assert session["chain"]["certainty"] == "proven"
+    assert [link["kind"] for link in session["chain"]["links"]] == ["socket", "process", "parent", "cron"]
     assert session["chain"]["links"][1]["pid"] == 4711
 
 

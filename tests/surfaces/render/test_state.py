@@ -159,9 +159,15 @@ def test_nothing_at_all() -> None:
     [
         (Holder("cron/a", HolderKind.CRON, "cron job @daily a (root)", (1,), (1, 2, 3), 3), "3 runs, @daily a (root)"),
         (Holder("cron/a", HolderKind.CRON, "cron job @daily a (root)", (1,), (1,), 1), "@daily a (root)"),
-        (Holder("unit/a", HolderKind.UNIT, "systemd unit a.service (nginx)", (1,), (1, 2), program="nginx"),
-         "nginx, 2 processes, a.service"),
-        (Holder("t", HolderKind.TERMINAL, "psql on pts/3 (anna)", (1,), (1,), program="psql"), "psql on pts/3 (anna)"),
+        (Holder("cron/a", HolderKind.CRON,
+                "cron job 0 6 * * * cd /x/y && /v/bin/python3 a.py >> /log (root, /etc/crontab:3)",
+                (1,), (1,), 1), "0 6 * * * python3 a.py >> /log (root, /etc/crontab:3)"),
+        (Holder("unit/a", HolderKind.UNIT, "systemd unit a.service (The A), started by a.timer", (1,), (1, 2),
+                program="nginx"), "nginx, 2 procs, The A"),
+        (Holder("unit/a", HolderKind.UNIT, "systemd unit a.service of user bob", (1,), (1,)), "a.service"),
+        (Holder("unit/g", HolderKind.UNIT, "systemd unit g.service (Grafana instance)", (1,), (1,), program="Grafana"),
+         "Grafana instance"),
+        (Holder("t", HolderKind.TERMINAL, "terminal pts/3 of anna: psql", (1,), (1,), program="psql"), "psql"),
         (Holder("pgusher", HolderKind.OWN, "x", (1,)), "this look"),
     ],
 )  # fmt: skip

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from pgusher.model.holder import Chain, ChainEnd, Link, LinkKind
 from pgusher.surfaces.render import cells, words
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, Span
 from pgusher.surfaces.render.sessions import client_pids
+
+Links = dict[Link, None]
+"""Links in the order in which they were met, each once."""
 
 _LABEL = 10
 _ENDS = {
@@ -29,8 +33,8 @@ def chain_lines(screen: Screen, chains: Sequence[Chain], everything: bool = Fals
         groups.setdefault(client_pids(chain), []).append(chain)
     shared = _shared(list(groups.values()))
     lines: list[Line] = []
-    for link in shared:
-        lines += link_lines(screen, link, everything)
+    for alike in shared.values():
+        lines += _alike_lines(screen, alike, everything)
     every = list(groups.values())
     shown = every if everything or len(every) <= most + 1 else every[:most]
     for place, group in enumerate(shown):
@@ -52,7 +56,7 @@ def labelled(screen: Screen, label: str, text: str, style: str = "", wrapped: bo
     """ "  limit     pool_size of ...", and further lines below it where it is to be read whole."""
     return [
         [(f"  {label if index == 0 else '':<{_LABEL}}", "dim"), (part, style)]
-        for index, part in enumerate(_wrap(screen, text, wrapped))
+        for index, part in enumerate(wrap(screen, text, 2 + _LABEL) if wrapped else [screen.text(text)])
     ]
 
 
@@ -63,7 +67,7 @@ def link_lines(screen: Screen, link: Link, everything: bool = False, more: str =
     needed = 2 + _LABEL + cells.width(subject) + 2 + cells.width(screen.text(evidence[0][0] + evidence[1][0]))
     if screen.width is not None and needed > screen.width:
         below = f"{link.certainty.value}: {link.evidence}"
-        first, *rest = _wrap(screen, below, everything)
+        first, *rest = wrap(screen, below, 2 + _LABEL) if everything else [below]
         return [
             *labelled(screen, link.kind.value, subject, "", everything),
             [
@@ -76,41 +80,53 @@ def link_lines(screen: Screen, link: Link, everything: bool = False, more: str =
     return [[(f"  {link.kind.value:<{_LABEL}}", "dim"), (subject, ""), ("  ", ""), *evidence]]
 
 
-def _group_lines(screen: Screen, group: list[Chain], shared: list[Link], everything: bool) -> list[Line]:
-    """The links of one process; its sockets as one line unless all are asked for."""
-    lines: list[Line] = []
-    sockets = [link for chain in group for link in chain.links if link.kind is LinkKind.SOCKET]
-    if len(sockets) > 1 and not everything:
-        weakest = max(sockets, key=lambda link: link.certainty.rank)
-        lines += link_lines(screen, weakest, more=f" and {len(sockets) - 1} more")
-    else:
-        for link in sockets:
-            lines += link_lines(screen, link, everything)
-    told = set(shared)
+def _group_lines(
+    screen: Screen, group: list[Chain], shared: Mapping[tuple[LinkKind, str], Links], everything: bool
+) -> list[Line]:
+    """The links of one process. Its sockets, and whatever else each session has of its own, as one line a kind."""
+    found: dict[tuple[LinkKind, int | None], Links] = {}
     for chain in group:
         for link in chain.links:
-            if link.kind is LinkKind.SOCKET or link in told:
-                continue
-            told.add(link)
-            first = link.kind is LinkKind.PROCESS and len(group) > 1
-            lines += link_lines(screen, link, everything, f", {words.count(len(group), 'session')}" if first else "")
+            if (link.kind, link.subject) not in shared:
+                found.setdefault((link.kind, link.pid), {})[link] = None
+    lines: list[Line] = []
+    for (kind, _), alike in found.items():
+        count = f", {words.count(len(group), 'session')}" if kind is LinkKind.PROCESS and len(group) > 1 else ""
+        lines += _alike_lines(screen, alike, everything, count)
     return lines
 
 
-def _shared(groups: list[list[Chain]]) -> list[Link]:
-    """Links that every process of several has: said once."""
+def _alike_lines(screen: Screen, alike: Links, everything: bool, more: str = "") -> list[Line]:
+    """Links that differ from session to session only: the least certain one, and how many more there are."""
+    if everything or len(alike) == 1:
+        return [line for link in alike for line in link_lines(screen, link, everything, more)]
+    weakest = max(alike, key=lambda link: link.certainty.rank)
+    others = f"{len(alike) - 1} more"
+    if len({link.subject for link in alike}) > 1:
+        return link_lines(screen, weakest, everything, f"{more} and {others}")
+    return link_lines(screen, replace(weakest, evidence=f"{weakest.evidence}, and {others} like it"), everything, more)
+
+
+def _shared(groups: list[list[Chain]]) -> dict[tuple[LinkKind, str], Links]:
+    """What every process of several leads to: said once."""
     if len(groups) < 2:
-        return []
-    common = [set(chain.links) for group in groups for chain in group]
-    shared = set.intersection(*common) if common else set()
-    return [link for link in groups[0][0].links if link in shared]
+        return {}
+    everywhere = [{(link.kind, link.subject) for chain in group for link in chain.links} for group in groups]
+    common = {key for key in set.intersection(*everywhere) if key[0] not in {LinkKind.SOCKET, LinkKind.PROCESS}}
+    found: dict[tuple[LinkKind, str], Links] = {}
+    for group in groups:
+        for chain in group:
+            for link in chain.links:
+                if (link.kind, link.subject) in common:
+                    found.setdefault((link.kind, link.subject), {})[link] = None
+    return found
 
 
-def _wrap(screen: Screen, text: str, whole: bool) -> list[str]:
-    """The text in lines of the terminal's width, at blanks where there are some; one line when it may be cut."""
+def wrap(screen: Screen, text: str, indent: int) -> list[str]:
+    """The text in lines that fit behind the indent, broken at blanks where there are some."""
     text = screen.text(text)
-    room = (screen.width or 0) - 2 - _LABEL
-    if not whole or room < 20 or cells.width(text) <= room:
+    room = (screen.width or 0) - indent
+    if room < 20 or cells.width(text) <= room:
         return [text]
     lines, line = [], ""
     for word in text.split(" "):

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from pgusher.surfaces.render import words
-from pgusher.surfaces.render.chains import labelled
-from pgusher.surfaces.render.screen import BLANK, Line, Screen
+from pgusher.surfaces.render.chains import labelled, wrap
+from pgusher.surfaces.render.screen import BLANK, Line, Screen, Span
 from pgusher.surfaces.render.table import Column, table
 
 _STYLES = {"sees": "good", "partly": "warn", "blind": "alarm"}
@@ -51,11 +51,14 @@ def doctor_page(screen: Screen, checks: Sequence[Check]) -> list[Line]:
     said += [f"{sights.count('blind')} not at all"] if "blind" in sights else []
     lines: list[Line] = [[(", ".join(said), "bold")], BLANK]
     for check in ranked:
-        lines.append([(f"{check.sight:<6}", _STYLES.get(check.sight, "")), ("  ", ""), (check.name, "name")])
-        for label, text, style in (("fact", check.fact, ""), ("why", check.why, ""), ("opens", check.opens, "command")):
-            if text and not (label == "fact" and check.sight == "sees"):
-                lines += labelled(screen, label, text, style, True)
+        head: list[Span] = [(f"{check.sight:<6}  ", _STYLES.get(check.sight, ""))]
         if check.sight == "sees":
             # What is well needs one line, not two.
-            lines[-1] = [*lines[-1], (f": {check.fact}", "")]
+            first, *rest = wrap(screen, f"{check.name}: {check.fact}", 8)
+            lines += [[*head, (first, "")], *([(" " * 8, ""), (part, "")] for part in rest)]
+            continue
+        lines.append([*head, (check.name, "name")])
+        for label, text, style in (("fact", check.fact, ""), ("why", check.why, ""), ("opens", check.opens, "command")):
+            if text:
+                lines += labelled(screen, label, text, style, True)
     return lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 
@@ -30,6 +31,12 @@ _IN_A_PIPE = (
     *(Column(title) for title in ("oldest session", "processes", "runs", "certainty", "what it is", "limit", "stop")),
 )
 _BAR = 20
+_UNIT = re.compile(
+    r"systemd unit (?P<unit>\S+)(?: of user \S+)?(?: \((?P<description>.*?)\))?(?:, started by .*)?", re.S
+)
+# What stands before the words that tell one job from another: "cd DIR &&", the directory of an interpreter.
+_CD = re.compile(r"\bcd [^\s&;]+ *(?:&&|;) *")
+_PATH = re.compile(r"(?<!\S)/\S*/((?:python|pypy|ruby|perl|php|node|bash|sh)[\d.]*)(?!\S)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
@@ -81,17 +88,21 @@ def _row(
 
 
 def what(holder: Holder) -> str:
-    """What it is, the most telling first, since a narrow terminal cuts the end: "4 runs, */10 * * * * python ..."."""
+    """What its name does not say, the most telling first, since a narrow terminal cuts the end."""
     if holder.kind is HolderKind.OWN:
         return "this look"
     parts = [f"{holder.runs} runs"] if holder.runs > 1 else []
-    # The name says already that it is a cron job or a unit.
-    title = holder.title.removeprefix("cron job ").removeprefix("systemd unit ")
-    if holder.program and not title.startswith(holder.program):
-        parts.append(holder.program)
-        title = title.replace(f" ({holder.program})", "")
     if len(holder.processes) > 1 and holder.runs <= 1:
-        parts.append(f"{len(holder.processes)} processes")
+        parts.append(f"{len(holder.processes)} procs")
+    title = holder.title
+    if holder.kind is HolderKind.CRON:
+        title = _PATH.sub(r"\1", _CD.sub("", title.removeprefix("cron job "), count=1))
+    elif holder.kind is HolderKind.UNIT and (found := _UNIT.fullmatch(title)):
+        title = found["description"] or found["unit"]
+    elif holder.kind is HolderKind.TERMINAL:
+        title = title.rpartition(": ")[2]
+    if holder.program and holder.program.lower() not in title.lower():
+        return ", ".join([holder.program, *parts, title])
     return ", ".join([*parts, title])
 
 

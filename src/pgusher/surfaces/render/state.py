@@ -116,5 +116,5 @@ def _plain(
 def fact_line(screen: Screen, name: str, *texts: str) -> Line:
     """ "server: PostgreSQL 15.18 on port 5432"; in a pipe each text in a column of its own."""
     if screen.pipe:
-        return [(name, ""), *(span for text in texts for span in (TAB, (text, "")))]
-    return [(f"{name}: ", "dim"), ("; ".join(filter(None, texts)), "")]
+        return [(name, "head"), *(span for text in texts for span in (TAB, (text, "")))]
+    return [(f"{name}: ", "head"), ("; ".join(filter(None, texts)), "")]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pgusher.model.text import clean
 from pgusher.surfaces.render import cells
-from pgusher.surfaces.render.screen import ROW, Line, Screen, Span
+from pgusher.surfaces.render.screen import ROW, TAB, Line, Screen, Span
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +33,8 @@ def table(
 ) -> list[Line]:
     """The heading and the rows. On a terminal the last column takes what is left and is cut."""
     if screen.pipe:
-        return [_tabbed([column.title for column in columns]), *map(_tabbed, rows)]
+        heading: list[Cell] = [(column.title, "head") for column in columns]
+        return [_tabbed(row, screen.colour) for row in (heading, *rows)]
     spans = [[(cell, "") if isinstance(cell, str) else cell for cell in row] for row in rows]
     texts = [[screen.text(text) for text, _ in row] for row in spans]
     shown, widths = _fit(screen, columns, texts, len(indent), gap)
@@ -50,7 +51,10 @@ def table(
     ]
 
 
-def _tabbed(row: Sequence[Cell]) -> Line:
+def _tabbed(row: Sequence[Cell], colour: bool) -> Line:
+    if colour:  # --color always
+        spans = [(cell, "") if isinstance(cell, str) else cell for cell in row]
+        return [part for span in spans for part in (TAB, span)][1:]
     texts = [cell if isinstance(cell, str) else cell[0] for cell in row]
     if "\t" in "".join(texts):
         texts = [clean(text) for text in texts]

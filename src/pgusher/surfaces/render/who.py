@@ -83,7 +83,8 @@ def _holder_lines(
         facts.append(f"oldest {words.age_in_words(holder.since, now)}")
     dot = f" {screen.sign('dot')} "
     lines: list[Line] = [[(holder.name, "name"), ("  ", ""), (dot.join(facts), "")]]
-    lines += labelled(screen, "what", holder.title, "", everything)
+    if not any(link.subject == holder.title for link in (chains[0].links if chains else ())):
+        lines += labelled(screen, "what", holder.title, "", everything)
     for label, text in (("limit", holder.limit), ("stop", holder.stop)):
         if text:
             lines += labelled(screen, label, text, "command" if label == "stop" else "", True)
