@@ -93,11 +93,11 @@ class Connection:
         """Log in. Raises ConnectError with libpq's words, or when the deadline (of the clock) passes first."""
         state = pq.POLLING_WRITING  # what libpq asks for: as if it had returned this before the first call
         while state != pq.POLLING_OK:
-            if state == pq.POLLING_FAILED or not self._wait(
-                deadline, reading=state == pq.POLLING_READING, writing=state == pq.POLLING_WRITING
-            ):
+            if state == pq.POLLING_FAILED or self.fileno < 0:
                 said = self._pq.text(self._pq.PQerrorMessage(self._handle)).strip()
-                raise ConnectError(said or "no answer before the deadline")
+                raise ConnectError(said or "the connection ended")
+            if not self._wait(deadline, reading=state == pq.POLLING_READING, writing=state == pq.POLLING_WRITING):
+                raise ConnectError("no answer before the deadline")
             state = self._pq.PQconnectPoll(self._handle)
         # What cannot be written at once is written while waiting, within the deadline.
         self._pq.PQsetnonblocking(self._handle, 1)
