@@ -147,12 +147,17 @@ class World:
         return made
 
     def line(
-        self, command: str, file: str = "/etc/crontab", line: int = 3, user: str | None = "root",
-        schedule: str = "*/10 * * * *", kind: CronKind = CronKind.SYSTEM, name: str | None = None,
-        shell: str | None = None,
+        self,
+        command: str,
+        file: str = "/etc/crontab",
+        line: int = 3,
+        user: str | None = "root",
+        schedule: str = "*/10 * * * *",
+        kind: CronKind = CronKind.SYSTEM,
+        name: str | None = None,
     ) -> CronEntry:
         """A line of a crontab."""
-        made = CronEntry(kind, file, line, schedule, command, user, shell, name)
+        made = CronEntry(kind, file, line, schedule, command, user, None, name)
         self.cron.append(made)
         return made
 

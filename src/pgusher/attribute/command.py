@@ -223,12 +223,14 @@ def job_label(text: str) -> str:
 
 def words_label(words: Sequence[str]) -> str:
     """As `job_label`, for one command in words."""
-    if not words:
+    if not any(words):
         return "job"
     if basename(words[0]) == "run-parts":
         return basename(words[-1]) if len(words) > 1 else "run-parts"
     command = read_command(words)
     label = _EXTENSION.sub("", command.label)
+    if command.form is Form.JAR:
+        label = re.sub(r"-\d[\w.]*(?:-SNAPSHOT)?$", "", label)  # the next release is still the same job
     if label in _MANY_COMMANDS and command.args:
         return next((word for word in command.args if not word.startswith("-")), label)
     return label or "job"

@@ -270,7 +270,7 @@ class Origins:
         root = self._root(key, lambda: script_root(command, top))
         what = "code on its command line" if command.form is Form.CODE else f"{command.form.value} {command.target}"
         evidence = f"{command.name} runs the {what[:SHOWN]}"
-        link = quick_link(_PROGRAM, f"{command.label} of {_user(top)}", _LIKELY, evidence, top.pid)
+        link = quick_link(_PROGRAM, f"{command.label[:SHOWN]} of {_user(top)}", _LIKELY, evidence, top.pid)
         return self._origin(lineage, line, at, root, (*self._parent(lineage, line, at), link), local=False)
 
     def _program(self, lineage: Lineage, line: Line) -> Origin:
@@ -290,7 +290,7 @@ class Origins:
         called = process.argv[0] if process.argv else ""
         key = ("program", process.exe, called, command.label, process.uid, process.user)
         root = self._root(key, lambda: program_root(command, process))
-        link = quick_link(_PROGRAM, f"{command.label} of {_user(process)}", certainty, evidence, process.pid)
+        link = quick_link(_PROGRAM, f"{command.label[:SHOWN]} of {_user(process)}", certainty, evidence, process.pid)
         return self._origin(lineage, line, 0, root, (link,), local=False)
 
 

@@ -34,7 +34,15 @@ _LAUNCHERS = (
     | AT_UNITS
     | {"ssh.service", "sshd.service", "dropbear.service", "telnetd.service", "teleport.service"}
     | {"docker.service", "containerd.service", "crio.service", "kubelet.service", "k3s.service", "podman.service"}
-    | {"supervisor.service", "supervisord.service", "runit.service", "s6.service", "runsvdir.service"}
+    | {
+        "supervisor.service",
+        "supervisord.service",
+        "runit.service",
+        "s6.service",
+        "runsvdir.service",
+        "gitlab-runsvdir.service",
+        "svscan.service",
+    }
     | {"gdm.service", "gdm3.service", "lightdm.service", "sddm.service", "display-manager.service", "xdm.service"}
     | {"xrdp.service", "xrdp-sesman.service", "dbus.service", "dbus-broker.service", "systemd-logind.service"}
 )

@@ -279,7 +279,7 @@ PROGRAMS: tuple[Program, ...] = (
         'Preferences > SQL Editor > "Open separate connection for each editor": one for each; close editors',
         exe=("dbeaver", "dbeaver-ce", "dbeaver-ee", "cloudbeaver"),
         path=("/dbeaver", "/cloudbeaver/"),
-        words=("org.eclipse.equinox.launcher", "dbeaver"),
+        words=("org.eclipse.equinox.launcher",),
         says=("DBeaver",),
     ),
     Program(
