@@ -1,0 +1,99 @@
+"""The command as a process, against a real server with real holders: nothing here is made up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from pgusher.demo.server import EmbeddedServer
+from pgusher.surfaces.render.schema import json_schema
+from tests.bed import Bed
+
+SERVER_SETTINGS = {"max_connections": 12}
+
+
+class Command:
+    """`pgusher` on one server, as the person who runs the tests, in an empty directory."""
+
+    def __init__(self, server: EmbeddedServer, directory: Path) -> None:
+        self._server = server
+        self._directory = directory
+
+    def run(self, *words: str, port: bool = True) -> subprocess.CompletedProcess[str]:
+        target = ["--host", "127.0.0.1", "--username", "postgres", "--port", str(self._server.port)] if port else []
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
+        environment.update(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), LANG="C.UTF-8")
+        return subprocess.run(
+            [sys.executable, "-m", "pgusher", *words, *target],
+            env=environment, cwd=self._directory, capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def json(self, *words: str, code: int) -> Any:
+        done = self.run(*words, "--json")
+        assert done.returncode == code, done.stderr
+        found = json.loads(done.stdout)
+        Draft202012Validator(json_schema()).validate(found)
+        return found
+
+
+@pytest.fixture
+def command(server: EmbeddedServer, tmp_path: Path) -> Command:
+    return Command(server, tmp_path)
+
+
+def test_a_server_with_room_and_a_holder_on_it(bed: Bed, command: Command) -> None:
+    with bed.holder("idle", sessions=3) as holder:
+        found = command.json(code=0)
+        (server,) = found["servers"]
+        assert (server["status"], server["max_connections"]) == ("ok", 12)
+        assert server["taken"] == 3 + 2  # the test's own session, which asks for the truth, and pgusher's
+        (its,) = [h for h in server["holders"] if holder.pid in h["processes"]]
+        assert set(its["sessions"]) >= set(holder.truth.backends)  # the tests are its parents, and have one themselves
+        who = command.json("who", str(holder.pid), code=0)
+        (match,) = who["matches"]
+        assert match["reading"] == "client process"
+        assert {session["pid"] for session in match["sessions"]} == set(holder.truth.backends)
+        assert {session["chain"]["holder"] for session in match["sessions"]} == {its["name"]}
+        text = command.run("who", its["name"]).stdout
+        assert f"\nholder\t{its['name']}\t" in text
+
+
+def test_a_full_server_is_a_finding_and_can_be_replayed(bed: Bed, command: Command, tmp_path: Path) -> None:
+    holder = bed.fill()
+    live = command.run("--save", str(tmp_path / "now.json"))
+    assert live.returncode == 1
+    assert live.stdout.startswith("status\tfull\nslots\t9 of 9 ordinary slots taken, ")
+    assert live.stderr == f"saved to {tmp_path / 'now.json'}\n"
+    holder.stop()
+    replayed = command.run("--from", str(tmp_path / "now.json"), port=False)
+    assert (replayed.returncode, replayed.stdout) == (1, live.stdout)
+    assert command.run().returncode == 0
+
+
+def test_no_server_is_three(command: Command, server: EmbeddedServer) -> None:
+    done = command.run("--dsn", "host=127.0.0.1 port=1", port=False)
+    assert done.returncode == 3
+    assert done.stdout == ""
+    assert done.stderr.startswith("pgusher: ")
+
+
+def test_doctor_knows_what_it_sees(command: Command) -> None:
+    found = command.json("doctor", code=0 if os.geteuid() == 0 else 1)
+    assert {check["sight"] for check in found["checks"]} <= {"sees", "partly", "blind"}
+
+
+def test_names_are_completed_from_the_server(bed: Bed, command: Command, server: EmbeddedServer) -> None:
+    with bed.holder("idle") as holder:
+        words = ["completion", "names", "--", "-h", "127.0.0.1", "-U", "postgres", "-p", str(server.port), "who"]
+        done = command.run(*words, port=False)
+        names = [line.split("\t")[0] for line in done.stdout.splitlines()]
+        found = command.json(code=0)["servers"][0]["holders"]
+        assert names == [h["name"] for h in found]
+        assert any(holder.pid in h["processes"] for h in found)
