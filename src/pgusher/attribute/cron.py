@@ -52,6 +52,7 @@ class CronRuns:
         self._tree = tree
         self._crontab = crontab
         self._looks = looks
+        self._runners: frozenset[int] | None = None
         self._found: dict[tuple[int, int], Run] = {}
         self._ties: tuple[dict[int, list[Run]], dict[int, list[Run]]] | None = None
         self._family: tuple[tuple[int, int], ...] | None = None
@@ -66,32 +67,35 @@ class CronRuns:
 
     def runner_above(self, lineage: Lineage) -> int | None:
         """How far above a process the nearest cron daemon is; None when there is none."""
-        look = self._looks.of
-        for at in range(1, len(lineage)):
-            if look(lineage[at]).runner:
-                return at
+        runners = self._runners
+        if runners is None:
+            look = self._looks.of
+            everybody = self._tree.by_pid.values()
+            runners = self._runners = frozenset(process.pid for process in everybody if look(process).runner)
+        if runners:
+            for at in range(1, len(lineage)):
+                if lineage[at].pid in runners:
+                    return at
         return None
 
     def _gather(self) -> None:
         sessions: dict[int, list[Run]] = {}
         audits: dict[int, list[Run]] = {}
         members = []
-        look = self._looks.of
-        if any(look(process).runner for process in self._tree.by_pid.values()):
-            for process in sorted(self._tree.by_pid.values(), key=lambda p: p.pid):
-                lineage = self._tree.lineage(process)
-                at = self.runner_above(lineage)
-                if at is None or look(process).runner:
-                    continue  # what cron keeps for a run is no run, though it shares the run's audit session
-                members.append((process.pid, process.start_ticks))
-                daemon = next(p for p in reversed(lineage) if look(p).runner)
-                # Where cron opens no session of its own for a run, the daemon's ties everything to everything.
-                run = self.above(lineage, at)
-                if process.sid > 1 and process.sid != daemon.sid and run not in sessions.get(process.sid, ()):
-                    sessions.setdefault(process.sid, []).append(run)
-                audit = process.audit_session
-                if audit is not None and audit != daemon.audit_session and run not in audits.get(audit, ()):
-                    audits.setdefault(audit, []).append(run)
+        for process in sorted(self._tree.by_pid.values(), key=lambda p: p.pid):
+            lineage = self._tree.lineage(process)
+            at = self.runner_above(lineage)
+            if at is None or self._looks.of(process).runner:
+                continue  # what cron keeps for a run is no run, though it shares the run's audit session
+            members.append((process.pid, process.start_ticks))
+            daemon = next(p for p in reversed(lineage) if self._looks.of(p).runner)
+            # Where cron opens no session of its own for a run, the daemon's ties everything to everything.
+            run = self.above(lineage, at)
+            if process.sid > 1 and process.sid != daemon.sid and run not in sessions.get(process.sid, ()):
+                sessions.setdefault(process.sid, []).append(run)
+            audit = process.audit_session
+            if audit is not None and audit != daemon.audit_session and run not in audits.get(audit, ()):
+                audits.setdefault(audit, []).append(run)
         self._ties = sessions, audits
         self._family = tuple(members)
 

@@ -46,7 +46,8 @@ class Looks:
     def __init__(self, old: Looks | None = None) -> None:
         """`old` is of an earlier tree: what it saw in command lines is known."""
         self._by_line: dict[_Line, Look] = {} if old is None else old.remembered()
-        self._by_pid: dict[int, Look] = {}
+        self.seen: dict[int, Look] = {}
+        """Those that were looked at, by pid."""
 
     def remembered(self) -> dict[_Line, Look]:
         """Its command lines."""
@@ -54,9 +55,9 @@ class Looks:
 
     def of(self, process: Process) -> Look:
         """What a process says of itself."""
-        look = self._by_pid.get(process.pid)
+        look = self.seen.get(process.pid)
         if look is None:
-            look = self._by_pid[process.pid] = self._read(process)
+            look = self.seen[process.pid] = self._read(process)
         return look
 
     def _read(self, process: Process) -> Look:

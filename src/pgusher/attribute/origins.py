@@ -114,8 +114,8 @@ class Origins:
 
     def _find(self, lineage: Lineage) -> Origin:
         process = lineage[0]
-        look = self.looks.of
-        line = [look(ancestor) for ancestor in lineage]
+        seen, look = self.looks.seen, self.looks.of
+        line = [seen.get(ancestor.pid) or look(ancestor) for ancestor in lineage]
         if process.pid == self.own_pid:
             link = Link(_PROGRAM, "pgusher itself", _PROVEN, f"pid {process.pid} is pgusher", process.pid)
             return self._origin(lineage, line, 0, own_root(), (link,))
