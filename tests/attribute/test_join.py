@@ -207,8 +207,11 @@ def test_a_hidden_process_is_named_by_its_user() -> None:
     world.holds(sight=Sight.UID, uid=33)
     world.holds(sight=Sight.UID, uid=4711)
     world.holds(sight=Sight.UID, uid=None)
+    world.processes.pop(0)
+    world.holds(sight=Sight.UID, uid=0)
     snapshot = attribute(world.facts())
-    assert [chain.holder for chain in snapshot.chains] == ["hidden/www-data", "hidden/uid4711", "hidden/unknown"]
+    names = [chain.holder for chain in snapshot.chains]
+    assert names == ["hidden/www-data", "hidden/uid4711", "hidden/unknown", "hidden/root"]
     assert {chain.end for chain in snapshot.chains} == {ChainEnd.HIDDEN}
     assert "root" in (snapshot.holders[0].stop or "")
 

@@ -90,7 +90,7 @@ class Ends:
 
     def _hidden(self, session: Session, joined: Joined, socket: ClientSocket, first: Link) -> Draft:
         uid, host = socket.uid, self._host
-        user = "unknown" if uid is None else self._origins.tree.user(uid)
+        user = {None: "unknown", 0: "root"}.get(uid) or self._origins.tree.user(uid or 0)
         if user is None:
             user = host.user if uid == host.uid and host.user else f"uid{uid}"
         told = "its uid is not told" if uid is None else f"the socket is of uid {uid}"
