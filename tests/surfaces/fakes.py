@@ -140,7 +140,7 @@ class Shell:
             self.on_sleep(len(self.slept))
 
         streams = Output(out, self.environ), Output(err, self.environ)
-        context = Context(self.app, streams, self.environ, lambda: now[0], sleep)
+        context = Context(self.app, streams, self.environ, lambda: now[0], sleep, "pgusher")
         code = main(list(words), context)
         return Result(code, out.getvalue(), err.getvalue(), self.app)
 

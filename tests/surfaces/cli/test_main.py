@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,11 @@ import pytest
 from pgusher.errors import PgusherError, UnreachableError
 from pgusher.model.server import Attempt
 from pgusher.surfaces.cli import registry
+from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.help import help_text
+from pgusher.surfaces.cli.output import Output
+from pgusher.surfaces.render.advice import next_commands
+from pgusher.surfaces.render.tally import tally
 from tests.surfaces import worlds
 from tests.surfaces.fakes import FakeApp, Look, Shell, shell
 
@@ -158,6 +163,23 @@ def test_next_commands_repeat_the_connection_without_its_secrets() -> None:
     )
     assert "--port 5433 who unit/grafana-server" in found.out
     assert secret not in found.out + found.err
+
+
+@pytest.mark.parametrize(
+    ("argv0", "called"),
+    [
+        ("/usr/local/bin/pgusher", "pgusher"),
+        ("pgusher", "pgusher"),
+        ("/home/anna/my venv/bin/pgusher", "'/home/anna/my venv/bin/pgusher'"),
+        ("/home/anna/v/lib/pgusher/__main__.py", f"{sys.executable} -m pgusher"),
+    ],
+)
+def test_sudo_is_told_where_this_very_pgusher_is(monkeypatch: pytest.MonkeyPatch, argv0: str, called: str) -> None:
+    monkeypatch.setattr(sys, "argv", [argv0])
+    assert Context(FakeApp(), (Output(None, {}), Output(None, {})), {}).program == called
+    blind = worlds.half_blind()
+    commands = next_commands(blind, tally(blind), "pgusher --port 1", program=called)
+    assert commands[0].text == f"sudo {called} --port 1"
 
 
 def test_verbose_tells_what_was_tried_on_standard_error() -> None:

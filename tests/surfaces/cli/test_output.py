@@ -199,3 +199,13 @@ def test_ctrl_c_in_a_real_terminal_is_130(root: Path) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, b"")
     assert b"Traceback" not in out
+
+
+def test_narration_that_cannot_be_written_is_lost_and_nothing_else(root: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            command("incident", "--verbose"), cwd=root, env=environment(), stdout=subprocess.PIPE, stderr=full,
+            timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stdout.startswith(b"status\tfull\n")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from pgusher.surfaces.cli.output import Output, real
+from pgusher.surfaces.render.advice import quote
 
 if TYPE_CHECKING:
     from pgusher.app.config import Config
@@ -89,10 +91,13 @@ class Context:
         environ: Mapping[str, str] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
+        program: str | None = None,
     ) -> None:
         self.environ = os.environ if environ is None else environ
         self.out, self.err = streams or real(self.environ)
         self.app: App = app or RealApp()
+        self.program = program or _program(sys.argv[0])
+        """How root calls this very pgusher: a virtual environment's is not where sudo looks."""
         self.monotonic = monotonic
         self.sleep = sleep
 
@@ -100,3 +105,15 @@ class Context:
         """One line on standard error, harmless; lost if nobody listens there."""
         screen = self.err.screen("never")
         self.err.write("".join(screen.text(line) + "\n" for line in text.split("\n")))
+
+
+_SECURE = {"/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}
+"""Where sudo looks for programs (secure_path, as Debian and Ubuntu set it)."""
+
+
+def _program(argv0: str) -> str:
+    """The words that start this pgusher from anywhere."""
+    if os.path.basename(argv0) == "__main__.py":
+        return f"{quote(sys.executable)} -m pgusher"
+    found = os.path.isabs(argv0) and os.path.dirname(argv0) not in _SECURE
+    return quote(argv0) if found else "pgusher"

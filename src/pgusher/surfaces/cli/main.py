@@ -89,14 +89,13 @@ def _fail(error: PgusherError, words: list[str], context: Context) -> int:
     lines = [f"pgusher: {error.message}"]
     lines += [f"DETAIL:  {error.detail}"] if error.detail else []
     lines += [f"HINT:  {error.hint}"] if error.hint else []
-    try:
-        context.narrate("\n".join(" ".join(line.split("\n")) for line in lines))
-        if "--json" in words:
-            import json
+    context.narrate("\n".join(" ".join(line.split("\n")) for line in lines))
+    if "--json" in words and not context.out.gone:
+        import json
+        from contextlib import suppress
 
-            from pgusher.surfaces.render.asjson import error_json
+        from pgusher.surfaces.render.asjson import error_json
 
+        with suppress(PgusherError):  # where neither stream can be written the exit code says it
             context.out.write(json.dumps(error_json(error.message, error.detail, error.hint, code)) + "\n")
-    except PgusherError:
-        pass  # neither stream can be written: the exit code is what is left to say it
     return code

@@ -15,10 +15,12 @@ from pgusher.surfaces.render.screen import SIGNS, Screen
 class Output:
     """A stream, and whether anybody still reads it."""
 
-    def __init__(self, stream: TextIO | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, stream: TextIO | None, environ: Mapping[str, str], *, must: bool = True) -> None:
+        """`must`: data that cannot be written is an error; narration that cannot be written is just lost."""
         self.stream = stream
         """None when the process was started with the stream closed."""
         self.environ = environ
+        self._must = must
         self.gone = stream is None
         """True once the reader has closed the pipe: `pgusher | head`."""
 
@@ -64,6 +66,9 @@ class Output:
             self._silence()
         except OSError as error:
             self._silence()
+            self.gone = True
+            if not self._must:
+                return
             reason = (error.strerror or str(error)).lower()
             raise PgusherError(f"could not write to standard output: {reason}") from None
         except UnicodeEncodeError:
@@ -115,4 +120,4 @@ def _can_write(encoding: str) -> bool:
 
 def real(environ: Mapping[str, str]) -> tuple[Output, Output]:
     """The standard output and error of this process."""
-    return Output(sys.stdout, environ), Output(sys.stderr, environ)
+    return Output(sys.stdout, environ), Output(sys.stderr, environ, must=False)

@@ -29,7 +29,15 @@ def run(values: Values, context: Context) -> int:
         screen = watch_screen(values, context)
         if look.snapshots:
             letters.update(assign(look.snapshots[0].holders, letters))
-        lines = state_page(screen, look.snapshots, look.gaps, letters=letters, repeat=command, everything=values["all"])
+        lines = state_page(
+            screen,
+            look.snapshots,
+            look.gaps,
+            letters=letters,
+            repeat=command,
+            program=context.program,
+            everything=values["all"],
+        )
         put(values, context, screen, lines)
         return exit_code(look)
 
@@ -42,7 +50,7 @@ def _print_json(context: Context, look: Look, command: str) -> None:
     from pgusher.surfaces.render.asjson import state_json
 
     first = look.snapshots[0] if look.snapshots else None
-    commands = next_commands(first, tally(first), command, bool(look.gaps)) if first else []
+    commands = next_commands(first, tally(first), command, bool(look.gaps), context.program) if first else []
     context.out.write(json.dumps(state_json(look.snapshots, look.gaps, look.elapsed_ms, commands)) + "\n")
 
 

@@ -32,13 +32,19 @@ def quote(word: str) -> str:
     return word if _SAFE.fullmatch(word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
-def next_commands(snapshot: Snapshot, tally: Tally, repeat: str = "pgusher", gaps: bool = False) -> list[Command]:
-    """What to type after the state. `repeat` is the command as it was typed, with its connection options."""
+def next_commands(
+    snapshot: Snapshot, tally: Tally, repeat: str = "pgusher", gaps: bool = False, program: str = "pgusher"
+) -> list[Command]:
+    """What to type after the state.
+
+    `repeat` is the command as it was typed, with its connection options; `program` is how sudo finds it. `gaps` tells
+    that there are some beside those of the snapshot.
+    """
     facts = snapshot.facts
     found: list[Command] = []
     opens = " ".join(gap.opens for gap in facts.gaps)
     if facts.gaps and facts.host.uid != 0 and re.search(r"\b(root|sudo)\b", opens) and " --from" not in repeat:
-        found.append(Command(f"sudo {repeat}", "root sees what is hidden now"))
+        found.append(Command(f"sudo {program}{repeat.removeprefix('pgusher')}", "root sees what is hidden now"))
     suspects = _suspects(snapshot, tally.status.finding)
     # Where root would see more, that comes first, and guessing around in what is seen now does not.
     found += [_who(snapshot, tally, name, group, repeat) for name, group in (suspects[:1] if found else suspects)]

@@ -27,26 +27,27 @@ def state_page(
     *,
     letters: Mapping[str, str] | None = None,
     repeat: str = "pgusher",
+    program: str = "pgusher",
     everything: bool = False,
 ) -> list[Line]:
     """The fullest server whole, the others by one line each.
 
     `letters` are those of the look before (`letters.assign`); `repeat` is the command as it was typed, with its
-    connection options, for the commands to type next; `everything` is --all.
+    connection options, for the commands to type next, `program` how sudo finds it; `everything` is --all.
     """
     if not snapshots:
         return [[("no server seen", "warn")], *gap_lines(gaps, everything=True)]
     first, others = snapshots[0], snapshots[1:]
     known = letters if letters is not None else assign(first.holders)
     if screen.pipe or screen.plain:
-        return _plain(screen, first, others, gaps, known, repeat)
+        return _plain(screen, first, others, gaps, known, repeat, program)
     sums = tally(first)
     above = heading(screen, first, sums, everything)
     above += gap_lines(first.facts.gaps + gaps, everything)
     above.append(BLANK)
     if seats := seat_map(screen, first, known):
         above += [*seats, BLANK]
-    commands = next_commands(first, sums, repeat, bool(gaps))
+    commands = next_commands(first, sums, repeat, bool(gaps), program)
     below = [BLANK, *advice_lines(screen, commands)] if commands else []
     below += _others(screen, others, repeat)
     rows = None
@@ -87,6 +88,7 @@ def _plain(
     gaps: tuple[Gap, ...],
     letters: Mapping[str, str],
     repeat: str,
+    program: str,
 ) -> list[Line]:
     """The same in words and tables: a fact a line, its name first."""
     sums, facts = tally(first), first.facts
@@ -108,7 +110,7 @@ def _plain(
         columns = [Column(title) for title in ("port", "status", "slots")]
         rows = [(str(s.facts.server.port), tally(s).status.value, counts(tally(s))) for s in others]
         lines += [BLANK, *table(screen, columns, rows)]
-    if not screen.pipe and (commands := next_commands(first, sums, repeat, bool(gaps))):
+    if not screen.pipe and (commands := next_commands(first, sums, repeat, bool(gaps), program)):
         lines += [BLANK, *advice_lines(screen, commands)]
     return lines
 
