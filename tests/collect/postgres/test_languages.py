@@ -50,7 +50,7 @@ def locales() -> Iterator[str]:
         pytest.skip("locales cannot be made on this machine (apt install locales)")
     # Not below pytest's own directory: the server is another user.
     with tempfile.TemporaryDirectory(prefix="pgusher-locales-") as directory:
-        os.chmod(directory, 0o755)  # noqa: S103
+        os.chmod(directory, 0o755)  # noqa: S103  # its words are read by the server, another user
         for name in (*LANGUAGES.values(), *ENCODINGS.values()):
             language, charset = name.split(".")
             made = os.path.join(directory, name)
