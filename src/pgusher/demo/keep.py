@@ -136,12 +136,20 @@ class Keeper:
             return
         atexit.unregister(self.close)
         with self._lock:
+            if self._stdout.closed:
+                return
             # In words: a child that we have forked holds the pipe open, so that the end of file may never come.
             with contextlib.suppress(OSError, ValueError):
                 self._stdin.write(b'{"do": "end"}\n')
             self._stdin.close()
             try:
-                self._process.wait(sum(seconds for _, seconds in self._stop) + _ANSWER_SECONDS)
+                # Popen.wait() alone would look in steps of up to 50 ms: the end of its output comes at once.
+                seconds = sum(seconds for _, seconds in self._stop) + _ANSWER_SECONDS
+                poll = select.poll()
+                poll.register(self._stdout, select.POLLIN)
+                while poll.poll(seconds * 1000) and os.read(self._stdout.fileno(), 65536):
+                    pass
+                self._process.wait(seconds)
             finally:
                 self._stdout.close()
 
