@@ -27,10 +27,17 @@ def test_a_script_below_it_is_the_holder(argv: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("argv", OTHERS)
-def test_a_script_below_another_one_is_not(argv: tuple[str, ...]) -> None:
+def test_a_program_below_another_script_is_that_script_s(argv: tuple[str, ...]) -> None:
     world = World()
-    world.holds(world.process("python", "report.py", cwd="/srv", parent=world.process(*argv)))
-    assert only(attribute(world.facts()).holders).name != "script/report.py"
+    world.holds(world.process("psql", "-f", "x.sql", parent=world.process(*argv)))
+    assert only(attribute(world.facts()).holders).name.startswith("script/")
+
+
+@pytest.mark.parametrize("argv", OURS)
+def test_a_program_below_it_is_its_own(argv: tuple[str, ...]) -> None:
+    world = World()
+    world.holds(world.process("psql", "-f", "x.sql", parent=world.process(*argv)))
+    assert only(attribute(world.facts()).holders).name == "psql"
 
 
 def test_two_scripts_below_it_are_two_holders() -> None:

@@ -351,7 +351,42 @@ def test_scripts_of_one_name_are_told_apart_by_directory() -> None:
     assert [h.name for h in attribute(world.facts()).holders] == ["script/report.py+a", "script/report.py+b"]
 
 
-def test_the_topmost_script_is_the_holder_of_what_it_runs() -> None:
+def test_scripts_that_a_scheduler_runs_are_holders_of_their_own() -> None:
+    world = World()
+    scheduler = world.process("python", "scheduler.py", cwd="/srv")
+    for name in ("job_a.py", "job_b.py"):
+        world.holds(world.process("python", name, parent=scheduler, cwd="/srv"))
+    assert sorted(h.name for h in attribute(world.facts()).holders) == ["script/job_a.py", "script/job_b.py"]
+
+
+def test_forked_workers_of_a_script_are_stopped_by_the_one_above_them() -> None:
+    world = World()
+    main = world.process("python", "main.py", cwd="/srv")
+    workers = [world.process("python", "main.py", parent=main, cwd="/srv") for _ in range(2)]
+    spawned = world.process("python", "-c", "from multiprocessing.spawn import x", parent=main, cwd="/srv")
+    for process in (*workers, spawned):
+        world.holds(process)
+    holder = only(attribute(world.facts()).holders)
+    assert (holder.name, holder.runs, len(holder.processes)) == ("script/main.py", 1, 3)
+    assert holder.stop is not None
+    assert str(main.pid) in holder.stop
+
+
+def test_a_shell_s_script_is_not_the_holder_of_a_script_in_another_language() -> None:
+    world = World()
+    shell = world.process("/bin/bash", "/opt/run.sh", uid=1000)
+    report = world.process("python", "report.py", parent=shell, uid=1000, cwd="/srv")
+    assert held(world, report)[0].name == "script/report.py"
+
+
+def test_an_open_file_is_no_name_of_a_script() -> None:
+    world = World()
+    shell = world.process("bash", "/dev/fd/3", uid=1000)
+    psql = world.process("psql", "-f", "x.sql", parent=shell, uid=1000)
+    assert held(world, psql)[0].name == "psql"
+
+
+def test_a_shell_s_script_is_the_holder_of_what_it_runs() -> None:
     world = World()
     loop = world.process("/bin/bash", "/opt/loop.sh", uid=1000)
     shell = world.process("/bin/sh", "-c", "psql -f x.sql", parent=loop, uid=1000)
@@ -415,7 +450,7 @@ def test_a_ring_of_parents_ends() -> None:
     two = world.process("python", "b.py", pid=51, ppid=50)
     world.processes[1:] = [replace(one, start_ticks=9), replace(two, start_ticks=9)]
     holder, _ = held(world, world.processes[1])
-    assert holder.name == "script/b.py"
+    assert holder.name == "script/a.py"
 
 
 def test_a_pid_that_is_listed_twice_is_the_later_process() -> None:

@@ -15,7 +15,8 @@ The order of precedence, and why:
 7.  A known program's tree (gunicorn and its workers, Grafana and its plugins), from its topmost process. Before the
     terminal, because a service that a person started by hand is still known by what it is.
 8.  A person's terminal, or login over ssh.
-9.  A script, the topmost one: `loop.sh` that runs psql is what must be stopped.
+9.  A script, the nearest one: a scheduler's `job_a.py` and `job_b.py` hold apart. A shell's script only where none of
+    another language lies below it: `loop.sh` that runs psql is what must be stopped.
 10. The executable.
 """
 
@@ -148,13 +149,8 @@ class Origins:
             whose = f"{terminal.line} of {terminal.user}"
             link = Link(LinkKind.TERMINAL, whose, _PROVEN, terminal.evidence, terminal.process.pid)
             return self._origin(lineage, line, 0, terminal_root(terminal), (link,), local=False)
-        # What pgusher started for somebody (a guarded job, the demo) is not pgusher: it is never anybody's suspect.
-        scripts = [
-            at
-            for at, look in enumerate(line)
-            if look.script and not is_init(lineage[at]) and (at == 0 or not _is_pgusher(look.command))
-        ]
-        return self._script(lineage, line, scripts[-1]) if scripts else self._program(lineage, line)
+        script = _script_of(lineage, line)
+        return self._program(lineage, line) if script is None else self._script(lineage, line, script)
 
     def _origin(
         self,
@@ -292,6 +288,27 @@ class Origins:
         root = self._root(key, lambda: program_root(command, process))
         link = quick_link(_PROGRAM, f"{command.label[:SHOWN]} of {_user(process)}", certainty, evidence, process.pid)
         return self._origin(lineage, line, 0, root, (link,), local=False)
+
+
+def _script_of(lineage: Lineage, line: Line) -> int | None:
+    """The place of the script that a process belongs to, None if it belongs to none.
+
+    Code on a command line names nothing, as in the children of multiprocessing: what is above it is asked first.
+    """
+    # What pgusher started for somebody (a guarded job, the demo) is not pgusher: it is never anybody's suspect.
+    scripts = [
+        at
+        for at, look in enumerate(line)
+        if look.script and not is_init(lineage[at]) and (at == 0 or not _is_pgusher(look.command))
+    ]
+    named = [at for at in scripts if line[at].command.form is not Form.CODE]
+    nearest = next((at for at in named if not line[at].shell), None)
+    if nearest is not None:
+        # Its forked workers have its command line: what must be stopped is the one above them.
+        mine = line[nearest].command
+        return [at for at in named if (line[at].command.form, line[at].command.target) == (mine.form, mine.target)][-1]
+    places = named or scripts
+    return places[-1] if places else None
 
 
 def _is_pgusher(command: Command) -> bool:
