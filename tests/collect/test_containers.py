@@ -266,7 +266,8 @@ def test_names_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from pgusher.collect import rooted
 
     put(tmp_path, f"var/lib/docker/containers/{A}/config.v2.json", DOCKER)
-    source = ContainerSource(str(tmp_path))
+    now = [0.0]
+    source = ContainerSource(str(tmp_path), clock=lambda: now[0])
     first = source.look([f"/docker/{A}", f"/docker/{B}"])
     reads: list[str] = []
     real = rooted.read_file
@@ -276,10 +277,12 @@ def test_names_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         return real(root, path, limit)
 
     monkeypatch.setattr(rooted, "read_file", reading)
-    assert source.look([f"/docker/{A}"]).containers == first.containers[:1]
+    assert source.look([f"/docker/{A}", f"/docker/{B}"]) == first
     assert reads == []
     put(tmp_path, f"var/lib/docker/containers/{B}/config.v2.json", DOCKER)
-    assert source.look([f"/docker/{B}"]).containers[0].name == "web"
+    now[0] += 6
+    assert [found.name for found in source.look([f"/docker/{A}", f"/docker/{B}"]).containers] == ["web", "web"]
+    assert source.look([f"/docker/{A}"]).gaps == ()
 
 
 def test_hostile_files(tmp_path: Path) -> None:

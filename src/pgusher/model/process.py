@@ -44,7 +44,8 @@ class Process:
     exe_deleted: bool = False
     """Its executable was removed or replaced since it started, as an upgrade does."""
     cgroup: str | None = None
-    """The path in the unified hierarchy, or that of name=systemd on a version 1 host."""
+    """The path in the unified hierarchy, or that of name=systemd on a version 1 host; of several the one that names a
+    container, where only some of them do."""
     loginuid: int | None = None
     """Audit login uid; None when unset (4294967295) or not readable."""
     audit_session: int | None = None

@@ -6,6 +6,7 @@ No runtime is asked: its socket is root's, and its daemon may be what is stuck.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container
 from pgusher.model.text import decode
 
+_AGAIN = 5.0
+"""Seconds after which a container without a name is asked for again."""
 _TASKS = "/run/containerd/io.containerd.runtime.v2.task"
 _STORAGE = "/var/lib/containers/storage/overlay-containers"
 _BUNDLES = "/run/containers/storage/overlay-containers"
@@ -48,8 +51,17 @@ class ContainerFacts:
 class ContainerSource:
     """Looks at containers again and again. What a container is called does not change, so it is read once."""
 
-    def __init__(self, root: str = "/", *, users: Users | None = None, paths: CgroupPaths | None = None) -> None:
+    def __init__(
+        self,
+        root: str = "/",
+        *,
+        users: Users | None = None,
+        paths: CgroupPaths | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._root = root
+        self._clock = clock
+        self._asked: dict[ContainerPath, float] = {}
         self._users = users or Users(root)
         self._paths = paths or CgroupPaths(root)
         self._known: dict[ContainerPath, Known] = {}
@@ -59,7 +71,7 @@ class ContainerSource:
 
     def look(self, cgroups: Collection[str]) -> ContainerFacts:
         """The containers of the processes in these cgroups."""
-        self._denied = False
+        now = self._clock()
         found: list[Container] = []
         known: dict[ContainerPath, Known] = {}
         nameless: set[ContainerPath] = set()
@@ -68,7 +80,7 @@ class ContainerSource:
             if path is None:
                 continue
             if path not in known:
-                known[path] = self._known.get(path) or self._ask(path)
+                known[path] = self._names(path, now)
             names = known[path]
             if not (names.name or names.pod):
                 nameless.add(path)
@@ -84,9 +96,17 @@ class ContainerSource:
                     cgroup_id=self._paths.id_of(cgroup),
                 )
             )
-        # What was not found may have been denied, or not be written yet: it is asked for again.
-        self._known = {path: names for path, names in known.items() if path not in nameless}
+        self._known = known
+        self._asked = {path: when for path, when in self._asked.items() if path in nameless}
         return ContainerFacts(tuple(found), _gaps(nameless, denied=self._denied))
+
+    def _names(self, path: ContainerPath, now: float) -> Known:
+        """What it is called. Where no file said so, one may be written yet: it is asked for again, but not at once."""
+        known = self._known.get(path)
+        if known is None or now - self._asked.get(path, now) >= _AGAIN:
+            known = _merged(known or _NOTHING, self._ask(path))
+            self._asked[path] = now
+        return known
 
     def _hidden(self, cgroup: str) -> ContainerPath | None:
         """Our own container, where a cgroup namespace shows its processes' paths without it."""
