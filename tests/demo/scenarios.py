@@ -108,6 +108,15 @@ def kept(world: World) -> dict[str, Any]:
     return {**facts, "stop_code": done.returncode, "stop_err": done.stderr, "left": world.left()}
 
 
+def kept_behind_a_pipe(world: World) -> dict[str, Any]:
+    """It is kept, and whoever reads what it says comes to the end of it."""
+    run = world.start("--keep")
+    code = run.wait()  # until the pipes are closed too
+    ports = [found.port for found in records(world)]
+    done = world.demo("--stop")
+    return {**said(run, code), "kept": ports, "stop_code": done.returncode, "left": world.left()}
+
+
 def said(run: Run, code: int) -> dict[str, Any]:
     """What it said, and its exit code."""
     return {"code": code, "err": run.err.decode("utf-8", "replace"), "out": run.out.decode("utf-8", "replace")}

@@ -153,6 +153,13 @@ def test_nothing_is_left_after(until: str, to: str, number: str, code: int) -> N
         assert seen["err"].rstrip().endswith("nothing is left behind.")
 
 
+def test_who_reads_what_a_kept_demo_says_comes_to_its_end() -> None:
+    seen = sealed("kept_behind_a_pipe")
+    assert seen["code"] == 0
+    assert len(seen["kept"]) == 1, "it was kept meanwhile"
+    assert seen["left"] == {}
+
+
 def test_nothing_is_left_after_ctrl_c_in_a_terminal_while_pgusher_runs() -> None:
     seen = sealed("signalled", until=r"\$ pgusher", to="command", number="SIGINT", terminal=True)
     assert seen["code"] == 130

@@ -132,6 +132,11 @@ def main() -> int:
     from pgusher.demo.parts import StagingError
     from pgusher.demo.staging import Ended, Staging
 
+    # What is kept must not hold the person's stream either: `pgusher demo --keep | tee log` would never end. Faults are
+    # told to the command, by `tell`.
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 2)
+    os.close(null)
     try:
         staging = Staging(host.tell, host.pause)
     except PgusherError as error:
