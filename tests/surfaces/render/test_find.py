@@ -54,6 +54,11 @@ def test_a_parent_of_it() -> None:
     assert meant("2204") == [("parent process", ["unit/orders-api"], 18)]
 
 
+def test_a_number_is_no_part_of_a_name() -> None:
+    assert meant("3") == []
+    assert meant("pts3") == [("holder", ["terminal/anna@pts3"], 2)]
+
+
 def test_a_number_that_is_both_means_both() -> None:
     chains = tuple(replace(c, pid=4711) if c.pid == 20100 else c for c in INCIDENT.chains)
     both = replace(INCIDENT, chains=chains)

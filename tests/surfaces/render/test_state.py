@@ -39,6 +39,8 @@ def seen(view: View, **facts: object) -> Snapshot:
         (worlds.crowd(600, 14), "NEARLY FULL: 570 of 597 ordinary slots taken, 0 of 3 reserved"),
         (worlds.incident(ceilings=Ceilings(200)), "REFUSES: 100 of 197 ordinary slots taken, 0 of 3 reserved"),
         (worlds.incident(ceilings=None), "REFUSES: 100 slots seen taken, the ceiling is not known"),
+        (replace(worlds.quiet(), facts=replace(worlds.quiet().facts, ceilings=None)),
+         "NOT KNOWN: 12 slots seen taken, the ceiling is not known"),
         (worlds.quiet(), "OK: 12 of 92 ordinary slots taken, 0 of 5 reserved, 0 of 3 superuser"),
         (worlds.quiet(limits=True), "LIMIT REACHED: 8 of 8 connections of role shop"),
     ],

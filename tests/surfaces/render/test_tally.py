@@ -64,7 +64,7 @@ FULL_ROLE = Ceilings(100, roles=(Limit("a", 5, 5), Limit("b", 5, 4)), databases=
         (10, FULL_ROLE, View(Rung.ORDINARY), Status.LIMIT),
         (10, FULL_ROLE, View(Rung.ORDINARY, refuses="too many connections for role"), Status.LIMIT),
         (97, FULL_ROLE, View(Rung.ORDINARY), Status.FULL),
-        (40, None, View(Rung.TITLES), Status.OK),
+        (40, None, View(Rung.TITLES), Status.UNKNOWN),
         (0, None, View(Rung.NONE), Status.UNSEEN),
         (1, Ceilings(2, 3), View(Rung.ORDINARY), Status.FULL),
     ],

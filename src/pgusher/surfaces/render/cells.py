@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_OWN = frozenset("…·└█▉▊▋▌▍▎▏äöüÄÖÜßéèêëáàâíóôúñçÉåæøÅØ")
+_OWN = frozenset("…·█▉▊▋▌▍▎▏äöüÄÖÜßéèêëáàâíóôúñçÉåæøÅØ")
 """Signs of pgusher's own and the letters of many names: known to take one column without a table."""
 
 

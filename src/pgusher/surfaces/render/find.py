@@ -63,7 +63,8 @@ def _by_name(every: tuple[Snapshot, ...], word: str) -> Found:
     )
     if not lower.strip("/"):
         return Found(near=_near(every, word))
-    for several, fits in steps:
+    # A number is a process or a whole name: the "3" of terminal/bob@pts3 is not what somebody means by 3.
+    for several, fits in steps[:4] if word.isdecimal() else steps:
         hits = [(snapshot, holder) for snapshot in every for holder in snapshot.holders if fits(holder)]
         names = dict.fromkeys(holder.name for _, holder in hits)
         if len(names) > 1 and not several:
@@ -74,7 +75,8 @@ def _by_name(every: tuple[Snapshot, ...], word: str) -> Found:
                     _of_holders(s, tuple(h for t, h in hits if t is s)) for s in every if any(t is s for t, _ in hits)
                 )
             )
-    if matches := [match for snapshot in every for match in _by_application(snapshot, word, part=True)]:
+    parts = () if word.isdecimal() else every
+    if matches := [match for snapshot in parts for match in _by_application(snapshot, word, part=True)]:
         return Found(tuple(matches))
     return Found(near=_near(every, word))
 

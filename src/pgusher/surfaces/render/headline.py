@@ -9,7 +9,7 @@ from pgusher.surfaces.render import words
 from pgusher.surfaces.render.screen import Line, Screen, Span, flow
 from pgusher.surfaces.render.tally import Status, Tally, by_sql
 
-_STYLES = {Status.NEAR: "warn", Status.OK: "good", Status.UNSEEN: "warn"}
+_STYLES = {Status.NEAR: "warn", Status.UNKNOWN: "warn", Status.OK: "good", Status.UNSEEN: "warn"}
 
 
 def verdict(screen: Screen, tally: Tally) -> Line:

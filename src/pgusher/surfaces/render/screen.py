@@ -38,7 +38,6 @@ _SIGNS = {
     "cut": ("…", "~"),
     "dot": ("·", "-"),
     "bar": ("█", "#"),
-    "into": ("└", "`"),
     "more": ("…", "..."),
 }
 SIGNS = "".join(pair[0] for pair in _SIGNS.values()) + "▏▎▍▌▋▊▉"

@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pgusher.model.holder import Holder
 from pgusher.model.server import Limit, Rung
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
@@ -26,6 +25,8 @@ class Status(StrEnum):
     """The server refused an ordinary role with 53300, though fewer slots are seen taken."""
     NEAR = "nearly full"
     OK = "ok"
+    UNKNOWN = "not known"
+    """Sessions are seen, but not how many slots there are: neither full nor not full can be said."""
     UNSEEN = "not seen"
     """No session and no ceiling could be read."""
 
@@ -103,7 +104,7 @@ def _status(snapshot: Snapshot, taken: int, ordinary: int | None, reached: bool)
     if view.refuses:
         return Status.REFUSES
     if ordinary is None:
-        return Status.OK if taken else Status.UNSEEN
+        return Status.UNKNOWN if taken else Status.UNSEEN
     return Status.NEAR if taken >= NEAR * ordinary else Status.OK
 
 
@@ -146,8 +147,3 @@ def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
 def holder_names(snapshot: Snapshot) -> dict[int, str]:
     """The holder's name for each session's pid, as `Snapshot.holders` has it."""
     return {pid: holder.name for holder in snapshot.holders for pid in holder.sessions}
-
-
-def slots(holder: Holder) -> int:
-    """How many slots a holder takes."""
-    return len(holder.sessions)
