@@ -15,8 +15,8 @@ def wrong(fragment: Path) -> str | None:
     if not NAME.fullmatch(fragment.name):
         return f"{fragment.name}: the name is not <issue>.<name>.<added|changed|fixed>.md"
     text = fragment.read_text(encoding="utf-8")
-    if not re.fullmatch(r"[A-Z`].*\.\n", text):
-        return f"{fragment.name}: the text is not one line that starts with a capital or a ` and ends with a full stop"
+    if not re.fullmatch(r"(?:[A-Z`]|pgusher ).*\.\n", text):
+        return f"{fragment.name}: the text is not one line that starts with a capital, a ` or pgusher and ends with a full stop"
     return None
 
 
@@ -50,7 +50,7 @@ def test_a_malformed_fragment_is_told(tmp_path: Path, name: str, text: str) -> N
     assert wrong(fragment)
 
 
-@pytest.mark.parametrize("text", ["A sentence.\n", "`pgusher who` names both.\n"])
+@pytest.mark.parametrize("text", ["A sentence.\n", "`pgusher who` names both.\n", "pgusher looks.\n"])
 def test_a_good_fragment_is_not(tmp_path: Path, text: str) -> None:
     fragment = tmp_path / "12.both-holders.fixed.md"
     fragment.write_text(text)
