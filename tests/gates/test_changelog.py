@@ -16,7 +16,7 @@ def wrong(fragment: Path) -> str | None:
         return f"{fragment.name}: the name is not <issue>.<name>.<added|changed|fixed>.md"
     text = fragment.read_text(encoding="utf-8")
     if not re.fullmatch(r"(?:[A-Z`]|pgusher ).*\.\n", text):
-        return f"{fragment.name}: the text is not one line that starts with a capital, a ` or pgusher and ends with a full stop"
+        return f"{fragment.name}: not one line from a capital, a ` or pgusher to a full stop"
     return None
 
 
