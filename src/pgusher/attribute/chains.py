@@ -36,6 +36,7 @@ class Drafter:
         self._own_pid = facts.view.own_pid
         self._local = facts.server.local
         self._ends = Ends(facts, origins)
+        self._alone: dict[int, tuple[Origin]] = {}
         self._claims: dict[str, Program | None] = {}
 
     def join(self, session: Session) -> Joined | None:
@@ -66,18 +67,24 @@ class Drafter:
             origin = self._origins.of(holder.pid)
             if origin is not None:
                 evidence = f"inode {socket.inode} is open as fd {holder.fd}"
-                conflicts = joined.conflicts + origin.conflicts
-                late = self._late(session, origin)
-                if late:
-                    evidence += "; it was inherited or passed"
+                verdict = joined.verdict
+                conflicts = verdict.conflicts + origin.conflicts
+                began = session.backend_start
+                if began is not None and origin.process.start_time > began + SLACK:
+                    late = self._late(session, origin)
+                    evidence += "; it was inherited or passed" if late else ""
                     conflicts += late
-                if session.application_name:
-                    conflicts += self._boast(session.application_name, (origin,))
+                name = session.application_name
+                if name and self._claims.get(name, name) is not None:
+                    conflicts += self._boast(name, (origin,))
                 link = quick_link(_PROCESS, origin.subject, _PROVEN, evidence, holder.pid)
                 weakest = origin.weakest
-                if joined.certainty is not _PROVEN:
-                    weakest = Certainty.weakest(weakest, joined.certainty)
-                return Draft(session, joined, origin.root, (first, link, *origin.links), (origin,), conflicts, weakest)
+                if verdict.certainty is not _PROVEN:
+                    weakest = Certainty.weakest(weakest, verdict.certainty)
+                alone = self._alone.get(holder.pid)
+                if alone is None:
+                    alone = self._alone[holder.pid] = (origin,)
+                return Draft(session, joined, origin.root, (first, link, *origin.links), alone, conflicts, weakest)
         return self._shared(session, joined, socket, first)
 
     def _shared(self, session: Session, joined: Joined, socket: ClientSocket, first: Link) -> Draft:
@@ -89,7 +96,7 @@ class Drafter:
         origins = sorted(
             (origin for _, origin in found if origin is not None), key=lambda o: (o.process.start_ticks, o.process.pid)
         )
-        conflicts = list(joined.conflicts)
+        conflicts = list(joined.verdict.conflicts)
         if not origins:
             pids = ", ".join(map(str, gone))
             reason = (
@@ -152,7 +159,7 @@ class Drafter:
         evidence = "the kernel says that it made the connection; who has it open may not be read"
         link = Link(_PROCESS, maker.subject, _LIKELY, evidence, maker.process.pid)
         late = self._late(session, maker)
-        conflicts = joined.conflicts + maker.conflicts + late
+        conflicts = joined.verdict.conflicts + maker.conflicts + late
         if session.application_name:
             conflicts += self._boast(session.application_name, (maker,))
         return Draft(session, joined, maker.root, (first, link, *maker.links), (maker,), conflicts)

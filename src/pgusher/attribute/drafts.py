@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pgusher.attribute.join import Joined
+from pgusher.attribute.join import Joined, Verdict
 from pgusher.attribute.origins import Origins
 from pgusher.attribute.quick import quick_chain
 from pgusher.attribute.roots import Origin, Root
@@ -15,7 +15,7 @@ from pgusher.model.sockets import ClientSocket
 class Draft:
     """A chain whose holder has no name yet, with what the holder needs to know of the session."""
 
-    __slots__ = ("_chain", "conflicts", "joined", "links", "origins", "root", "session", "weakest")
+    __slots__ = ("_chain", "conflicts", "links", "origins", "root", "session", "socket", "verdict", "weakest")
 
     def __init__(
         self,
@@ -28,12 +28,21 @@ class Draft:
         weakest: Certainty | None = None,
     ) -> None:
         self.session = session
-        self.joined = joined
+        self.socket: ClientSocket | None
+        self.verdict: Verdict | None
+        if joined is None:
+            self.socket = self.verdict = None
+        else:
+            self.socket = joined.socket
+            self.verdict = joined.verdict
         self.root = root
         self.links = links
         self.origins = origins
         self.conflicts = conflicts
-        self.weakest: Certainty = weakest or Certainty.weakest(*(link.certainty for link in links))
+        self.weakest: Certainty
+        if weakest is None:
+            weakest = Certainty.weakest(*(link.certainty for link in links))
+        self.weakest = weakest
         self._chain: Chain | None = None
 
     def chain(self, name: str) -> Chain:
@@ -50,10 +59,9 @@ class Draft:
         """Whether it would come out the same for what is known now."""
         if not same_session(self.session, session):
             return False
-        mine = self.joined
-        if mine is None or joined is None:
-            return mine is joined
-        if not self.origins or mine[1:] != joined[1:] or not _same_socket(mine.socket, joined.socket):
+        if joined is None or self.verdict is None:
+            return joined is None and self.verdict is None
+        if not self.origins or self.verdict != joined.verdict or not _same_socket(self.socket, joined.socket):
             return False
         holders = joined.socket.holders if joined.socket is not None else ()
         if len(holders) > 1 and len({holder.pid for holder in holders}) != len(self.origins):

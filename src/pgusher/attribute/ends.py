@@ -31,7 +31,7 @@ def socket_link(joined: Joined, socket: ClientSocket) -> Link:
         subject = f"[{host}]:{socket.port}" if ":" in host else f"{host}:{socket.port}"
     else:
         subject = "unix socket"
-    return quick_link(_SOCKET, subject, joined.certainty, joined.reason)
+    return quick_link(_SOCKET, subject, joined.verdict.certainty, joined.verdict.reason)
 
 
 class Ends:
@@ -55,7 +55,7 @@ class Ends:
                 reason = "its client is on another host, and its address is not told"
                 return self.unknown(session, joined, reason, (first,))
             address = ClientAddress(_TCP, host, socket.port)
-            return _remote(session, joined, address, joined.certainty, _NOT_HERE)
+            return _remote(session, joined, address, joined.verdict.certainty, _NOT_HERE)
         reason = "its client is in a network namespace of this host that was not entered, or behind address translation"
         return self.unknown(session, joined, reason, (first,), socket.host)
 
@@ -64,13 +64,14 @@ class Ends:
         client, host = session.client, self._host
         address = client.host or ""
         loopback = address.startswith("127.") or address == "::1"
-        if client.transport is _TCP and client.port is not None and numeric(address) and joined.unseen and not loopback:
+        whole = client.transport is _TCP and client.port is not None and numeric(address)
+        if whole and not loopback and joined.verdict.unseen:
             if not self._local:
                 return _remote(session, joined, client, _PROVEN, "the server says so, and runs on another host")
             if host.addresses and address not in host.addresses:
-                evidence = f"the server says so, and no interface of {host.name} has this address; {joined.reason}"
+                evidence = f"the server says so, and no interface of {host.name} has it; {joined.verdict.reason}"
                 return _remote(session, joined, client, _LIKELY, evidence)
-        reason = joined.reason
+        reason = joined.verdict.reason
         if not self._local and client.transport is not Transport.UNKNOWN:
             reason = f"its client is on the server's own host: run pgusher there; {reason}"
         return self.unknown(session, joined, reason)
@@ -86,7 +87,7 @@ class Ends:
             base, title = f"unknown/{slug(host)}", f"clients at {host} that could not be seen"
         key = ("unknown", host or "")
         root = Root(key, HolderKind.UNKNOWN, base, title, (host or "",), _DOCTOR, ChainEnd.UNKNOWN)
-        return Draft(session, joined, root, (*links, link), (), joined.conflicts, _GUESSED)
+        return Draft(session, joined, root, (*links, link), (), joined.verdict.conflicts, _GUESSED)
 
     def _hidden(self, session: Session, joined: Joined, socket: ClientSocket, first: Link) -> Draft:
         uid, host = socket.uid, self._host
@@ -108,17 +109,18 @@ class Ends:
         base = f"hidden/{slug(user)}" + (f":{slug(within)}" if within else "")
         title = f"processes of {user} that may not be read" + (f", in {within}" if within else "")
         root = Root(("hidden", user, within), HolderKind.HIDDEN, base, title, (), stop, ChainEnd.HIDDEN)
-        return Draft(session, joined, root, tuple(links), (), joined.conflicts)
+        return Draft(session, joined, root, tuple(links), (), joined.verdict.conflicts)
 
 
 def _gone(session: Session, joined: Joined, socket: ClientSocket, first: Link) -> Draft:
     state = f"the server's end is in {socket.tcp_state}; " if socket.tcp_state else ""
     made = f"uid {socket.uid} made it; " if socket.uid is not None else ""
-    link = Link(_SOCKET, first.subject, joined.certainty, f"{state}{made}the client's end does not exist any more")
+    evidence = f"{state}{made}the client's end does not exist any more"
+    link = Link(_SOCKET, first.subject, joined.verdict.certainty, evidence)
     stop = "no client is left: its sessions can be terminated (pg_terminate_backend)"
     title = "clients that no longer exist"
     root = Root(("gone",), HolderKind.GONE, "gone", title, (), stop, ChainEnd.GONE)
-    return Draft(session, joined, root, (link,), (), joined.conflicts)
+    return Draft(session, joined, root, (link,), (), joined.verdict.conflicts)
 
 
 def _remote(session: Session, joined: Joined, address: ClientAddress, certainty: Certainty, evidence: str) -> Draft:
@@ -127,4 +129,4 @@ def _remote(session: Session, joined: Joined, address: ClientAddress, certainty:
     stop = f"look on {host}: pgusher there shows which process it is"
     key = ("remote", host)
     root = Root(key, HolderKind.REMOTE, f"remote/{slug(host)}", f"host {host}", (host,), stop, ChainEnd.REMOTE)
-    return Draft(session, joined, root, (link,), (), joined.conflicts)
+    return Draft(session, joined, root, (link,), (), joined.verdict.conflicts)

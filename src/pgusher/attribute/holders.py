@@ -33,23 +33,28 @@ def gather(
 def _holder(name: str, group: list[Draft], labels: Mapping[str, str]) -> Holder:
     key = group[0].root.key
     found: dict[int, Origin] = {}
-    sessions: dict[int, int] = {}
+    counts: dict[int, int] = {}
     for draft in group:
         for origin in draft.origins:
             if origin.root is draft.root or origin.root.key == key:
                 pid = origin.process.pid
                 found[pid] = origin
-                sessions[pid] = sessions.get(pid, 0) + 1
+                counts[pid] = counts.get(pid, 0) + 1
     origins = sorted(found.values(), key=lambda o: (o.process.start_time, o.process.pid))
     root = origins[0].root if origins else min((draft.root for draft in group), key=lambda r: (r.title, r.stop))
-    slots = [draft for draft in group if draft.session.takes_slot]
-    starts = [draft.session.backend_start for draft in group if draft.session.backend_start is not None]
-    program, limit = _program((origin, sessions[pid]) for pid, origin in found.items())
+    sessions = [draft.session for draft in group]
+    starts = [session.backend_start for session in sessions if session.backend_start is not None]
+    slots = sorted(
+        (_NEVER if session.backend_start is None else session.backend_start, session.pid)
+        for session in sessions
+        if session.takes_slot
+    )
+    program, limit = _program((origin, counts[pid]) for pid, origin in found.items())
     return Holder(
         name=name,
         kind=root.kind,
         title=_title(name, root, group, origins, labels),
-        sessions=tuple(draft.session.pid for draft in sorted(slots, key=_age)),
+        sessions=tuple([pid for _, pid in slots]),
         processes=tuple(origin.process.pid for origin in origins),
         runs=len({origin.run for origin in origins}) if root.counts_runs else 0,
         program=program,
@@ -58,11 +63,6 @@ def _holder(name: str, group: list[Draft], labels: Mapping[str, str]) -> Holder:
         since=min(starts, default=None),
         certainty=Certainty.weakest(*{draft.weakest for draft in group}),
     )
-
-
-def _age(draft: Draft) -> tuple[int, int]:
-    began = draft.session.backend_start
-    return (_NEVER if began is None else began), draft.session.pid
 
 
 def _program(counted: Iterable[tuple[Origin, int]]) -> tuple[str | None, str]:

@@ -7,7 +7,7 @@ ends as unknown can be followed up, one that leads to the wrong process cannot.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from pgusher.model.address import ClientAddress, Transport
@@ -21,20 +21,27 @@ _PROVEN, _LIKELY = Certainty.PROVEN, Certainty.LIKELY
 _Address = tuple[str | None, int | None]
 
 
-class Joined(NamedTuple):
-    """The socket of a session, or why there is none."""
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How a socket is known to be a session's; or why none is."""
 
-    socket: ClientSocket | None
     certainty: Certainty
     reason: str
-    """How the socket is known to be the session's; or why none is."""
     conflicts: tuple[str, ...] = ()
     unseen: bool = False
     """True when no socket was found at all, rather than several or another's."""
 
 
-BY_KERNEL = "the kernel names its server process"
-BY_ADDRESS = "its address is the one that the server states"
+class Joined(NamedTuple):
+    """The socket of a session, if there is one, and the verdict on it."""
+
+    socket: ClientSocket | None
+    verdict: Verdict
+
+
+_BY_KERNEL = "the kernel names its server process"
+_PLAIN_KERNEL = Verdict(_PROVEN, _BY_KERNEL)
+_PLAIN_ADDRESS = Verdict(_PROVEN, "its address is the one that the server states")
 
 
 class Join:
@@ -80,7 +87,7 @@ class Join:
             if port not in self._ports:
                 socket = self._by_port.get(port)
                 if socket is not None and socket.host == client.host and socket.backend_pid is None:
-                    return Joined(socket, _PROVEN, BY_ADDRESS)
+                    return Joined(socket, _PLAIN_ADDRESS)
             address = (client.host, port)
             sockets, claims = self._all_addresses()
             found = sockets.get(address)
@@ -90,7 +97,7 @@ class Join:
             alike = self._all_unix()
             if alike is not None:
                 return alike
-        return Joined(None, Certainty.GUESSED, self._why(session), (), True)
+        return Joined(None, Verdict(Certainty.GUESSED, self._why(session), (), unseen=True))
 
     def _all_unix(self) -> Joined | None:
         """What is known of every unix session, where the server's files cannot be read to tell whose socket is whose.
@@ -108,7 +115,7 @@ class Join:
             if len(owners) == 1 and len(nameless) >= waiting and nameless[0].sight is Sight.UID:
                 reason = f"all {len(nameless)} unix sockets of which the server process is not told are held alike"
                 # None of them is its own for certain: no inode, so that no evidence speaks of one.
-                self._unix = Joined(replace(nameless[0], inode=0, cookie=0), _LIKELY, reason)
+                self._unix = Joined(replace(nameless[0], inode=0, cookie=0), Verdict(_LIKELY, reason))
         return self._unix if self._unix.socket is not None else None
 
     def _all_addresses(self) -> tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]]:
@@ -139,8 +146,8 @@ class Join:
         conflict = _contradiction(socket, client)
         if conflict:
             # One of the two was read before the pid was used again, so that it is not known of which session this is.
-            return Joined(socket, _LIKELY, BY_KERNEL, (conflict,))
-        return Joined(socket, _PROVEN, BY_KERNEL)
+            return Joined(socket, Verdict(_LIKELY, _BY_KERNEL, (conflict,)))
+        return Joined(socket, _PLAIN_KERNEL)
 
     def _by_stated_address(self, session: Session, found: list[ClientSocket], claims: int) -> Joined:
         if len(found) > 1:
@@ -162,7 +169,7 @@ class Join:
                 f"{claims} sessions state the address {session.client}, and one socket has it",
                 (f"the server gives {session.client} to {claims} sessions",),
             )
-        return Joined(free[0], _PROVEN, BY_ADDRESS)
+        return Joined(free[0], _PLAIN_ADDRESS)
 
     def _why(self, session: Session) -> str:
         client = session.client
@@ -187,7 +194,7 @@ class Join:
 
 
 def _nothing(reason: str, conflicts: tuple[str, ...] = ()) -> Joined:
-    return Joined(None, Certainty.GUESSED, reason, conflicts)
+    return Joined(None, Verdict(Certainty.GUESSED, reason, conflicts))
 
 
 def _distinct(sockets: list[ClientSocket]) -> list[ClientSocket]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pgusher.attribute.command import Command, Form, is_shell, read_command
 from pgusher.attribute.programs import Known, ProgramKind, recognise
 from pgusher.attribute.shell import basename
+from pgusher.attribute.terminals import is_multiplexer, ssh_user
 from pgusher.model.process import Process
 
 SHOWN = 200
@@ -31,6 +32,8 @@ class Look:
     script: bool
     """Whether an interpreter was told what to run: a shell only when that is a script."""
     shell: bool
+    login: bool
+    """Whether it keeps a person's login or terminals: one of sshd's for a login, tmux, screen."""
     runner: str
     """The name of the cron daemon that it is; "" for all others."""
     text: str
@@ -82,6 +85,7 @@ def _look(process: Process) -> Look:
         known is not None and known.program.kind.owns,
         command.form is not Form.NONE and not (shell and command.form is Form.CODE),
         shell,
+        ssh_user(process) is not None or is_multiplexer(process),
         _runner(process),
         _shown(process),
     )

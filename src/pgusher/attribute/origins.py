@@ -45,7 +45,7 @@ from pgusher.attribute.rooting import (
 )
 from pgusher.attribute.roots import Origin, Root
 from pgusher.attribute.shell import basename
-from pgusher.attribute.terminals import find_terminal, nearest_login
+from pgusher.attribute.terminals import find_terminal
 from pgusher.attribute.tree import Lineage, Tree, is_init
 from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
@@ -124,10 +124,8 @@ class Origins:
         if place.container is not None:
             return self._container(lineage, line, place.container)
         at = self.runs.runner_above(lineage)
-        if at is not None:
-            login = nearest_login(lineage)
-            if login is None or at < login:
-                return self._cron(lineage, line, self.runs.above(lineage, at))
+        if at is not None and not any(look.login for look in line[1:at]):
+            return self._cron(lineage, line, self.runs.above(lineage, at))
         if place.unit is not None:
             return self._unit(lineage, line, place.unit)
         run = self.runs.orphan(lineage, place)
@@ -144,7 +142,9 @@ class Origins:
             # A person's window is not the owner of a server that was started from within it.
             tops = [at for at in owners if at == owners[0] or line[at].kind is not _GUI]
             return self._service(lineage, line, tops[-1])
-        terminal = find_terminal(lineage)
+        terminal = None
+        if any(process.tty for process in lineage) or any(look.login for look in line):
+            terminal = find_terminal(lineage)
         if terminal is not None:
             whose = f"{terminal.line} of {terminal.user}"
             link = Link(LinkKind.TERMINAL, whose, _PROVEN, terminal.evidence, terminal.process.pid)

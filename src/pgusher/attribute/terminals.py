@@ -40,14 +40,6 @@ def is_multiplexer(process: Process) -> bool:
     return process.comm.startswith(("tmux", "screen", "SCREEN", "zellij", "dtach", "abduco"))
 
 
-def nearest_login(lineage: Lineage) -> int | None:
-    """How far above the process a person's login begins; None when no person is above it."""
-    return next(
-        (at for at, process in enumerate(lineage) if at and (is_multiplexer(process) or ssh_user(process) is not None)),
-        None,
-    )
-
-
 def find_terminal(lineage: Lineage) -> Terminal | None:
     """The person who started a process, by its controlling terminal or by the login above it."""
     first = lineage[0]
