@@ -23,6 +23,7 @@ from pgusher.demo.parts import read_notes, switches
 from pgusher.demo.people import Person
 from pgusher.demo.server import EmbeddedServer
 from tests.demo.actors import DIRECTORY, load
+from tests.demo.test_server import eventually
 
 HANGS = {
     "version_history": ("ValueError: invalid literal for int() with base 10: '4b'", "worker-mes"),
@@ -106,6 +107,7 @@ def test_a_script_hangs_with_a_session_in_each_database(shop: Shop, script: str)
             time.sleep(0.02)
         before = -1
         while before != (before := switches(process.pid)):
+            assert time.monotonic() < deadline, "main does not stand still"
             time.sleep(0.2)
         assert "Traceback" in log
         assert thread is None or thread in log
@@ -176,8 +178,7 @@ def notes_of(shop: Shop, pid: int) -> tuple[int, ...]:
 
 def wait_until_free(shop: Shop) -> None:
     """Until the server has noticed that the client is gone."""
-    while shop.sql("shop", "select 1 from pg_stat_activity where usename = 'jobs'"):
-        time.sleep(0.02)
+    assert eventually(lambda: not shop.sql("shop", "select 1 from pg_stat_activity where usename = 'jobs'"))
 
 
 class TestTruth:

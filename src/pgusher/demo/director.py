@@ -22,6 +22,9 @@ from pgusher.demo import reaper
 from pgusher.demo.parts import StagingError
 from pgusher.demo.record import Record, read, records, stop
 
+PATIENCE = 20.0
+"""Seconds that a command may take to which the story leads."""
+
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -95,7 +98,7 @@ class Director:
     def run(self, argv: Sequence[str], env: Mapping[str, str], cwd: str, out: int | None = None) -> int:
         """Run a command in the foreground, with our own output or into `out`; its exit code.
 
-        Raises Interrupted on a signal.
+        Raises Interrupted on a signal, and StagingError when it takes longer than `PATIENCE`.
         """
         parent = os.getpid()
         command = subprocess.Popen(
@@ -107,14 +110,16 @@ class Director:
         )
         handle = os.pidfd_open(command.pid)
         try:
-            select.select([handle, self._wake], (), ())
+            ended = select.select([handle, self._wake], (), (), PATIENCE)[0]
             if self._interrupted:
-                command.kill()
                 raise Interrupted(self._interrupted)
-            return command.wait()
+            if not ended:
+                raise StagingError(f"{' '.join(argv[2:])} gave no answer in {PATIENCE:g} s")
         finally:
             os.close(handle)
-            command.wait()
+            command.kill()  # it has ended, or must
+            code = command.wait()
+        return code
 
     def keep(self) -> None:
         """Let it outlive us. Raises Interrupted, and StagingError when it has ended meanwhile."""
