@@ -17,6 +17,11 @@ from pgusher.model.snapshot import Snapshot
 
 SEES, PARTLY, BLIND = "sees", "partly", "blind"
 
+_RUNGS = {
+    Rung.HELD: "a connection held from before",
+    Rung.ORDINARY: "an ordinary slot",
+    Rung.RESERVED: "a reserved slot",
+}
 _SOURCES = ("sockets", "processes", "cron", "systemd", "containers")
 
 
@@ -110,14 +115,14 @@ def _server(facts: Facts, where: str) -> Check:
             name, BLIND, "nothing could be seen", outcomes, "pgusher --dsn postgresql://ROLE@HOST:PORT/DATABASE"
         )
     version = f"PostgreSQL {facts.server.version} " if facts.server.version else ""
-    return Check(name, SEES, f"{version}seen as {view.role} over a {view.rung}")
+    return Check(name, SEES, f"{version}seen as {view.role} through {_RUNGS[view.rung]}")
 
 
 def _sessions(facts: Facts, where: str) -> Check:
     name = f"sessions{where}"
     gaps = [gap for gap in facts.gaps if gap.source == "postgres"]
     slots = sum(session.takes_slot for session in facts.sessions)
-    fact = f"{slots} slots taken"
+    fact = f"{slots} {'slot' if slots == 1 else 'slots'} taken"
     if not gaps:
         return Check(name, SEES, fact)
     return _with(name, PARTLY, fact, gaps)

@@ -108,6 +108,8 @@ class Looker:
             if not found:
                 found, self._gaps = find_servers(thorough=True)
                 found = tuple(server for server in found if server.port == request.port)
+            if found:
+                self._gaps = ()  # those are of the sockets of other servers
         if not found and not self._eyes:
             raise _none_found(request)
         self._eyes = self._match(found)

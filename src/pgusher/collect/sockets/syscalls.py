@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 from functools import cache
 from typing import Any
 
 _CLONE_NEWNET = 0x40000000
 # asm/unistd.h of each; the number is one for all architectures since the unified numbering of 5.1, but for alpha.
-_PIDFD_GETFD = 548 if platform.machine() == "alpha" else 438
+_PIDFD_GETFD = 548 if os.uname().machine == "alpha" else 438
 
 
 @cache
