@@ -10,21 +10,21 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass, field
 from socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket
 from struct import unpack
 
 from pgusher.collect import rooted
 from pgusher.collect.boot import boot_time
-from pgusher.collect.postgres.files import configured_port, data_directory, root_of
 from pgusher.collect.postgres.listening import Listening, UnixSocket, in_own_network, listening
 from pgusher.collect.postgres.postmaster import (
     NAMES,
     Postmaster,
     all_pids,
     comm_of,
+    data_directory,
     parent_of,
     read_postmaster,
+    root_of,
     ticks_to_micros,
 )
 from pgusher.model.address import Micros
@@ -40,15 +40,15 @@ _USUAL_PORTS = range(5432, 5440)
 """Where a server without a unix socket mostly listens: reason enough to look for it among the processes."""
 
 
-@dataclass
 class _Found:
     """A postmaster and the sockets that are its own, as far as that can be told."""
 
-    postmaster: Postmaster
-    own: set[int] | None
-    """Inodes of the sockets it has open; None when we may not look."""
-    unix: list[tuple[str, int]] = field(default_factory=list)
-    tcp: list[tuple[str, int]] = field(default_factory=list)
+    def __init__(self, postmaster: Postmaster, own: set[int] | None) -> None:
+        """`own`: inodes of the sockets it has open; None when we may not look."""
+        self.postmaster = postmaster
+        self.own = own
+        self.unix: list[tuple[str, int]] = []
+        self.tcp: list[tuple[str, int]] = []
 
 
 def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[Server, ...], tuple[Gap, ...]]:
@@ -157,6 +157,8 @@ def _search(found: dict[int, _Found], here: Listening, lost: list[UnixSocket], p
 
 def _likely(postmaster: Postmaster, sockets: Listening, *, alone: bool, proc: str) -> set[int]:
     """The sockets of a postmaster that we may not look into: of its port and user, or the only ones of its user."""
+    from pgusher.collect.postgres.files import configured_port  # late: seldom needed, and slow to import
+
     port = configured_port(postmaster, proc)
     unix = [(number, inode) for path, number, inode in sockets.unix if _owner(path) in {postmaster.uid, None}]
     if port is None:

@@ -215,8 +215,9 @@ def test_the_statements_are_in_the_wheel() -> None:
     directory = os.path.join(os.path.dirname(queries.__file__), "sql")
     names = {name.removesuffix(".sql") for name in os.listdir(directory)}
     sql, results = queries.sample(0, settings=True, blocking=True, guards="")
-    assert names == {"self", "settings", "locks", "sessions", "unseen", "limits"}
-    assert len(results) == sql.count(" to stdout") == 7
+    assert names == {"self", "settings", "sessions", "locks", "limits", "pids"}
+    assert len(results) == sql.count(" to stdout") == 6
+    sql += queries.second_look("")
     assert "--" not in sql
     # Every function and view by its full name: nobody's search_path can put another in its place.
     assert not re.findall(r"(?<![.\w])(?:pg_\w+|host|current_setting|date_part|array_to_string)\s*\(", sql)

@@ -107,13 +107,18 @@ def sessions_of(
     return sessions, gaps
 
 
+def no_session(backend: Backend) -> bool:
+    """Whether it serves no client after all: a background worker of an extension, to a role that is not told so."""
+    return backend.title is not None and backend.title.kind is TitleKind.OTHER
+
+
 def with_title(session: Session, backend: Backend, boot: Micros) -> Session:
     """The session with what its role may not see filled in from its process title, where the two do not contradict."""
     title = backend.title
     session = replace(
         session, start_ticks=backend.start_ticks, started_about=ticks_to_micros(backend.start_ticks, boot)
     )
-    if title is None or title.kind is TitleKind.OTHER:
+    if title is None or no_session(backend):
         return session
     for known, told in ((session.user, title.user), (session.database, title.database)):
         if known is not None and told is not None and known != redact_text(told):

@@ -8,7 +8,7 @@ import select
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pgusher.collect.postgres import libpq as pq
 from pgusher.collect.postgres.libpq import Libpq
@@ -35,8 +35,7 @@ class BrokenError(Exception):
     """The connection is of no more use: it ended, or the deadline passed. Its text says which."""
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """Whom a connection leads to, as libpq resolved it from the strings, the environment and the service file."""
 
     host: str

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pgusher.collect import rooted
 from pgusher.collect.postgres import control
 from pgusher.collect.postgres.conf import as_integer, parse_conf
-from pgusher.collect.postgres.postmaster import Postmaster
+from pgusher.collect.postgres.postmaster import Postmaster, data_directory, root_of
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.server import Ceilings
@@ -69,28 +69,6 @@ class _Reading:
         for name in sorted(names, key=os.fsencode):  # as strcmp orders them
             if name.endswith(".conf") and not name.startswith("."):
                 self.read(os.path.join(path, name), depth=depth + 1)
-
-
-def data_directory(postmaster: Postmaster, proc: str = "/proc") -> str | None:
-    """Where the server's data is, as its own mount namespace names it; None when it cannot be told."""
-    try:
-        # It changes there when it starts (source: ChangeToDataDir in miscinit.c). Only root and its user may look.
-        return os.readlink(f"{proc}/{postmaster.pid}/cwd")
-    except OSError:
-        pass
-    options = postmaster.options
-    given = options.get("data_directory") or options.get("-D")
-    return given if given and given.startswith("/") else None
-
-
-def root_of(postmaster: Postmaster, proc: str = "/proc") -> str:
-    """The root directory that the server sees: another one in a container. "/" where we may not look through it."""
-    root = f"{proc}/{postmaster.pid}/root"
-    try:
-        mine, its = os.stat("/"), os.stat(root)
-    except OSError:
-        return "/"
-    return "/" if (mine.st_dev, mine.st_ino) == (its.st_dev, its.st_ino) else root
 
 
 def read_ceilings(

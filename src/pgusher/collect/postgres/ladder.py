@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 from pgusher.collect.postgres import target as words_of
 from pgusher.collect.postgres.connect import ConnectError, Connection, Peer, open_connection
@@ -28,21 +28,21 @@ _TO_GO = 0.5
 """Seconds for the process that refused us to give its slot back."""
 
 
-@dataclass
 class Climb:
     """How far the ladder led."""
 
-    connection: Connection | None = None
-    rung: Rung = Rung.NONE
-    guarded: bool = True
-    """Whether settings were given at login."""
-    attempts: list[Attempt] = field(default_factory=list)
-    refusal: Refusal | None = None
-    """The last refusal for lack of slots."""
-    peer: Peer | None = None
-    """Where the user's own words lead."""
-    full: bool = False
-    """Whether somebody was refused whom only a completely full server refuses."""
+    def __init__(self) -> None:
+        self.connection: Connection | None = None
+        self.rung = Rung.NONE
+        # Whether settings were given at login.
+        self.guarded = True
+        self.attempts: list[Attempt] = []
+        # The last refusal for lack of slots.
+        self.refusal: Refusal | None = None
+        # Where the user's own words lead.
+        self.peer: Peer | None = None
+        # Whether somebody was refused whom only a completely full server refuses.
+        self.full = False
 
 
 class Ladder:

@@ -13,31 +13,31 @@ import socket
 import struct
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgusher.model.text import decode
 
 UnixSocket = tuple[str, int, int]
 """Path ("@" first for an abstract one), port, inode."""
 
+# Patterns of /proc, which is seldom read: not compiled before.
 # Flags with __SO_ACCEPTCON, type SOCK_STREAM: a socket that listens (source: unix_seq_show in net/unix/af_unix.c).
-_UNIX = re.compile(rb"^[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} 00010000 0001 [0-9A-F]{2} +(\d+) (.+)$", re.M)
+_UNIX = rb"(?m)^[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} 00010000 0001 [0-9A-F]{2} +(\d+) (.+)$"
 # State 0A is TCP_LISTEN; then queues, timer, retransmits, uid, timeout, inode (source: proc_net_tcp.rst).
 _TCP = re.compile(rb"^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+) ", re.M)
-_INODE = re.compile(rb"^[0-9a-f]+: \S+ \S+ \S+ \S+ \S+ +(\d+)", re.M)
-_NAME = re.compile(r".*/\.s\.PGSQL\.(\d{1,5})", re.S)
+_INODE = rb"(?m)^[0-9a-f]+: \S+ \S+ \S+ \S+ \S+ +(\d+)"
+_NAME = r"(?s).*/\.s\.PGSQL\.(\d{1,5})"
 
 _LISTEN = 1 << 10  # TCP_LISTEN, the same number for unix sockets
 _SOCK_DIAG_BY_FAMILY, _DUMP, _DONE, _ERROR = 20, 0x301, 3, 2
 
 
-@dataclass
-class Listening:
+class Listening(NamedTuple):
     """What one network namespace listens on."""
 
-    unix: list[UnixSocket] = field(default_factory=list)
+    unix: list[UnixSocket]
     """Those whose path is that of a PostgreSQL server."""
-    tcp: list[tuple[str, int, int, int]] = field(default_factory=list)
+    tcp: list[tuple[str, int, int, int]]
     """Address, port, uid, inode."""
 
 
@@ -59,23 +59,23 @@ def in_own_network(pid: int, proc: str = "/proc") -> bool:
     try:
         return os.readlink(f"{proc}/{pid}/ns/net") == os.readlink(f"{proc}/self/ns/net")
     except OSError:
-        mine, its = (set(_INODE.findall(_whole(f"{proc}/{who}/net/unix"))) for who in ("self", pid))
+        mine, its = (set(re.findall(_INODE, _whole(f"{proc}/{who}/net/unix"))) for who in ("self", pid))
         return bool(mine & its)
 
 
 def parse_unix(raw: bytes) -> list[UnixSocket]:
     """The listening sockets of PostgreSQL servers in /proc/net/unix."""
-    found = ((decode(match[2]), int(match[1])) for match in _UNIX.finditer(raw))
+    found = ((decode(match[2]), int(match[1])) for match in re.finditer(_UNIX, raw))
     return [(path, port, inode) for path, inode in found if (port := _port(path)) is not None]
 
 
 def parse_tcp(raw: bytes) -> list[tuple[str, int, int, int]]:
     """The listening sockets in /proc/net/tcp or tcp6."""
-    return [(_address(m[1]), int(m[2], 16), int(m[3]), int(m[4])) for m in _TCP.finditer(raw)]
+    return [(_address(m[1]), int(m[2], 16), int(m[3]), int(m[4])) for m in re.finditer(_TCP, raw)]
 
 
 def _port(path: str) -> int | None:
-    match = _NAME.fullmatch(path)
+    match = re.fullmatch(_NAME, path)
     return int(match[1]) if match and 0 < int(match[1]) <= 0xFFFF else None
 
 
@@ -95,7 +95,7 @@ def _whole(path: str) -> bytes:
 
 def _by_netlink() -> Listening:
     """Raises OSError where the kernel, or who guards it, does not answer."""
-    found = Listening()
+    found = Listening([], [])
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | socket.SOCK_CLOEXEC, 4) as kernel:  # NETLINK_SOCK_DIAG
         kernel.settimeout(1.0)
         # unix_diag_req: states, inode, UDIAG_SHOW_NAME, no cookie.

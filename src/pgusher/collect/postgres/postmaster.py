@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import pwd
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pgusher.collect import procfs
-from pgusher.collect.postgres.conf import parse_options
 from pgusher.model.address import Micros
 from pgusher.model.text import decode
 
@@ -18,8 +17,7 @@ NAMES = frozenset({"postgres", "postmaster", "edb-postgres"})
 HZ = os.sysconf("SC_CLK_TCK") if hasattr(os, "sysconf") else 100
 
 
-@dataclass(frozen=True, slots=True)
-class Postmaster:
+class Postmaster(NamedTuple):
     """A running postmaster."""
 
     pid: int
@@ -30,6 +28,8 @@ class Postmaster:
     @property
     def options(self) -> dict[str, str]:
         """Settings on its command line."""
+        from pgusher.collect.postgres.conf import parse_options  # late: seldom needed, and slow to import
+
         return parse_options(self.argv)
 
     @property
@@ -95,3 +95,25 @@ def all_pids(proc: str = "/proc") -> Iterator[int]:
 def ticks_to_micros(ticks: int, boot: Micros) -> Micros:
     """A start time in clock ticks since boot as microseconds since 1970, up to 10 ms early."""
     return boot + ticks * 1_000_000 // HZ
+
+
+def data_directory(postmaster: Postmaster, proc: str = "/proc") -> str | None:
+    """Where the server's data is, as its own mount namespace names it; None when it cannot be told."""
+    try:
+        # It changes there when it starts (source: ChangeToDataDir in miscinit.c). Only root and its user may look.
+        return os.readlink(f"{proc}/{postmaster.pid}/cwd")
+    except OSError:
+        pass
+    options = postmaster.options
+    given = options.get("data_directory") or options.get("-D")
+    return given if given and given.startswith("/") else None
+
+
+def root_of(postmaster: Postmaster, proc: str = "/proc") -> str:
+    """The root directory that the server sees: another one in a container. "/" where we may not look through it."""
+    root = f"{proc}/{postmaster.pid}/root"
+    try:
+        mine, its = os.stat("/"), os.stat(root)
+    except OSError:
+        return "/"
+    return "/" if (mine.st_dev, mine.st_ino) == (its.st_dev, its.st_ino) else root

@@ -26,16 +26,23 @@ def sample(version: int, *, settings: bool, blocking: bool, guards: str) -> tupl
     `guards`: SET LOCAL statements for a connection on which the settings of login are not in force; then a
     transaction is begun, so that they end with it and a pooler gives nobody else a session with them.
     """
-    unseen = version < 180000
-    names = ["self", *(["settings"] if settings else []), *(["locks"] if unseen else []), "sessions"]
-    parts = [statement(name) for name in names]
+    own, sessions = statement("self"), statement("sessions")
+    if version < 160000:
+        own = re.sub(r"pg_catalog\.pg_has_role\(session_user.*?\)", "false", own)
     if not blocking:
-        parts[-1] = re.sub(r"case when a\.wait_event_type = 'Lock' then .*? end", "null", parts[-1])
-    if unseen:
-        names.append("unseen")
-        parts.append(statement("unseen"))
-    names += ["roles", "databases"]
-    parts.append(statement("limits"))
+        sessions = re.sub(r"case when a\.wait_event_type = 'Lock' then .*? end", "null", sessions)
+    # The locks last: who is there, and was not in pg_stat_activity before, is looked for.
+    parts = {"self": own, "settings": statement("settings"), "sessions": sessions, "locks": statement("locks")}
+    names = [name for name in parts if (name != "settings" or settings) and (name != "locks" or version < 180000)]
+    texts = [*(parts[name] for name in names), statement("limits")]
     if guards:
-        parts = ["begin read only", guards, *parts, "commit"]
-    return _MARK + "; ".join(parts), tuple(names)
+        texts = ["begin read only", guards, *texts, "commit"]
+    return _MARK + "; ".join(texts), (*names, "roles", "databases")
+
+
+def second_look(guards: str) -> str:
+    """Who holds a virtual transaction, and who is in pg_stat_activity, a moment later."""
+    texts = [statement("locks"), statement("pids")]
+    if guards:
+        texts = ["begin read only", guards, *texts, "commit"]
+    return _MARK + "; ".join(texts)

@@ -7,7 +7,7 @@ routine that raised it, which libpq writes into the text of a failed connect onc
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pgusher.model.redact import redact_text
 from pgusher.model.server import Ceiling
@@ -19,11 +19,12 @@ TOO_MANY = "53300"
 POSTGRES = "postgres"
 POOLER = "a pooler"
 
+# Not compiled until somebody is refused: that is most of what importing them would cost.
 # "FATAL:  53300: text", where FATAL may be "ВАЖНО" or "致命的エラー" (source: pqBuildErrorMessage3 in fe-protocol3.c).
-_STATE = re.compile(r"(?:^|\s)[^\s:]{1,40}:  ([0-9A-Z]{5}): ")
+_STATE = r"(?:^|\s)[^\s:]{1,40}:  ([0-9A-Z]{5}): "
 # "LOCATION:  InitProcess, proc.c:357"; the first word may be translated by libpq.
-_LOCATION = re.compile(r"\n[^\n:]{1,40}:  (?:(\w+), )?([\w./-]+\.c):\d+\s*(?=\n|\Z)")
-_DETAILS = re.compile(r"\n[^\n:]{1,40}:  ")
+_LOCATION = r"\n[^\n:]{1,40}:  (?:(\w+), )?([\w./-]+\.c):\d+\s*(?=\n|\Z)"
+_DETAILS = r"\n[^\n:]{1,40}:  "
 
 _RAISED_IN = {
     ("InitProcess", "proc.c"): Ceiling.ALL,
@@ -39,18 +40,17 @@ _RAISED_IN = {
 
 _POOLERS = (
     # PgBouncer, src/client.c and src/objects.c
-    (re.compile(r"no more connections allowed|max_client_conn|client_login_timeout", re.I), "PgBouncer"),
-    (re.compile(r"^unsupported startup parameter"), "PgBouncer"),
-    (re.compile(r"^odyssey: ", re.I), "Odyssey"),  # od_frontend_error puts its name before everything
-    (re.compile(r"^Sorry, too many clients already"), "Pgpool-II"),  # with a capital S, src/protocol/child.c
-    (re.compile(r"^Max client connections reached"), "Supavisor"),
-    (re.compile(r"pg_?doorman", re.I), "PgDoorman"),
-    (re.compile(r"pgcat", re.I), "PgCat"),
+    (r"no more connections allowed|max_client_conn|client_login_timeout", "PgBouncer"),
+    (r"^unsupported startup parameter", "PgBouncer"),
+    (r"(?i)^odyssey: ", "Odyssey"),  # od_frontend_error puts its name before everything
+    (r"^Sorry, too many clients already", "Pgpool-II"),  # with a capital S, src/protocol/child.c
+    (r"^Max client connections reached", "Supavisor"),
+    (r"(?i)pg_?doorman", "PgDoorman"),
+    (r"(?i)pgcat", "PgCat"),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What came instead of a session."""
 
     words: str
@@ -71,7 +71,7 @@ class Refusal:
         PostgreSQL names the routine that refused; poolers that use its very words (PgDoorman does) do not.
         """
         for shape, name in _POOLERS:
-            if shape.search(self.words):
+            if re.search(shape, self.words):
                 return name
         if self.sqlstate is None:
             return None
@@ -91,14 +91,14 @@ def parse_error(text: str) -> Refusal:
     With several hosts, or a second try without TLS, it tells of several refusals: one for lack of slots is preferred,
     since a later one may only say that the server does not let anybody in without TLS.
     """
-    states = list(_STATE.finditer(text))
+    states = list(re.finditer(_STATE, text))
     if not states:
         return Refusal(one_line(text))
     chosen = next((m for m in states if m[1] == TOO_MANY), states[0])
     following = next((m.start() for m in states if m.start() > chosen.start()), len(text))
     said = text[chosen.end() : following]
-    location = _LOCATION.search(said)
-    details = _DETAILS.search(said)
+    location = re.search(_LOCATION, said)
+    details = re.search(_DETAILS, said)
     return Refusal(
         words=one_line(said[: details.start()] if details else said),
         sqlstate=chosen[1],

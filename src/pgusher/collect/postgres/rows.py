@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from pgusher.model.address import UNIX, UNKNOWN, ClientAddress, Micros, Transport
 from pgusher.model.redact import redact_sql, redact_text
@@ -26,23 +26,26 @@ _REMEMBERED = 20_000
 _ESCAPE = re.compile(r"\\([bfnrtv\\])")
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _COLUMNS = 16
+_SERVE_CLIENTS = frozenset({"client backend", "walsender", "parallel worker"})
+_Known = tuple[int, Session | None, bool]
+"""The pid, the session if the process serves a client, and whether little of it was shown."""
 
 
 def fields(line: bytes) -> list[str | None]:
     """The values of one line of COPY's text format (source: PostgreSQL documentation, "COPY")."""
-    text = decode(line)
-    if "\\" not in text:
-        return list(text.split("\t"))
-    return [None if v == NULL else _ESCAPE.sub(lambda m: _PLAIN[m[1]], v) for v in text.split("\t")]
+    values = decode(line).split("\t")
+    return [None if v == NULL else _plain(v) if "\\" in v else v for v in values]
 
 
-@dataclass(frozen=True, slots=True)
-class Self:
+def _plain(value: str) -> str:
+    return _ESCAPE.sub(lambda match: _PLAIN[match[1]], value)
+
+
+class Self(NamedTuple):
     """The row of self.sql."""
 
     pid: int
     role: str
-    superuser: bool
     sees_all: bool
     uses_reserved: bool
     in_recovery: bool
@@ -62,47 +65,50 @@ class Self:
 def parse_self(lines: Sequence[bytes]) -> Self:
     """The row. Raises ValueError when it is none."""
     values = [value or "" for value in fields(lines[0])] if len(lines) == 1 else []
-    if len(values) != 18:
-        raise ValueError(f"expected 1 row of 18 values, got {len(lines)} of {len(values)}")
+    if len(values) != 17:
+        raise ValueError(f"expected 1 row of 17 values, got {len(lines)} of {len(values)}")
     return Self(
         pid=int(values[0]),
         role=values[1],
-        superuser=values[2] == "t",
-        sees_all=values[3] == "t",
-        uses_reserved=values[4] == "t",
-        in_recovery=values[5] == "t",
-        started=int(values[6]),
-        version=values[7].split(" ")[0],
-        version_num=int(values[8]),
-        port=int(values[9]),
-        cluster_name=values[10],
-        max_connections=int(values[11]),
-        superuser_reserved=int(values[12]),
-        reserved=int(values[13] or 0),
-        track_activities=values[14] == "on",
-        guarded=values[15] != "0" and values[16] == "" and values[17] == "on",
+        sees_all=values[2] == "t",
+        uses_reserved=values[3] == "t",
+        in_recovery=values[4] == "t",
+        started=int(values[5]),
+        version=values[6].split(" ")[0],
+        version_num=int(values[7]),
+        port=int(values[8]),
+        cluster_name=values[9],
+        max_connections=int(values[10]),
+        superuser_reserved=int(values[11]),
+        reserved=int(values[12] or 0),
+        track_activities=values[13] == "on",
+        guarded=values[14] != "0" and values[15] == "" and values[16] == "on",
     )
 
 
-@dataclass
 class SessionReader:
-    """Turns lines into sessions. It remembers the last sample: a session that has not changed is the same line."""
+    """Turns lines into sessions. It remembers the last sample: a session that has not changed is the same line.
 
-    _last: dict[bytes, tuple[Session, bool]] = field(default_factory=dict)
-    _last_context: object = None
-    _queries: dict[str, str] = field(default_factory=dict)
-    _names: dict[str, str] = field(default_factory=dict)
-    hidden: int = 0
-    """How many of the last sample were other roles' sessions of which little was shown."""
-    torn: int = 0
-    """How many lines of the last sample were no sessions."""
+    Of the last sample, `hidden` were other roles' sessions of which little was shown, `torn` lines were none at all,
+    and `pids` are all processes of the server.
+    """
+
+    def __init__(self) -> None:
+        self.hidden = 0
+        self.torn = 0
+        self.pids: set[int] = set()
+        self._last: dict[bytes, _Known] = {}
+        self._last_context: object = None
+        self._queries: dict[str, str] = {}
+        self._names: dict[str, str] = {}
 
     def read(self, lines: Iterable[bytes], own_pid: int, superusers: frozenset[str]) -> list[Session]:
-        """The sessions, in the order of the lines."""
+        """Those of the server's processes that serve a client, in the order of the lines."""
         context = (own_pid, superusers)
         last = self._last if context == self._last_context else {}
-        now: dict[bytes, tuple[Session, bool]] = {}
+        now: dict[bytes, _Known] = {}
         self.hidden = self.torn = 0
+        self.pids = set()
         sessions = []
         for line in lines:
             known = last.get(line)
@@ -113,12 +119,15 @@ class SessionReader:
                     self.torn += 1
                     continue
             now[line] = known
-            sessions.append(known[0])
-            self.hidden += known[1]
+            pid, session, hidden = known
+            self.pids.add(pid)
+            if session is not None:
+                sessions.append(session)
+                self.hidden += hidden
         self._last, self._last_context = now, context
         return sessions
 
-    def _parse(self, line: bytes, own_pid: int, superusers: frozenset[str]) -> tuple[Session, bool]:
+    def _parse(self, line: bytes, own_pid: int, superusers: frozenset[str]) -> _Known:
         values = fields(line)
         if len(values) != _COLUMNS:
             raise ValueError(line)
@@ -126,6 +135,9 @@ class SessionReader:
         wait_type, wait, blocked, query = values[12:]
         number = int(pid or "")
         hidden = query == HIDDEN_QUERY
+        # Of a hidden process not even its kind is shown; those of the server's own have no role.
+        if (kind is None and user is None) or (kind is not None and kind not in _SERVE_CLIENTS):
+            return number, None, False
         session = Session(
             pid=number,
             backend_start=_micros(start),
@@ -146,7 +158,7 @@ class SessionReader:
             superuser=None if user is None else user in superusers,
             own=number == own_pid,
         )
-        return session, hidden
+        return number, session, hidden
 
     def _query(self, query: str) -> str:
         known = self._queries.get(query)
@@ -165,13 +177,9 @@ class SessionReader:
         return known
 
 
-def unseen_sessions(before: Iterable[bytes], after: Iterable[bytes], own_pid: int) -> list[Session]:
-    """Sessions that hold a slot and are not in pg_stat_activity: in pg_locks before and after it was read.
-
-    Once would not do: a process that begins or ends in between is not one of them.
-    """
-    pids = sorted(_pids(before) & _pids(after) - {own_pid})
-    return [Session(pid=pid, state="authenticating", seen_by=SeenBy.LOCKS) for pid in pids]
+def unseen_session(pid: int) -> Session:
+    """A session that holds a slot and is not in pg_stat_activity."""
+    return Session(pid=pid, state="authenticating", seen_by=SeenBy.LOCKS)
 
 
 def superusers_of(roles: Iterable[bytes]) -> frozenset[str]:
@@ -215,7 +223,8 @@ def _limits(pairs: Iterable[tuple[str | None, str | None]], used: Counter[str | 
     return tuple(sorted(limits, key=lambda one: one.name))
 
 
-def _pids(lines: Iterable[bytes]) -> set[int]:
+def pids_of(lines: Iterable[bytes]) -> set[int]:
+    """The pids in rows of one pid each."""
     return {int(line) for line in lines if line.isdigit()}
 
 

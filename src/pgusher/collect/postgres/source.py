@@ -8,15 +8,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from pgusher.collect.boot import boot_time
-from pgusher.collect.postgres import queries, rows, without_sql
-from pgusher.collect.postgres.backends import Backend, read_backends, with_title
+from pgusher.collect.postgres import queries, rows
 from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, QueryError
 from pgusher.collect.postgres.ladder import Climb, Ladder
 from pgusher.collect.postgres.libpq import LibpqMissingError, load
 from pgusher.collect.postgres.locate import alive, by_address, by_connection
 from pgusher.collect.postgres.refusal import one_line
 from pgusher.collect.postgres.target import Target, guard_statements
-from pgusher.collect.postgres.titles import TitleKind
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Attempt, Ceiling, Ceilings, Rung, Server, Setting, View
 from pgusher.model.session import SeenBy, Session
@@ -40,19 +38,19 @@ class PostgresFacts:
     settings: tuple[Setting, ...] = ()
 
 
-@dataclass
 class _Held:
     """The one connection, and what is known of the other end."""
 
-    connection: Connection
-    rung: Rung
-    peer: Peer
-    guarded: bool
-    refuses: str | None
-    server: Server | None = None
-    samples: int = 0
-    settings: tuple[Setting, ...] = ()
-    settings_at: float | None = None
+    def __init__(self, connection: Connection, climb: Climb) -> None:
+        self.connection = connection
+        self.rung = climb.rung
+        self.peer = connection.peer
+        self.guarded = climb.guarded
+        self.refuses = _refuses(climb)
+        self.server: Server | None = None
+        self.samples = 0
+        self.settings: tuple[Setting, ...] = ()
+        self.settings_at: float | None = None
 
 
 class PostgresSource:
@@ -122,8 +120,7 @@ class PostgresSource:
             return None
         climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
         if climb.connection is not None:
-            peer = climb.connection.peer
-            self._held = _Held(climb.connection, climb.rung, peer, climb.guarded, _refuses(climb))
+            self._held = _Held(climb.connection, climb)
         elif any(attempt.sqlstate for attempt in climb.attempts):
             self._refused, self._again_at = climb, self._clock() + _REFUSED_FOR
         return climb
@@ -160,9 +157,7 @@ class PostgresSource:
             gaps.append(Gap("postgres", "which session blocks which", "the server needs too long for it", ""))
         superusers = rows.superusers_of(results["roles"])
         sessions = self._reader.read(results["sessions"], own.pid, superusers)
-        seen = {session.pid for session in sessions}
-        unseen = rows.unseen_sessions(results.get("locks", ()), results.get("unseen", ()), own.pid)
-        sessions += [session for session in unseen if session.pid not in seen]
+        sessions += self._unseen(held, rows.pids_of(results.get("locks", ())) - self._reader.pids, deadline)
         if held.server is None:
             held.server = self._local = self._describe(held, own)
             self._peer = held.peer
@@ -170,7 +165,8 @@ class PostgresSource:
         sessions = self._fill_in(sessions, server, own)
         gaps += self._gaps(own, sessions)
         ceilings = rows.read_ceilings(own, results["roles"], results["databases"], sessions)
-        view = self._view(held, own, ceilings, sum(s.takes_slot for s in sessions), attempts)
+        taken = sum(session.takes_slot for session in sessions)
+        view = self._view(held, own, ceilings, own.role in superusers, taken, attempts)
         held.samples += 1
         return PostgresFacts(server, view, ceilings, tuple(sessions), tuple(gaps), held.settings)
 
@@ -183,7 +179,7 @@ class PostgresSource:
                 held.connection.server_version,
                 settings=settings,
                 blocking=blocking,
-                guards="" if held.guarded else guard_statements(self._timeout),
+                guards=self._guards(held),
             )
             try:
                 results = dict(zip(names, held.connection.run(sql, deadline), strict=True))
@@ -198,6 +194,16 @@ class PostgresSource:
         if settings:
             held.settings, held.settings_at = rows.read_settings(results["settings"]), now
         return own, results
+
+    def _unseen(self, held: _Held, candidates: set[int], deadline: float) -> list[Session]:
+        """Sessions that are not in pg_stat_activity: those that were not just coming or going at the first look."""
+        if not candidates:
+            return []
+        locks, activity = held.connection.run(queries.second_look(self._guards(held)), deadline)
+        return [rows.unseen_session(pid) for pid in sorted(candidates & rows.pids_of(locks) - rows.pids_of(activity))]
+
+    def _guards(self, held: _Held) -> str:
+        return "" if held.guarded else guard_statements(self._timeout)
 
     def _describe(self, held: _Held, own: rows.Self) -> Server:
         told = self._target.server
@@ -218,6 +224,8 @@ class PostgresSource:
         poor = self._reader.hidden or any(s.seen_by is SeenBy.LOCKS for s in sessions)
         if not poor or server.postmaster_pid is None:
             return sessions
+        from pgusher.collect.postgres.backends import no_session, read_backends, with_title  # late: seldom needed
+
         boot = boot_time(self._proc)
         backends = {b.pid: b for b in read_backends(server.postmaster_pid, self._proc, own.cluster_name)[0]}
         filled = []
@@ -225,7 +233,7 @@ class PostgresSource:
             backend = backends.get(session.pid)
             if session.state is not None and session.seen_by is not SeenBy.LOCKS:
                 filled.append(session)
-            elif backend is None or not _is_own_process(backend):
+            elif backend is None or not no_session(backend):
                 filled.append(session if backend is None else with_title(session, backend, boot))
         return filled
 
@@ -257,19 +265,21 @@ class PostgresSource:
             gaps.append(Gap("postgres", f"{count} sessions", "the server's answer has another form", "", count))
         return gaps
 
-    def _view(self, held: _Held, own: rows.Self, ceilings: Ceilings, taken: int, attempts: list[Attempt]) -> View:
+    def _view(
+        self, held: _Held, own: rows.Self, ceilings: Ceilings, superuser: bool, taken: int, attempts: list[Attempt]
+    ) -> View:
         if taken < ceilings.ordinary:
             held.refuses = None  # there is room again
         rung = held.rung
         if held.samples:
             rung = Rung.HELD
-        elif (own.superuser or own.uses_reserved) and taken > ceilings.ordinary:
+        elif (superuser or own.uses_reserved) and taken > ceilings.ordinary:
             rung = Rung.RESERVED
         return View(
             rung=rung,
             attempts=tuple(attempts),
             role=own.role,
-            superuser=own.superuser,
+            superuser=superuser,
             sees_all=own.sees_all,
             own_pid=own.pid,
             refuses=held.refuses,
@@ -288,6 +298,8 @@ class PostgresSource:
             refuses=_refuses(climb) if climb is not None else None,
             refuses_all=self._is_full(climb, server),
         )
+        from pgusher.collect.postgres import without_sql  # late: seldom needed
+
         seen = without_sql.look(server, self._proc)
         if seen is None:
             return PostgresFacts(server, view, gaps=tuple(gaps))
@@ -337,8 +349,3 @@ def _refuses(climb: Climb) -> str | None:
     if refusal is None or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
         return None  # that is for one role or database; the attempt tells it
     return refusal.words
-
-
-def _is_own_process(backend: Backend) -> bool:
-    """Whether it serves no client after all: a background worker of an extension, to a role that is not told so."""
-    return backend.title is not None and backend.title.kind is TitleKind.OTHER

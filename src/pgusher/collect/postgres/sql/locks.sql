@@ -1,5 +1,5 @@
 -- Before 18 a session that has not finished its login is not in pg_stat_activity, yet it holds a slot, and the lock on
--- its own virtual transaction. Read before pg_stat_activity; unseen.sql reads the same after it.
+-- its own virtual transaction.
 copy (
     select distinct l.pid
     from pg_catalog.pg_locks l

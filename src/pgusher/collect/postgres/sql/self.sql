@@ -1,14 +1,11 @@
--- One row: who we are to the server, and what it says of itself. The first columns decide how the others are read.
+-- One row: who we are to the server, and what it says of itself.
 copy (
     select
         pg_catalog.pg_backend_pid(),
         session_user,
-        exists (select from pg_catalog.pg_roles r where r.rolname = session_user and r.rolsuper),
         pg_catalog.pg_has_role('pg_read_all_stats', 'usage'),
-        exists (
-            select from pg_catalog.pg_roles r
-            where r.rolname = 'pg_use_reserved_connections' and pg_catalog.pg_has_role(session_user, r.oid, 'usage')
-        ),
+        -- from 16 on
+        pg_catalog.pg_has_role(session_user, 'pg_use_reserved_connections', 'usage'),
         pg_catalog.pg_is_in_recovery(),
         (pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_time()) * 1000000)::pg_catalog.int8,
         pg_catalog.current_setting('server_version'),

@@ -1,4 +1,4 @@
--- One row for each server process that serves a client. date_part gives a double, which holds microseconds exactly
+-- One row for each server process, those of its own too: who is here is not missed by locks.sql. date_part gives a double, which holds microseconds exactly
 -- until the year 2255; extract would give a numeric from 14 on and cost the server a tenth more.
 -- For other roles' sessions all but pid, user, database and application_name is null without pg_read_all_stats.
 copy (
@@ -22,6 +22,4 @@ copy (
             then pg_catalog.array_to_string(pg_catalog.pg_blocking_pids(a.pid), ' ') end,
         a.query
     from pg_catalog.pg_stat_activity a
-    where a.backend_type in ('client backend', 'walsender', 'parallel worker')
-        or (a.backend_type is null and a.usesysid is not null)
 ) to stdout
