@@ -15,9 +15,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
 
+import pgusher
+from pgusher.collect.sockets import SocketFacts
+from pgusher.model import codec
 from pgusher.model.server import Server
 from pgusher.model.sockets import ClientSocket
 
+SOURCES = os.path.dirname(os.path.dirname(os.path.abspath(pgusher.__file__)))
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOBODY = 65534
 
@@ -25,8 +29,13 @@ NOBODY = 65534
 class Actor:
     """A process that does what it is told; it ends with its `with` block."""
 
-    def __init__(self, *, netns: int | str | None = None, uid: int | None = None, dumpable: bool = True) -> None:
-        """`netns`: "new", or the pid of a process whose network namespace it enters. `uid`: whom it becomes then."""
+    def __init__(
+        self, *, netns: int | str | None = None, uid: int | None = None, dumpable: bool = True, first: str = ""
+    ) -> None:
+        """`netns`: "new", or the pid of a process whose network namespace it enters. `uid`: whom it becomes then.
+
+        `first`: what it executes before, as that user may not be allowed to read what is imported.
+        """
         self._process = subprocess.Popen(
             [sys.executable, os.path.join(HERE, "actor.py")],
             stdin=subprocess.PIPE,
@@ -35,7 +44,8 @@ class Actor:
             cwd="/",
         )
         self.pid = self._process.pid
-        self.do("import os, signal, socket, struct, time")
+        self.do(f"import os, signal, socket, struct, sys, time; sys.path.insert(0, {SOURCES!r})")
+        self.do(first)
         if netns == "new":
             self.do("unshare_network()")
         elif netns is not None:
@@ -85,6 +95,26 @@ class Actor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class Looker(Actor):
+    """A process, of another user or in another place, that looks."""
+
+    def __init__(self, **more: Any) -> None:
+        # All that a look imports on its way: as another user it may not be allowed to.
+        super().__init__(
+            first="import ctypes, encodings.idna, marshal, resource, select\n"
+            "from pgusher.collect.sockets import SocketSource\n"
+            "from pgusher.model import codec\n"
+            "from pgusher.model.server import Server\n",
+            **more,
+        )
+        self.do("source = SocketSource()")
+
+    def look(self, server: Server, backends: Iterable[int], *, full: bool = True) -> SocketFacts:
+        """What it saw."""
+        words = f"codec.load(Server, {codec.dump(server)!r}), {list(backends)!r}, full={full}"
+        return codec.load(SocketFacts, self.ask(f"codec.dump(source.look({words}))"))
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,18 @@ def prove(scanner: FdScanner, pids: Iterable[int], links: Wanted) -> tuple[list[
     return proofs, without, denied
 
 
+def strange_sockets(scanner: FdScanner, pids: Iterable[int]) -> dict[int, Proof]:
+    """The sockets, by inode, that one of these server processes has open and no other one of them.
+
+    What all have they inherited (the statistics socket of PostgreSQL 14 and before): it is nobody's session.
+    """
+    seen: dict[int, Proof | None] = {}
+    for pid in pids:
+        for fd, inode in scanner.sockets(pid):
+            seen[inode] = None if inode in seen else (pid, fd, inode)
+    return {inode: proof for inode, proof in seen.items() if proof is not None}
+
+
 class Numbering:
     """Pids as the server numbers them, when it runs in a PID namespace of its own (a container)."""
 

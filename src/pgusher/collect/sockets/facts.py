@@ -41,7 +41,10 @@ def no_netlink(why: str) -> Gap:
     """Only /proc/net is left."""
     what = "idle times, cgroups and unix peers of the sessions' sockets"
     return Gap(
-        SOURCE, what, f"no socket diagnostics: {why}", "modprobe tcp_diag unix_diag, and allow NETLINK_SOCK_DIAG"
+        SOURCE,
+        what,
+        f"no socket diagnostics: {why}",
+        "modprobe tcp_diag unix_diag, and allow netlink sockets (NETLINK_SOCK_DIAG)",
     )
 
 

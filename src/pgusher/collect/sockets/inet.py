@@ -32,7 +32,7 @@ STATE_NAMES = {
     CLOSING: "closing",
 }
 CONNECTED = sum(1 << state for state in (ESTABLISHED, FIN_WAIT1, FIN_WAIT2, CLOSE_WAIT, LAST_ACK, CLOSING))
-"""The states in which a process may have the socket of a session open. Not TIME_WAIT: that is a port's memory of one."""
+"""The states in which a process may have a session's socket open. Not TIME_WAIT: that is a port's memory of one."""
 
 _BOTH_FAMILIES = 18  # TCPDIAG_GETSOCK: the old message, that walks v4 and v6 at once
 _ONE_FAMILY = 20  # SOCK_DIAG_BY_FAMILY
@@ -199,7 +199,7 @@ class _Layout:
     def ends(self, run: Iterable[tuple[Any, ...]]) -> Iterable[End]:
         """The values of unpacked messages."""
         if self._lacks:
-            run = (fields + (None,) for fields in run)
+            run = ((*fields, None) for fields in run)
         return map(End._make, map(self.pick, run))
 
 

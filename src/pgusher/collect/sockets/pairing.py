@@ -190,12 +190,8 @@ def plausible(server: End, client: End) -> bool:
 
     That is so where networks of containers are copies of each other, and their ports happen to be the same.
     """
-    if None in (server.acked, server.received, client.acked, client.received):
-        return True
-    assert server.acked is not None
-    assert server.received is not None
-    assert client.acked is not None
-    assert client.received is not None
+    if server.acked is None or server.received is None or client.acked is None or client.received is None:
+        return True  # the kernel does not tell
     if client.received + _SLACK < server.acked:  # the client's kernel acknowledged what it had received, later
         return False
     quiet = min(server.idle_ms or 0, client.idle_ms or 0) >= _QUIET_MS

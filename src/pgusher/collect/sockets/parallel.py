@@ -5,6 +5,7 @@ A thread of ours would hand the interpreter's lock over at each of tens of thous
 
 from __future__ import annotations
 
+import contextlib
 import marshal
 import os
 import threading
@@ -44,8 +45,8 @@ def can_fork() -> bool:
 def divide(work: Callable[[int, int], Any], count: int) -> list[Any]:
     """`work(n, count)` for each n below `count`, each in a process of its own but the first.
 
-    The results must be made of dicts, lists, tuples, numbers and strings. What a child could not do (it was ended, there
-    was no memory for it) is done here.
+    The results must be made of dicts, lists, tuples, numbers and strings. What a child could not do (it was ended,
+    there was no memory for it) is done here.
     """
     children: list[tuple[int, int, int]] = []
     for number in range(1, count):
@@ -96,11 +97,9 @@ def _collect(pid: int, reader: int) -> tuple[bool, Any]:
     with open(reader, "rb", buffering=0) as pipe:
         while part := pipe.read(1 << 20):
             parts.append(part)
-    try:
+    with contextlib.suppress(ChildProcessError):  # somebody else in this process waits for children
         os.waitpid(pid, 0)
-    except ChildProcessError:  # somebody else in this process waits for children
-        pass
     raw = b"".join(parts)
     if len(raw) < 8 or int.from_bytes(raw[:8], "little") != len(raw) - 8:
         return False, None
-    return True, marshal.loads(raw[8:])
+    return True, marshal.loads(raw[8:])  # noqa: S302  # from our own child, over a pipe that nobody else has

@@ -1,4 +1,4 @@
-"""The socket tables of /proc/PID/net: for kernels without socket diagnostics, and for namespaces that may not be entered.
+"""The socket tables of /proc/PID/net: for kernels without socket diagnostics, and namespaces that may not be entered.
 
 Formats: proc_pid_net(5). These files show the namespace of that process to everybody, whoever owns it
 (fs/proc/proc_net.c), with uid and inode of each socket; cookies, cgroups, idle times and unix peers they do not tell.

@@ -72,12 +72,12 @@ class FdScanner:
 
     def holds(self, pid: int, fd: int, inode: int) -> bool:
         """Whether that process still has that socket open at that descriptor."""
-        try:
-            return os.readlink(f"{self._proc}/{pid}/fd/{fd}") == f"socket:[{inode}]"
-        except OSError:
-            return False
+        wanted = f"socket:[{inode}]"
+        if self.at(pid, fd) == wanted:
+            return True
+        return any(self.at(thread, fd) == wanted for thread in self.threads(str(pid)))
 
-    def at(self, pid: int, fd: int) -> str:
+    def at(self, pid: int | str, fd: int) -> str:
         """What that descriptor leads to; "" when it does not exist or may not be read."""
         try:
             return os.readlink(f"{self._proc}/{pid}/fd/{fd}")
@@ -162,6 +162,15 @@ class FdScanner:
                 break
         return found
 
+    def sockets(self, pid: int) -> list[tuple[int, int]]:
+        """(descriptor, inode) of all sockets of a process; none when it may not be read."""
+        try:
+            links = list(self._all_links(str(pid)))
+        except PermissionError:
+            return []
+        found = [(int(name), link[8:-1]) for name, link in links if link.startswith("socket:[")]
+        return [(fd, int(inode)) for fd, inode in found if inode.isdigit()]
+
     def _hinted(self, pid: str, hints: list[str]) -> Iterator[tuple[str, str]]:
         """(name, link) of a few descriptors. Raises PermissionError."""
         for name in list(hints):
@@ -201,25 +210,33 @@ class FdScanner:
     def _links(self, pid: str, directory: int, scan: Scan) -> Iterator[tuple[str, str]]:
         """(name, link) of its descriptors, in rising order. Raises OSError."""
         readlink = os.readlink
-        count = os.fstat(directory).st_size if self._counted else 0
-        if not count:
+        if not self._counted:
             names = os.listdir(directory)
             if not names:
                 scan.empty.append(pid)
             yield from self._listed(names, directory)
             return
-        if count > len(_NAMES):
-            _NAMES.extend(str(number) for number in range(len(_NAMES), count))
-        missing = 0
-        for name in _NAMES[:count]:
-            try:
-                link = readlink(name, dir_fd=directory)
-            except FileNotFoundError:
-                missing += 1
-                continue
-            yield name, link
-        if missing:  # a hole in the table: as many lie above
-            yield from self._listed([name for name in os.listdir(directory) if int(name) >= count], directory)
+        count = os.fstat(directory).st_size
+        if not count:
+            scan.empty.append(pid)
+            return
+        # Each hole in the table puts one descriptor above the count: a few are stepped over, once.
+        at, end, left = 0, count, count
+        for _ in range(2):
+            if end > len(_NAMES):
+                _NAMES.extend(str(number) for number in range(len(_NAMES), end))
+            for name in _NAMES[at:end]:
+                try:
+                    link = readlink(name, dir_fd=directory)
+                except FileNotFoundError:
+                    continue
+                left -= 1
+                yield name, link
+            at, end = end, end + 2 * left + 2
+            if left <= 0:
+                return
+        # A sparse table; or some were closed while we looked.
+        yield from self._listed([name for name in os.listdir(directory) if int(name) >= at], directory)
 
     @staticmethod
     def _listed(names: list[str], directory: int) -> Iterator[tuple[str, str]]:

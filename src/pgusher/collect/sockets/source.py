@@ -6,22 +6,20 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
 from pgusher.collect.sockets import facts, parallel
-from pgusher.collect.sockets.backends import Numbering, Proof, connectors, is_elder, prove
+from pgusher.collect.sockets.backends import connectors, is_elder, prove, strange_sockets
 from pgusher.collect.sockets.facts import SocketFacts
 from pgusher.collect.sockets.inet import End, Hosts
-from pgusher.collect.sockets.owners import Owners
+from pgusher.collect.sockets.memory import Look, Memory
 from pgusher.collect.sockets.pairing import Pairing
 from pgusher.collect.sockets.scan import FdScanner, Scan, wanted_of
 from pgusher.collect.sockets.space import Space
-from pgusher.collect.sockets.spaces import Others, Spaces
-from pgusher.collect.sockets.tcp import TcpSessions, ends_of
-from pgusher.collect.sockets.unix import Known
-from pgusher.collect.sockets.unixes import UnixSessions
+from pgusher.collect.sockets.spaces import Spaces
+from pgusher.collect.sockets.tcp import ends_of
+from pgusher.collect.sockets.unixes import find_abroad
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Server
 from pgusher.model.sockets import ClientSocket, Sight
@@ -35,54 +33,6 @@ _SERVERS = 16
 """Servers that are remembered."""
 
 
-class _Memory:
-    """What is known of one server's sessions from earlier looks."""
-
-    def __init__(self, server: Server, proc: str, scanner: FdScanner, hosts: Hosts) -> None:
-        self.tcp = TcpSessions(hosts)
-        self.owners = Owners(scanner, proc)
-        self.numbering = Numbering(proc, server.postmaster_pid)
-        self.proofs: dict[int, Proof] = {}
-        """By the inode of the server's end."""
-        self.names: dict[int, int] = {}
-        """The server's processes: from their pids in our /proc to those that the caller knows them by."""
-        self.denied = False
-        """The server's descriptors may not be read."""
-        self.empty: list[str] = []
-        """Processes without descriptors, in the last full pass."""
-        self.unix = UnixSessions()
-        self.unix_ends: Known = {}
-        self.connected_by: dict[int, int] = {}
-        self.last_full: float | None = None
-
-    def backends(self) -> dict[int, int]:
-        """The server's process, as the caller knows it, by the inode of the server's end."""
-        return {inode: self.names.get(pid, pid) for inode, (pid, _, _) in self.proofs.items()}
-
-    def clients(self) -> set[int]:
-        """The inodes of all clients' sockets."""
-        return self.tcp.clients() | self.unix.peers()
-
-    def server_ends(self) -> set[int]:
-        """The inodes of the server's ends."""
-        return {end.inode for end in self.tcp.ends} | self.unix.pairs.keys()
-
-
-@dataclass
-class _Look:
-    """One look."""
-
-    server: Server
-    backends: Collection[int]
-    full: bool
-    wanted: Collection[tuple[str, int]] | None
-    now: float
-    memory: _Memory
-    gaps: list[Gap] = field(default_factory=list)
-    pids: list[str] | None = None
-    incomplete: Others | None = None
-
-
 class SocketSource:
     """Looks at the sockets of servers again and again. Not for several threads at once; `close` it at the end."""
 
@@ -92,7 +42,7 @@ class SocketSource:
         self._hosts = Hosts()
         self._spaces = Spaces(proc)
         self._scanner = FdScanner(proc)
-        self._memories: dict[tuple[object, ...], _Memory] = {}
+        self._memories: dict[tuple[object, ...], Memory] = {}
 
     def look(
         self,
@@ -106,8 +56,8 @@ class SocketSource:
 
         `backends`: the pids of the server's processes, from the server itself or from our /proc; those that hold no
         session are looked at like any others. `full` names every process that shares a socket; without it only what is
-        new is looked for, and one holder of it (every 30 seconds it is a full look all the same). `wanted`: only the TCP
-        sessions of these clients (host, port), found anew.
+        new is looked for, and one holder of it (every 30 seconds it is a full look all the same). `wanted`: only the
+        TCP sessions of these clients (host, port), found anew.
         """
         if sys.platform != "linux":
             return SocketFacts((), (facts.not_linux(sys.platform),))
@@ -115,16 +65,16 @@ class SocketSource:
             return SocketFacts((), (facts.no_tables(f"{server.port} is no port"),))
         now = self._clock()
         if wanted is not None:
-            memory = _Memory(server, self._proc, self._scanner, self._hosts)
+            memory = Memory(server, self._proc, self._scanner, self._hosts)
             try:
-                return self._guarded(_Look(server, backends, full, wanted, now, memory))
+                return self._guarded(Look(server, backends, full, wanted, now, memory))
             finally:
                 memory.owners.close()
         memory = self._remembered(server)
         if memory.last_full is None or full or now - memory.last_full >= _FULL_EVERY:
             full = full or memory.last_full is not None
             memory.last_full = now
-        return self._guarded(_Look(server, backends, full, None, now, memory))
+        return self._guarded(Look(server, backends, full, None, now, memory))
 
     def close(self) -> None:
         """Close all sockets and forget everything."""
@@ -133,18 +83,18 @@ class SocketSource:
         self._memories.clear()
         self._spaces.close()
 
-    def _remembered(self, server: Server) -> _Memory:
+    def _remembered(self, server: Server) -> Memory:
         # A restarted postmaster is another server: its pid, or its start where the pid is not known.
         key = (server.port, server.postmaster_pid, server.started, server.socket_paths, server.listens, server.os_uid)
         memory = self._memories.pop(key, None)
         if memory is None:
-            memory = _Memory(server, self._proc, self._scanner, self._hosts)
+            memory = Memory(server, self._proc, self._scanner, self._hosts)
         self._memories[key] = memory
         while len(self._memories) > _SERVERS:
             self._memories.pop(next(iter(self._memories))).owners.close()
         return memory
 
-    def _guarded(self, look: _Look) -> SocketFacts:
+    def _guarded(self, look: Look) -> SocketFacts:
         """By netlink, else by the files of /proc/net, else not at all."""
         try:
             try:
@@ -163,7 +113,7 @@ class SocketSource:
         finally:
             self._spaces.leave()
 
-    def _look(self, look: _Look, home: Space) -> SocketFacts:
+    def _look(self, look: Look, home: Space) -> SocketFacts:
         """Raises OSError when the tables of the server's namespace cannot be read."""
         memory, server = look.memory, look.server
         ends = ends_of(server, home.server_ends(server.port), self._hosts)
@@ -176,17 +126,14 @@ class SocketSource:
         new = memory.tcp.read(ends, look.now)
         self._pair(look, home, new)
         self._unix(look, home)
-        if look.full:
-            self._full(look)
-        else:
-            self._tick(look)
-        self._settle(look, home)
+        sought = self._full(look, home) if look.full else self._tick(look, home)
+        self._settle(look, home, sought)
         memory.tcp.changed(memory.owners.touched, ())
         memory.unix.changed(memory.owners.touched, ())
         memory.owners.touched.clear()
-        return self._facts(look, home)
+        return self._facts(look)
 
-    def _pair(self, look: _Look, home: Space, ends: list[End]) -> None:
+    def _pair(self, look: Look, home: Space, ends: list[End]) -> None:
         if not ends:
             return
         pairing = Pairing(home, lambda: self._spaces.others(home, self._pids(look)), self._hosts)
@@ -194,7 +141,7 @@ class SocketSource:
         look.memory.tcp.learn(ends, pairs, look.now)
         look.incomplete = look.incomplete or pairing.incomplete
 
-    def _unix(self, look: _Look, home: Space) -> None:
+    def _unix(self, look: Look, home: Space) -> None:
         """The sessions over unix sockets; their table is not asked for when every backend has its session already."""
         memory = look.memory
         if look.wanted is not None:
@@ -202,33 +149,36 @@ class SocketSource:
         if not look.full and not memory.unix.pairs and look.backends and not self._unexplained(look):
             return
         try:
-            memory.unix.read(look.server, home.unix(memory.unix_ends))
+            memory.unix.read(look.server, home.unix(memory.unix_ends), home.netns)
         except OSError as error:
             memory.unix.forget()
             look.gaps.append(facts.no_unix(_words(error)))
 
     @staticmethod
-    def _unexplained(look: _Look) -> bool:
+    def _unexplained(look: Look) -> bool:
         """Whether there are server processes whose session is not known."""
         memory = look.memory
         known = {memory.names.get(pid, pid) for pid, _, _ in memory.proofs.values()}
         return not known.issuperset(look.backends)
 
-    def _pids(self, look: _Look) -> list[str]:
+    def _pids(self, look: Look) -> list[str]:
         if look.pids is None:
             try:
                 look.pids = self._scanner.pids()
-            except OSError as error:
+            except OSError:
                 look.pids = []
-                look.gaps.append(facts.no_processes(_words(error), len(look.memory.server_ends())))
         return look.pids
 
-    def _full(self, look: _Look) -> None:
-        """Read the descriptors of all processes: those of the server up to their session, all others whole."""
+    def _full(self, look: Look, home: Space) -> set[int]:
+        """Read the descriptors of all processes: those of the server up to their session, all others whole.
+
+        Gives the clients' sockets that were looked for.
+        """
         memory = look.memory
-        links, wanted = wanted_of(memory.server_ends()), wanted_of(memory.clients())
+        clients = memory.clients()
+        links, wanted = wanted_of(memory.server_ends()), wanted_of(clients)
         memory.names = memory.numbering.ours(look.backends, look.server.postmaster_pid)
-        servers = list(memory.names) if links else []
+        servers = list(memory.names)
         pids = self._pids(look)
         apart = set(map(str, servers))
         others = [pid for pid in pids if pid not in apart] if wanted else []
@@ -238,48 +188,80 @@ class SocketSource:
             proofs, without, denied = prove(scanner, servers[part::parts], links)
             mine = chain(others[part::parts], map(str, without if wanted else ()))
             scan = scanner.scan(mine, wanted)
-            return proofs, bool(denied), scan.found, scan.denied, scan.empty
+            return proofs, without, bool(denied), scan.found, scan.denied, scan.empty
 
         parts = parallel.ways() if len(others) + len(servers) >= _FORK_FROM else 1
         total, memory.proofs, memory.denied = Scan(), {}, False
-        for proofs, denied, found, closed, empty in parallel.divide(work, parts):
+        idle: list[int] = []
+        for proofs, without, denied, found, closed, empty in parallel.divide(work, parts):
+            idle += without
             memory.proofs.update((inode, (pid, fd, inode)) for pid, fd, inode in proofs)
             memory.denied = memory.denied or denied
             total.merge(Scan(found, closed, empty))
+        memory.examined.clear()
+        if self._abroad(look, home, idle):
+            peers = memory.clients() - clients
+            total.merge(scanner.scan([pid for pid in pids if pid not in apart], wanted_of(peers)))
+            clients |= peers
         memory.owners.replace(total, pids)
         memory.empty = total.empty
+        return clients
 
-    def _tick(self, look: _Look) -> None:
-        """Find what is new, and look whether what is known still holds."""
+    def _abroad(self, look: Look, home: Space, idle: Collection[int]) -> bool:
+        """Whether server processes without a known session have one from another namespace, over a unix socket."""
         memory = look.memory
+        asked = [pid for pid in idle if pid not in memory.examined]
+        if not asked or look.wanted is not None:
+            return False
+        memory.examined.update(asked)
+        strange = strange_sockets(self._scanner, asked)
+        if not strange:
+            return False
+        others = self._spaces.others(home, self._pids(look))
+        pairs = find_abroad(look.server, others.spaces, strange)
+        for pair in pairs:
+            memory.unix.add(pair)
+            memory.proofs[pair.server.inode] = strange[pair.server.inode]
+        return bool(pairs)
+
+    def _tick(self, look: Look, home: Space) -> set[int]:
+        """Find what is new, and look whether what is known still holds; the clients' sockets that were looked for."""
+        memory = look.memory
+        for inode in list(memory.unix.abroad):
+            if inode not in memory.proofs or not self._scanner.holds(*memory.proofs[inode]):
+                memory.unix.remove(inode)
         ends = memory.server_ends()
         for inode in [inode for inode in memory.proofs if inode not in ends]:
             del memory.proofs[inode]
         unproven = ends - memory.proofs.keys()
-        if unproven and not memory.denied:
-            self._prove(look, unproven)
+        if not memory.denied and (unproven or self._unexplained(look)):
+            self._prove(look, home, unproven)
         clients, owners = memory.clients(), memory.owners
         slots = owners.keep(clients)
         owners.check()
-        due = owners.due(clients, look.now)
+        due = set(owners.due(clients, look.now))
         if due:
             self._connected(look, due)
             clues = {**memory.tcp.clues(due), **memory.unix.clues(due, memory.connected_by)}
             backends = {str(pid) for pid, _, _ in memory.proofs.values()}
             owners.some_of(clues, slots, backends, look.now)
+        return due
 
-    def _prove(self, look: _Look, unproven: set[int]) -> None:
+    def _prove(self, look: Look, home: Space, unproven: set[int]) -> None:
         memory = look.memory
         memory.names = memory.numbering.ours(look.backends, look.server.postmaster_pid)
         known = {pid for pid, _, _ in memory.proofs.values()}
         asked = [pid for pid in memory.names if pid not in known]
-        proofs, _, denied = prove(self._scanner, asked, wanted_of(unproven))
+        if not unproven:
+            asked = [pid for pid in asked if pid not in memory.examined]
+        proofs, without, denied = prove(self._scanner, asked, wanted_of(unproven))
         memory.proofs.update((inode, (pid, fd, inode)) for pid, fd, inode in proofs)
         memory.denied = bool(denied) and not memory.proofs
         memory.tcp.changed((), {inode for _, _, inode in proofs})
         memory.unix.changed((), {inode for _, _, inode in proofs})
+        self._abroad(look, home, without)
 
-    def _connected(self, look: _Look, clients: Collection[int]) -> None:
+    def _connected(self, look: Look, clients: Collection[int]) -> None:
         """Who connected the unix sockets of these clients: the first place to look for a holder."""
         memory = look.memory
         pairs = memory.unix.pairs.items()
@@ -287,22 +269,23 @@ class SocketSource:
         proofs = [memory.proofs[inode] for inode in asked if inode in memory.proofs]
         memory.connected_by = connectors(proofs) if proofs else {}
 
-    def _settle(self, look: _Look, home: Space) -> None:
-        """What nobody holds may have been closed meanwhile, or be where a scan does not look."""
+    def _settle(self, look: Look, home: Space, sought: set[int]) -> None:
+        """What was looked for and nobody holds may have been closed meanwhile, or be where a scan does not look."""
         memory, owners = look.memory, look.memory.owners
-        missing = memory.clients() - owners.holders.keys()
-        if missing and not owners.denied and look.pids:
-            self._pair(look, home, memory.tcp.servers_of(missing))
+        missing = sought - owners.holders.keys()
+        if missing:
             if missing & memory.unix.peers():
                 self._unix(look, home)
+            self._pair(look, home, memory.tcp.servers_of(missing))
             missing = memory.clients() - owners.holders.keys()
             if missing and look.full:
                 backends = [str(pid) for pid, _, _ in memory.proofs.values()]
                 owners.missed(missing, backends, memory.empty)
-        if memory.unix.pairs:
-            self._connected(look, missing)
+        alone = memory.unix.peers() - owners.holders.keys()
+        if alone or any(pair.server.peer is None for pair in memory.unix.pairs.values()):
+            self._connected(look, alone)
 
-    def _facts(self, look: _Look, home: Space) -> SocketFacts:
+    def _facts(self, look: Look) -> SocketFacts:
         memory = look.memory
         holders, backends = memory.owners.holders, memory.backends()
         found = memory.tcp.show(holders, backends)
@@ -312,31 +295,38 @@ class SocketSource:
             if backend is None and not (pair.surely_ours and memory.denied):
                 continue  # another server's, or of a process that began after the caller had asked
             unpaired += backend is None
-            found.append(memory.unix.show(inode, home.netns, holders, backend, self._elder(memory, inode)))
+            found.append(memory.unix.show(inode, holders, backend, self._elder(memory, inode)))
         if unpaired:
             look.gaps.append(facts.unpaired(unpaired, look.server.os_user))
         self._explain(look, found)
         return SocketFacts(tuple(found), tuple(look.gaps))
 
-    def _elder(self, memory: _Memory, inode: int) -> int | None:
+    def _elder(self, memory: Memory, inode: int) -> int | None:
         """The process that connected a unix socket whose holders were not found, when it still is that process."""
         client = memory.connected_by.get(inode)
         if client is None or inode not in memory.proofs or not is_elder(self._proc, client, memory.proofs[inode][0]):
             return None
         return client
 
-    def _explain(self, look: _Look, found: list[ClientSocket]) -> None:
+    def _explain(self, look: Look, found: list[ClientSocket]) -> None:
         """Why holders are missing."""
         owners = look.memory.owners
         alone = sum(socket.sight is Sight.UID for socket in found)
         if alone and owners.denied:
             look.gaps.append(facts.denied(len(owners.denied), alone))
-        elif alone and look.pids != [] and not os.path.exists(f"{self._proc}/1"):
-            look.gaps.append(facts.hidden(alone))
-        elif alone and look.pids:
-            look.gaps.append(facts.nobody(alone))
+        elif alone:
+            look.gaps.append(self._unseen(alone))
         if look.incomplete is not None:
             look.gaps.append(facts.spaces(look.incomplete.refused, look.incomplete.why))
+
+    def _unseen(self, alone: int) -> Gap:
+        """Why nobody could be found although nobody refused."""
+        try:
+            os.stat(f"{self._proc}/self/fd")
+        except OSError as error:
+            return facts.no_processes(_words(error), alone)
+        # Every PID namespace has a process 1.
+        return facts.nobody(alone) if os.path.exists(f"{self._proc}/1") else facts.hidden(alone)
 
 
 def _words(error: OSError) -> str:

@@ -72,40 +72,23 @@ class Spaces:
 
     def others(self, but: Space, pids: Sequence[str]) -> Others:
         """All namespaces but one, in which these processes are."""
-        ways: dict[int, str] = {}
-        hidden: list[str] = []
-        readlink, proc = os.readlink, self._proc
-        links: dict[str, str] = {}
-        for pid in pids:
-            try:
-                links.setdefault(readlink(f"{proc}/{pid}/ns/net"), pid)
-            except PermissionError:
-                hidden.append(pid)
-            except OSError:
-                continue
-        own = self._own.netns if self._own is not None else None
-        seen = {}
-        for link, pid in links.items():
-            netns = parse_namespace(os.fsencode(link))
-            if netns is not None:
-                seen[netns] = pid
-                ways[netns] = f"{proc}/{pid}/ns/net"
-        if proc == "/proc":
+        seen, hidden = self._by_links(pids)
+        ways = {netns: f"{self._proc}/{pid}/ns/net" for netns, pid in seen.items()}
+        if self._proc == "/proc":
             self._mounted(ways)
         found = Others()
-        if own is not None and own in ways:
-            del ways[own]
-            if self._own is not None and self._own is not but:
-                found.spaces.append(self._own)
-        if but.netns is not None:
-            ways.pop(but.netns, None)
+        if self._own is not None and self._own is not but:
+            found.spaces.append(self._own)
+        for known in (self._own, but):
+            if known is not None and known.netns is not None:
+                ways.pop(known.netns, None)
         entered, refusal = self._enter([(netns, way) for netns, way in ways.items() if netns not in self._open])
         self._open.update(entered)
         for netns in ways:
             space = self._open.get(netns)
             if space is None and netns in seen:
                 found.outside += 1
-                space = ProcSpace(f"{proc}/{seen[netns]}", netns)
+                space = ProcSpace(f"{self._proc}/{seen[netns]}", netns)
             if space is None:
                 found.refused += 1
                 found.why = refusal
@@ -113,6 +96,21 @@ class Spaces:
                 found.spaces.append(space)
         self._hidden(hidden, list(seen.values()), but, found)
         return found
+
+    def _by_links(self, pids: Sequence[str]) -> tuple[dict[int, str], list[str]]:
+        """One process of each namespace, and the processes whose namespace may not be read."""
+        links: dict[str, str] = {}
+        hidden: list[str] = []
+        readlink, proc = os.readlink, self._proc
+        for pid in pids:
+            try:
+                links.setdefault(readlink(f"{proc}/{pid}/ns/net"), pid)
+            except PermissionError:
+                hidden.append(pid)
+            except OSError:
+                continue
+        named = ((parse_namespace(os.fsencode(link)), pid) for link, pid in links.items())
+        return {netns: pid for netns, pid in named if netns is not None}, hidden
 
     def _hidden(self, hidden: Iterable[str], known: Iterable[str], but: Space, found: Others) -> None:
         """Processes whose namespace may not be read: /proc/PID/net shows it all the same."""

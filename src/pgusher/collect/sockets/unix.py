@@ -58,7 +58,7 @@ class UnixEnds(netlink.Answer):
     """Reads the answer to a dump. Messages are taken whole, and looked into only when asked for and not known."""
 
     def __init__(self, known: Known | None = None) -> None:
-        """`known` is from an earlier dump; what is read now is put into it, and what is gone is taken out by `prune`."""
+        """`known` is from an earlier dump; what is read now is put into it, what is gone is taken out by `prune`."""
         super().__init__()
         self._found: dict[int, tuple[int, bytes]] = {}
         self._known: Known = {} if known is None else known
@@ -120,7 +120,7 @@ _LITTLE = struct.pack("=H", 1) == b"\1\0"
 
 
 def dump(kernel: netlink.Netlink, known: Known | None = None) -> UnixEnds:
-    """All connected unix sockets of the namespace of `kernel`; `known` saves reading them again. Raises NetlinkError."""
+    """All connected unix sockets of the namespace; `known` saves reading them again. Raises NetlinkError."""
     answer = UnixEnds(known)
     for _ in range(3):
         answer = UnixEnds(known)

@@ -1,0 +1,67 @@
+"""What one look needs, and what is remembered of a server from one look to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+from pgusher.collect.sockets.backends import Numbering, Proof
+from pgusher.collect.sockets.inet import Hosts
+from pgusher.collect.sockets.owners import Owners
+from pgusher.collect.sockets.scan import FdScanner
+from pgusher.collect.sockets.spaces import Others
+from pgusher.collect.sockets.tcp import TcpSessions
+from pgusher.collect.sockets.unix import Known
+from pgusher.collect.sockets.unixes import UnixSessions
+from pgusher.model.evidence import Gap
+from pgusher.model.server import Server
+
+
+class Memory:
+    """What is known of one server's sessions from earlier looks."""
+
+    def __init__(self, server: Server, proc: str, scanner: FdScanner, hosts: Hosts) -> None:
+        self.tcp = TcpSessions(hosts)
+        self.owners = Owners(scanner, proc)
+        self.numbering = Numbering(proc, server.postmaster_pid)
+        self.proofs: dict[int, Proof] = {}
+        """By the inode of the server's end."""
+        self.names: dict[int, int] = {}
+        """The server's processes: from their pids in our /proc to those that the caller knows them by."""
+        self.denied = False
+        """The server's descriptors may not be read."""
+        self.empty: list[str] = []
+        """Processes without descriptors, in the last full pass."""
+        self.examined: set[int] = set()
+        """Server processes without a session of which no socket led to another namespace."""
+        self.unix = UnixSessions()
+        self.unix_ends: Known = {}
+        self.connected_by: dict[int, int] = {}
+        self.last_full: float | None = None
+
+    def backends(self) -> dict[int, int]:
+        """The server's process, as the caller knows it, by the inode of the server's end."""
+        return {inode: self.names.get(pid, pid) for inode, (pid, _, _) in self.proofs.items()}
+
+    def clients(self) -> set[int]:
+        """The inodes of all clients' sockets."""
+        return self.tcp.clients() | self.unix.peers()
+
+    def server_ends(self) -> set[int]:
+        """The inodes of the server's ends."""
+        return {end.inode for end in self.tcp.ends} | self.unix.pairs.keys()
+
+
+@dataclass
+class Look:
+    """One look."""
+
+    server: Server
+    backends: Collection[int]
+    full: bool
+    wanted: Collection[tuple[str, int]] | None
+    now: float
+    memory: Memory
+    gaps: list[Gap] = field(default_factory=list)
+    pids: list[str] | None = None
+    incomplete: Others | None = None
