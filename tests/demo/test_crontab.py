@@ -46,7 +46,7 @@ def test_as_an_ordinary_user_it_is_a_stand_in_with_a_user_crontab(
     assert not cron.real
     assert cron.why == "only root may run cron"
     assert cron.argv[:2] == ("/usr/bin/python3", "-m")
-    read = cron_stand_in.Crontab(cron.crontabs[0])
+    read = cron_stand_in.Crontab(cron.file)
     assert read.environment["PGPORT"] == "5433"
     assert read.environment["MAILTO"] == ""
     assert [schedule for schedule, _ in read.jobs].count("@reboot") == sum(job.runs for job in JOBS)
@@ -62,7 +62,7 @@ def test_as_root_the_lines_name_the_user_and_cron_accepts_the_file(tmp_path: Pat
         pytest.skip(f"no real cron here: {why}")
     cron = crontab.write(str(tmp_path), "/usr/bin/python3", {}, JOBS)
     assert cron.real
-    (path,) = Path(cron.crontabs[0]).iterdir()
+    path = Path(cron.file)
     lines = [line for line in path.read_text().splitlines() if "python3" in line]
     assert all(line.removeprefix("@reboot").split()[0 if line.startswith("@") else 5] == "root" for line in lines)
     # cron reads no file of which this is not so (crontab(5), and its load_database()).

@@ -41,6 +41,11 @@ def why_not_nobody() -> str | None:
     return None
 
 
+def real_cron() -> bool:
+    """Whether the staging has a real one."""
+    return crontab.why_no_cron("/dev/shm") is None
+
+
 pytestmark = pytest.mark.skipif(why_not_sealed() is not None, reason=str(why_not_sealed()))
 
 
@@ -56,7 +61,7 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert "97 of 97 slots" in told
     assert re.search(r"exit code [1-9]\d*; the server said to it\n\s+FATAL:  remaining connection slots are", told)
     assert told.rstrip().endswith("nothing is left behind.")
-    assert ("cron runs" in told) == (crontab.why_no_cron("/dev/shm") is None)
+    assert ("cron runs" in told) == real_cron()
     assert "\x1b" not in told
 
 
@@ -65,6 +70,11 @@ def seen(request: pytest.FixtureRequest) -> dict[str, Any]:
     if request.param == "nobody" and (why := why_not_nobody()) is not None:
         pytest.skip(why)
     return sealed("kept", user=None if request.param == "ourselves" else request.param)
+
+
+def by_cron(seen: dict[str, Any]) -> bool:
+    """Whether a real cron has started the jobs."""
+    return any("CRON" in parents[1] for parents in seen["parents"].values() if len(parents) > 1)
 
 
 class TestKept:
@@ -79,7 +89,12 @@ class TestKept:
 
     def test_it_says_what_to_type(self, seen: dict[str, Any]) -> None:
         told = seen["out"] + seen["err"]
-        for words in ("pgusher demo --stop", f"-p {seen['port']} -U postgres", "cd /"):
+        for words in (
+            "pgusher demo --stop",
+            f"-p {seen['port']} -U postgres",
+            "cd /",
+            "cron/" if by_cron(seen) else "script/",
+        ):
             assert words in told
         assert "waiting for" in told, "on a terminal it says what it waits for"
 
@@ -123,13 +138,18 @@ class TestKept:
                 names.setdefault(note["part"], set()).add(holders[pid]["name"])
         assert all(len(found) == 1 for found in names.values()), names
         assert len({name for found in names.values() for name in found}) == len(names), names
-        runs = {holder["name"]: holder["runs"] for holder in server["holders"]}
-        (jobs,) = names["version_history"]
-        if any("CRON" in parents[1] for parents in seen["parents"].values() if len(parents) > 1):
-            assert runs[jobs] == 3
+        by_name = {holder["name"]: holder for holder in server["holders"]}
+        for script, runs in (("version_history", 3), ("stock_report", 2), ("price_import", 1)):
+            (name,) = names[script]
+            assert by_name[name]["runs"] == runs
+            real = "CRON" in seen["parents"][str(by_name[name]["processes"][0])][1]
+            assert by_name[name]["kind"] == ("cron" if real else "script"), "a stand-in for cron is not cron"
+            if real:
+                command = rf"cd shop && \S+ {script}\.py >> \.\./log/{script}\.log 2>&1"
+                assert re.search(rf"^cron job \S+ \S+ \* \* \* {command} \(root, .*:\d+\)$", by_name[name]["title"])
+                assert by_name[name]["certainty"] == "proven"
         (grafana,) = names["grafana_stand_in"]
-        programs = {holder["name"]: holder["program"] for holder in server["holders"]}
-        assert programs[grafana] != "Grafana", "a stand-in is not the real one"
+        assert by_name[grafana]["program"] != "Grafana", "a stand-in is not the real one"
 
 
 @pytest.mark.parametrize(

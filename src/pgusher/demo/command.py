@@ -158,7 +158,7 @@ def _show(director: Director, narrator: Narrator, port: int) -> None:
 
 
 class _Pgusher:
-    """The command, started from the staging's directory, where the configuration names the staged crontab."""
+    """The command, started where no configuration but an empty one is found."""
 
     def __init__(self, director: Director, target: Sequence[str]) -> None:
         self._director = director
@@ -225,10 +225,9 @@ def _tell_kept(narrator: Narrator, directory: str, port: int, socket: str) -> No
     narrator.plain()
     narrator.plain("It goes on running, and outlives this terminal. To play with it:")
     for line in (
-        f"cd {directory}",
-        "pgusher                  its pgusher.toml names the staged crontab",
+        f"pgusher {' '.join(_target(port))}".rstrip(),
         f"psql -h {socket} -p {port} -U postgres",
-        "ls shop log              the programs, and what they have written",
+        f"cd {directory}; ls shop log",
         f"pgusher demo --stop      ends it; with several, this one: --stop {port}",
     ):
         narrator.plain(f"  {line}")

@@ -54,8 +54,6 @@ class Cron:
 
     real: bool
     argv: Sequence[str]
-    crontabs: tuple[str, ...]
-    """Crontab files or directories, as a person outside the staging finds them."""
     file: str
     """The crontab with the jobs."""
     settled: str
@@ -107,7 +105,7 @@ def write(directory: str, python: str, environment: Mapping[str, str], planned: 
     if why is not None:
         path = os.path.join(root, "crontab")
         _put(path, text)
-        return Cron(False, (python, "-m", _STAND_IN, path), (path,), path, settled, why)
+        return Cron(False, (python, "-m", _STAND_IN, path), path, settled, why)
     for name in ("cron.d", "crontabs", "run"):
         os.mkdir(os.path.join(root, name), 0o755)
     _put(os.path.join(root, "crontab"), "# empty: the staging's jobs are in cron.d\n")
@@ -115,7 +113,7 @@ def write(directory: str, python: str, environment: Mapping[str, str], planned: 
     _put(path, text)
     program = shutil.which("cron", path="/usr/sbin:/sbin:/usr/bin:/bin") or "cron"
     argv = (*_UNSHARE, "/bin/sh", "-ec", _ENTER, "sh", root, program)
-    return Cron(True, argv, (os.path.join(root, "cron.d"),), path, settled)
+    return Cron(True, argv, path, settled)
 
 
 def _put(path: str, text: str) -> None:

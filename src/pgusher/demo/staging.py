@@ -72,6 +72,9 @@ class Staging:
         """Stage everything, one step after the other: what was done. Raises StagingError, LaunchError or Ended."""
         for name in ("log", "truth"):
             os.mkdir(os.path.join(self.directory, name), 0o755)
+        # Where the command runs pgusher: the person's own configuration would lead it to another server.
+        with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="ascii") as file:
+            file.write("# Nothing is needed here: pgusher finds the server and the jobs of the demo by itself.\n")
         shutil.copytree(_ACTORS, self._home, ignore=shutil.ignore_patterns("__*__*"))
         self._pause(0)
         server, told = self._start_server()
@@ -134,9 +137,6 @@ class Staging:
         login = self._login(world.JOBS, server)
         wanted = {name: login[name] for name in login if name.startswith("PG")}  # its marks among them
         cron = crontab.write(self.directory, sys.executable, wanted, planned)
-        # What a person outside needs to see the jobs' lines: they are in no place where pgusher would look.
-        with open(os.path.join(self.directory, "pgusher.toml"), "w", encoding="utf-8") as file:
-            file.write(f"crontabs = [{', '.join(_toml(path) for path in cron.crontabs)}]\n")
         if cron.real:
             return cron, self._start("cron", list(cron.argv), self._env)
         return cron, self._start("cron_stand_in", list(cron.argv), {**self._env, "PYTHONPATH": _SOURCE})
@@ -316,10 +316,3 @@ def _write_note(directory: str, facts: Mapping[str, Any]) -> None:
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(facts, file)
     os.replace(path + ".new", path + ".json")
-
-
-def _toml(text: str) -> str:
-    """A TOML string: as in JSON."""
-    import json
-
-    return json.dumps(text, ensure_ascii=False)
