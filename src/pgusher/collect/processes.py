@@ -78,6 +78,7 @@ class ProcessSource:
         self._boot = boot or (lambda: boot_time(proc))
         self._boot_time: Micros = 0
         self._known: dict[int, _Known] = {}
+        self._names: dict[int, str | None] = {}
         self._files = FileReader()
         self._is_live = _is_live(proc)
 
@@ -88,6 +89,7 @@ class ProcessSource:
         if boot != self._boot_time:
             self._boot_time = boot
             self._known.clear()
+        self._names.clear()
         troubles: dict[str, int] = {}
         found: dict[int, _Known] = {}
         missing: set[int] = set()
@@ -105,6 +107,12 @@ class ProcessSource:
         processes = tuple(found[pid].process for pid in sorted(found))
         denied = sum(found[pid].denied for pid in set(pids) if pid in found)
         return ProcessFacts(processes, _gaps(denied, troubles))
+
+    def _name(self, uid: int) -> str | None:
+        """The name of a uid, asked for once a look."""
+        if uid not in self._names:
+            self._names[uid] = self._users(uid)
+        return self._names[uid]
 
     def _walk(
         self,
@@ -183,7 +191,7 @@ class ProcessSource:
             ppid=stat.ppid,
             comm=stat.comm,
             uid=place.st_uid,
-            user=self._users(place.st_uid),
+            user=self._name(place.st_uid),
             argv=files.argv,
             state=stat.state,
             sid=stat.sid,
