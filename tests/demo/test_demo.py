@@ -60,7 +60,7 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert [int(slots) for slots in re.findall(r" (\d+) slots\n", told)] == [18, 20, 2, 57, 97]
     assert "97 of 97 slots" in told
     assert re.search(r"exit code [1-9]\d*; the server said to it\n\s+FATAL:  remaining connection slots are", told)
-    assert told.rstrip().endswith("nothing is left behind.")
+    assert told.rstrip().endswith("nothing is left behind")
     assert ("cron runs" in told) == real_cron()
     assert "\x1b" not in told
 
@@ -84,7 +84,7 @@ class TestKept:
         assert seen["code"] == 0
         assert seen["other_port"] == 2
         assert seen["stop_code"] == 0
-        assert seen["stop_err"].rstrip().endswith("nothing is left behind.")
+        assert seen["stop_err"].rstrip().endswith("nothing is left behind")
         assert seen["left"] == {}
 
     def test_it_says_what_to_type(self, seen: dict[str, Any]) -> None:
@@ -170,7 +170,7 @@ def test_nothing_is_left_after(until: str, to: str, number: str, code: int) -> N
     assert seen["inside"] >= 2, "there was something to leave behind"
     assert seen["left"] == {}
     if number != "SIGKILL":
-        assert seen["err"].rstrip().endswith("nothing is left behind.")
+        assert seen["err"].rstrip().endswith("nothing is left behind")
 
 
 def test_who_reads_what_a_kept_demo_says_comes_to_its_end() -> None:

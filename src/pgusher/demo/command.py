@@ -238,11 +238,9 @@ def _tell_end(narrator: Narrator, ended: Mapping[str, Any] | None, left: Sequenc
     if ended is None:
         return
     still = [*ended["left"], *(process.pid for process in left)]
+    rest = f"still there: {_pids(still)}" if still else "nothing is left behind"
     narrator.plain()
-    if still:
-        narrator.plain(f"{ended['processes']} processes and the server were ended; still there: {_pids(still)}")
-    else:
-        narrator.plain(f"{ended['processes']} processes and the server were ended; nothing is left behind.")
+    narrator.lines([f"{ended['processes']} programs and the server were ended; {rest}"])
 
 
 def _pids(pids: Sequence[int]) -> str:
