@@ -90,7 +90,7 @@ def furnish(server: EmbeddedServer, passwords: dict[str, str]) -> tuple[str, int
                 connection.execute(TROUBLE)
     if row is None:
         raise psycopg.DataError("the server did not tell its limits")
-    return str(row[0]), int(row[1])
+    return str(row[0]).split()[0], int(row[1])  # Debian adds its own version behind it
 
 
 def credentials(role: str, port: int, pgpass: str, *, host: str = "127.0.0.1") -> dict[str, str]:
