@@ -15,6 +15,9 @@ _NAMES = (
     r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|auth[-_]?key"
     r"|credentials?|sslpassword"
 )
+# Each of these names holds one of these words, so a text with none of them needs no pattern for names. No word has an
+# "i": to a pattern that ignores case the Turkish ones are the same letter, to casefold they are not.
+_TELLING = ("pass", "pwd", "secret", "token", "key", "credent")
 _QUOTED = r"'(?:[^'\\]|\\.|\\\Z)*(?:'|\Z)|\"(?:[^\"\\]|\\.|\\\Z)*(?:\"|\Z)"
 # What is hidden already stays as it is, whatever stands behind it.
 _VALUE = rf"(?:\*\*\*(?![^\s&;,'\"}})\]])|{_QUOTED}|[^\s&;,'\"]+)"
@@ -28,7 +31,6 @@ _FLAG = re.compile(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$
 # Up to the last "@" of the word: a password may hold "@", "/" and ":".
 _URI_WORD = re.compile(r"[^\s'\"]+")
 _URI_USER = re.compile(r"://[^\s:/@'\"]{0,256}:")
-_SPACE = re.compile(r"\s")
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
 _SHAPES = re.compile(
     r"\b(?:gl(?:sa|pat|ptt)[_-][\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|xox[abeoprs]-[\w-]{8,}"
@@ -57,14 +59,13 @@ def redact_text(text: str) -> str:
         text = _PEM.sub(HIDDEN, text)
     if "://" in text and "@" in text:
         text = _URI_WORD.sub(_uri, text)
-    spaced = _SPACE.search(text) is not None
-    if spaced:
+    folded = text.casefold()
+    if "bearer" in folded or "bas" in folded:
         text = _BEARER.sub(rf"\1{HIDDEN}", text)
     if len(text) > 12:
         text = _SHAPES.sub(HIDDEN, text)
-    if spaced:
+    if any(word in folded for word in _TELLING):
         text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
-    if "=" in text or ":" in text:
         text = _ASSIGN.sub(rf"\1{HIDDEN}", text)
     return text
 
@@ -88,7 +89,7 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     out: list[str] = []
     previous = ""
     for word in argv:
-        if previous[:1] == "-" and _FLAG.match(previous) and not re.match(r"--?[a-z]", word):
+        if _is_naming_flag(previous) and not re.match(r"--?[a-z]", word):
             out.append(HIDDEN)
         elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
             out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
@@ -96,6 +97,13 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
             out.append(redact_text(word))
         previous = word
     return tuple(out)
+
+
+def _is_naming_flag(word: str) -> bool:
+    if word[:1] != "-":
+        return False
+    folded = word.casefold()
+    return any(part in folded for part in _TELLING) and _FLAG.match(word) is not None
 
 
 def redact_sql(query: str) -> str:
