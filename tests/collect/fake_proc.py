@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 BOOT_ID = "00000000-0000-4000-8000-000000000000"
 
@@ -33,12 +34,12 @@ def add(
     stat: bytes | None = None,
     cmdline: bytes = b"python3\0x.py\0",
     cgroup: bytes = b"0::/\n",
-    **of_stat: object,
+    **of_stat: Any,
 ) -> Path:
     """A process in `proc`."""
     place = proc / str(pid)
     (place / "ns").mkdir(parents=True, exist_ok=True)
-    (place / "stat").write_bytes(stat_line(pid, **of_stat) if stat is None else stat)  # type: ignore[arg-type]
+    (place / "stat").write_bytes(stat_line(pid, **of_stat) if stat is None else stat)
     (place / "cmdline").write_bytes(cmdline)
     (place / "cgroup").write_bytes(cgroup)
     (place / "loginuid").write_bytes(b"1000")
