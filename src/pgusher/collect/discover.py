@@ -61,7 +61,12 @@ def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[
     found: dict[int, _Found] = {}
     lost: list[UnixSocket] = []
     for path, port, inode in here.unix:
-        entry = _by_lock_file(path, proc) or _by_peer(path, proc)
+        entry = _by_lock_file(path, proc)
+        if entry is None and (pid := _listener(path)):
+            postmaster = read_postmaster(pid, proc)
+            entry = None if postmaster is None else _Found(postmaster, _sockets_of(pid, proc))
+            if entry is None and comm_of(pid, proc) not in {None, *NAMES}:
+                continue  # a pooler's: PgBouncer names its socket so, too
         # A container that shares our network has its own files and pids: its lock file is not the one we see.
         if entry is None or (entry.own is not None and inode not in entry.own):
             lost.append((path, port, inode))
@@ -106,20 +111,18 @@ def _by_lock_file(path: str, proc: str) -> _Found | None:
     return None if postmaster is None else _Found(postmaster, _sockets_of(postmaster.pid, proc))
 
 
-def _by_peer(path: str, proc: str) -> _Found | None:
-    """The postmaster that listens on a unix socket, as the kernel names it to whoever connects there.
+def _listener(path: str) -> int:
+    """The pid of who listens on a unix socket, as the kernel tells whoever connects there; 0 when it does not.
 
-    Needed only where the lock file may not be read. It costs the server a fork; no slot, as nothing is asked.
+    Needed only where the lock file does not tell. It costs a server a fork; no slot, as nothing is asked.
     """
     try:
         with socket(AF_UNIX, SOCK_STREAM) as connection:
             connection.settimeout(0.2)
             connection.connect(f"\0{path[1:]}" if path.startswith("@") else path)
-            pid, _, _ = unpack("3i", connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))
+            return int(unpack("3i", connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))[0])
     except (OSError, ValueError):
-        return None
-    postmaster = read_postmaster(pid, proc) if pid else None
-    return None if postmaster is None else _Found(postmaster, _sockets_of(postmaster.pid, proc))
+        return 0
 
 
 def _sockets_of(pid: int, proc: str) -> set[int] | None:

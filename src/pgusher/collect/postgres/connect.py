@@ -18,6 +18,9 @@ Clock = Callable[[], float]
 SQLSTATE, PRIMARY, ROUTINE = ord("C"), ord("M"), ord("R")
 """Fields of an error (source: PostgreSQL documentation, "Error and Notice Message Fields")."""
 
+_MOST = 1 << 28
+"""Bytes of one statement's rows; 10,000 sessions with the longest queries that are asked for are a quarter of that."""
+
 
 class ConnectError(Exception):
     """No session came of it. Its text is all that libpq said, with what the server said in it."""
@@ -186,9 +189,14 @@ class Connection:
         place = ctypes.c_void_p()
         get, free, at, ref = self._pq.PQgetCopyData, self._pq.PQfreemem, ctypes.string_at, ctypes.byref(place)
         handle = self._handle
+        room = _MOST
         while True:
             length = get(handle, ref, 1)
             if length > 0:
+                room -= length
+                if room < 0:
+                    free(place)
+                    raise BrokenError(f"more than {_MOST >> 20} MiB came as one answer")
                 rows.append(at(place.value or 0, length - 1))  # without its newline
                 free(place)
             elif length == 0:
@@ -223,8 +231,9 @@ class Connection:
             return False
         poll = select.poll()
         poll.register(self.fileno, (select.POLLIN if reading else 0) | (select.POLLOUT if writing else 0))
+        # Nothing after the deadline, ready or not: who sends without end would never be left.
         left = deadline - self._clock()
-        return bool(poll.poll(max(0.0, left * 1000))) if left > 0 else bool(poll.poll(0))
+        return left > 0 and bool(poll.poll(left * 1000))
 
 
 def open_connection(

@@ -21,6 +21,8 @@ DEFAULTS = {"max_connections": 100, "superuser_reserved_connections": 3, "reserv
 _TICKS = 50_000
 """A start is told in ticks of 10 ms, and a file's change by a clock that is as coarse."""
 _DEPTH = 10  # CONF_FILE_MAX_DEPTH in guc-file.l
+_FILES = 500
+"""Files that are read at most: one that includes itself thirty times would otherwise be read 30**10 times."""
 _AS_ROOT = "run pgusher as root or as the server's own user"
 
 
@@ -36,11 +38,18 @@ class _Reading:
     unread: list[tuple[str, str]] = field(default_factory=list)
     """Files that could not be read, and why."""
     wrong: list[str] = field(default_factory=list)
+    files: int = 0
+    """How many were opened; beyond _FILES none is, and what it says is not known."""
 
     def read(self, path: str, *, missing_ok: bool = False, depth: int = 0) -> None:
         """One file with all that it includes, at the place where it includes it: a later value wins."""
         if depth > _DEPTH:
             self.unread.append((path, "files include each other"))
+            return
+        self.files += 1
+        if self.files > _FILES:
+            if self.files == _FILES + 1:
+                self.unread.append((path, f"more than {_FILES} files are included"))
             return
         try:
             raw = rooted.read_file(self.root, path)
@@ -52,6 +61,8 @@ class _Reading:
         conf = parse_conf(decode(raw))
         self.wrong += [f"{path}:{line}" for line in conf.wrong]
         for item in conf.items:
+            if self.files > _FILES:
+                return
             there = os.path.join(os.path.dirname(path), item.value)
             if item.name == "include_dir":
                 self._read_directory(there, depth)
@@ -67,7 +78,7 @@ class _Reading:
             self.unread.append((path, _reason(error)))
             return
         for name in sorted(names, key=os.fsencode):  # as strcmp orders them
-            if name.endswith(".conf") and not name.startswith("."):
+            if self.files <= _FILES and name.endswith(".conf") and not name.startswith("."):
                 self.read(os.path.join(path, name), depth=depth + 1)
 
 

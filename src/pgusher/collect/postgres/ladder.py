@@ -24,6 +24,7 @@ _NO_SETTINGS_AT_LOGIN = frozenset({"08P01", "0A000", "22023", "42501", "42704"})
 """SQLSTATEs with which poolers and hosted servers refuse settings at login (source: PgBouncer, src/client.c: 08P01)."""
 _NOT_LET_IN = frozenset({"28000", "28P01"})
 _NO_DATABASE = "3D000"
+_GIVE_A_PASSWORD = ("PGPASSWORD", "PGSERVICE")
 _TO_GO = 0.5
 """Seconds for the process that refused us to give its slot back."""
 
@@ -108,6 +109,10 @@ class Ladder:
             refusal: Refusal | None = None
             for dbname in ("postgres", "template1"):
                 pairs = words_of.peer_parameters(server, path, role, dbname, self._timeout)
+                if any(os.environ.get(name) or self._environ.get(name) for name in _GIVE_A_PASSWORD):
+                    # Anybody can run something that looks like a server: it is not to be told our password. libpq
+                    # ignores an empty one.
+                    pairs.append(("password", "none"))
                 refusal = self._try(climb, pairs, uid=server.os_uid)
                 if refusal is None or refusal.sqlstate != _NO_DATABASE:
                     break

@@ -75,6 +75,10 @@ def parse_tcp(raw: bytes) -> list[tuple[str, int, int, int]]:
 
 
 def _port(path: str) -> int | None:
+    # libpq takes a directory that is not absolute for a host's name, and a comma for the start of another host: whoever
+    # binds "example.org/.s.PGSQL.5432" would be sent our password. No server can be reached at such a path anyway.
+    if not path.startswith(("/", "@")) or "," in path:
+        return None
     match = re.fullmatch(_NAME, path)
     return int(match[1]) if match and 0 < int(match[1]) <= 0xFFFF else None
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from pgusher.collect.postgres.refusal import Refusal, one_line
+from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line
 from pgusher.model.text import decode
 
 PROTOCOL_3 = 196608
@@ -42,8 +42,9 @@ class Reply:
 
     @property
     def full(self) -> bool:
-        """Whether it proves that not one slot is left."""
-        return self.said is Said.REFUSED and self.refusal is not None and self.refusal.too_many
+        """Whether it proves that not one slot of the server is left. A pooler's refusal is about the pooler."""
+        refusal = self.refusal
+        return self.said is Said.REFUSED and refusal is not None and refusal.too_many and refusal.by == POSTGRES
 
 
 def startup_packet(user: str, database: str) -> bytes:

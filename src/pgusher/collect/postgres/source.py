@@ -13,7 +13,7 @@ from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, Quer
 from pgusher.collect.postgres.ladder import Climb, Ladder
 from pgusher.collect.postgres.libpq import LibpqMissingError, load
 from pgusher.collect.postgres.locate import alive, by_address, by_connection
-from pgusher.collect.postgres.refusal import one_line
+from pgusher.collect.postgres.refusal import POSTGRES, one_line
 from pgusher.collect.postgres.target import Target, guard_statements
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Attempt, Ceiling, Ceilings, Rung, Server, Setting, View
@@ -325,7 +325,7 @@ class PostgresSource:
         """Whether even a superuser would be refused; asked of the server itself where the refusal does not tell."""
         if climb is None or climb.refusal is None:
             return False
-        if climb.full or climb.refusal.ceiling is not None or not server.local or climb.peer is None:
+        if climb.full or climb.refusal.ceiling is not None or server.postmaster_pid is None or climb.peer is None:
             return climb.full
         from pgusher.collect.postgres.probe import ask
         from pgusher.collect.postgres.target import where
@@ -346,6 +346,6 @@ def quoted(name: str) -> str:
 
 def _refuses(climb: Climb) -> str | None:
     refusal = climb.refusal
-    if refusal is None or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
-        return None  # that is for one role or database; the attempt tells it
+    if refusal is None or refusal.by != POSTGRES or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
+        return None  # a pooler's, or for one role or database: the attempt tells it
     return refusal.words
