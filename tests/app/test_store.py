@@ -41,6 +41,18 @@ def test_an_older_file_stays_when_a_new_one_cannot_be_written(tmp_path: Path) ->
     assert os.listdir(tmp_path) == ["look.json"]
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    """As root, a snapshot in the place of /dev/null would break the host."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    for name in ("pipe", "link"):
+        with pytest.raises(PgusherError, match="cannot be written: no regular file"):
+            store.save(str(tmp_path / name), LOOK)
+    assert stat.S_ISFIFO(os.lstat(tmp_path / "pipe").st_mode)
+    assert os.path.islink(tmp_path / "link")
+    assert sorted(os.listdir(tmp_path)) == ["link", "pipe"]
+
+
 def _set(key: str, value: object) -> Callable[[dict[str, Any]], None]:
     return lambda data: data.update({key: value})
 

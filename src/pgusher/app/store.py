@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import stat
 import tempfile
 from typing import Any
 
@@ -27,6 +28,8 @@ def save(path: str, look: Look) -> None:
 
     Raises PgusherError when it cannot be written.
     """
+    if _is_special(path):  # /dev/null, for root
+        raise PgusherError(f"{path}: the snapshot cannot be written: no regular file", hint="name a new file")
     data = {
         "kind": "pgusher snapshot",
         "schema": SCHEMA,
@@ -51,6 +54,15 @@ def save(path: str, look: Look) -> None:
                 os.unlink(temporary)
         reason = (error.strerror or str(error)).lower()
         raise PgusherError(f"{path}: the snapshot could not be written: {reason}") from None
+
+
+def _is_special(path: str) -> bool:
+    """Whether something else than a file is there, or a link: to put a file in its place would destroy it."""
+    try:
+        mode = os.lstat(path).st_mode
+    except OSError:
+        return False  # nothing there, or writing will tell
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
 def read(path: str) -> Look:

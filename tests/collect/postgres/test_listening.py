@@ -21,6 +21,12 @@ UNIX = b"""Num       RefCount Protocol Flags    Type St Inode Path
 0000000000000000: 00000002 00000000 00010000 0001 01 10 /tmp/.s.PGSQL.5432.lock
 0000000000000000: 00000002 00000000 00010000 0002 01 11 /tmp/.s.PGSQL.2
 """
+BESIDE_LIBPQ = b"""
+0000000000000000: 00000002 00000000 00010000 0001 01 12 example.org/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 13 ./.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 14 /tmp/x,example.org/.s.PGSQL.5432
+0000000000000000: 00000002 00000000 00010000 0001 01 15 @x,example.org/.s.PGSQL.5432
+"""
 TCP = b"""  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode
    0: 0100007F:1538 00000000:0000 0A 00000000:00000000 00:00000000 00000000   101        0 83341 1 0000000000000000 100
    1: 0100007F:1538 0100007F:D431 01 00000000:00000000 00:00000000 00000000   101        0 83342 1 0000000000000000 20
@@ -85,3 +91,8 @@ def test_without_netlink_proc_is_read(monkeypatch: object) -> None:
 def test_our_own_network() -> None:
     assert in_own_network(os.getpid())
     assert not in_own_network(0)
+
+
+def test_a_path_that_libpq_would_take_for_a_host_of_the_network_is_no_server() -> None:
+    """Anybody may bind such a path: the password of whoever looks would go to that host."""
+    assert parse_unix(BESIDE_LIBPQ) == []

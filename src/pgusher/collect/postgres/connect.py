@@ -19,7 +19,7 @@ SQLSTATE, PRIMARY, ROUTINE = ord("C"), ord("M"), ord("R")
 """Fields of an error (source: PostgreSQL documentation, "Error and Notice Message Fields")."""
 
 _MOST = 1 << 28
-"""Bytes of one statement's rows; 10,000 sessions with the longest queries that are asked for are a quarter of that."""
+"""Bytes of one statement's rows: 10,000 sessions whose queries are of 16 kB each need less. A liar may send more."""
 
 
 class ConnectError(Exception):

@@ -1,0 +1,107 @@
+"""What only looks like a server, as any user of the host can run it, gets no password and no end of our time."""
+
+from __future__ import annotations
+
+import os
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pgusher.collect.postgres import PostgresSource, Target, connect
+from pgusher.collect.postgres.files import read_ceilings
+from pgusher.collect.postgres.postmaster import Postmaster
+from pgusher.model.server import Server
+
+CLEARTEXT = struct.pack("!cII", b"R", 8, 3)
+LET_IN = struct.pack("!cII", b"R", 8, 0) + struct.pack("!cIII", b"K", 12, 1, 1) + b"Z\0\0\0\5I"
+COPY = struct.pack("!cIbhh", b"H", 9, 0, 1, 0)
+ROW = struct.pack("!cI", b"d", 1004) + b"x" * 999 + b"\n"
+
+
+@contextmanager
+def fake(directory: Path, answer: Callable[[socket.socket, bytes], None]) -> Iterator[Server]:
+    """A stand-in for a server, with an answer of its own to each startup packet."""
+    path = str(directory / ".s.PGSQL.5999")
+    ended = threading.Event()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(8)
+        listener.settimeout(0.1)
+
+        def serve() -> None:
+            while not ended.is_set():
+                try:
+                    with listener.accept()[0] as one:
+                        one.settimeout(5)
+                        answer(one, one.recv(8192))
+                except OSError:
+                    continue
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        try:
+            yield Server(port=5999, local=True, socket_paths=(path,), os_user="postgres", os_uid=os.geteuid())
+        finally:
+            ended.set()
+            thread.join(10)
+
+
+def test_a_password_is_not_told_to_whoever_looks_like_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGPASSWORD", "planted-secret")
+    heard: list[tuple[bytes, bytes]] = []
+
+    def answer(one: socket.socket, startup: bytes) -> None:
+        one.sendall(CLEARTEXT)
+        heard.append((startup, one.recv(8192)))
+
+    with fake(tmp_path, answer) as server:
+        source = PostgresSource(Target(server=server), timeout=2.0, environ={})
+        source.sample()
+        source.close()
+    as_its_user = [said for startup, said in heard if b"user\0postgres\0" in startup]
+    assert as_its_user
+    assert not any(b"planted-secret" in said for said in as_its_user)
+
+
+def test_rows_without_end_are_left_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connect, "_MOST", 100_000)
+
+    def answer(one: socket.socket, _: bytes) -> None:
+        one.sendall(LET_IN)
+        one.recv(65536)
+        one.sendall(COPY)
+        while True:
+            one.sendall(ROW * 100)
+
+    with fake(tmp_path, answer) as server:
+        source = PostgresSource(Target(server=server), timeout=20.0, environ={})
+        facts = source.sample()
+        source.close()
+    assert "as one answer" in facts.view.attempts[-1].outcome
+
+
+def test_what_is_ready_after_the_deadline_is_not_read(tmp_path: Path) -> None:
+    def answer(one: socket.socket, _: bytes) -> None:
+        one.sendall(LET_IN)
+        one.recv(65536)
+
+    late = iter([0.0] * 2 + [1000.0] * 1000)  # the first two are the deadline of the connect and its first wait
+    with fake(tmp_path, answer) as server:
+        source = PostgresSource(Target(server=server), timeout=3.0, clock=lambda: next(late), environ={})
+        facts = source.sample()
+        source.close()
+    assert facts.view.attempts[0].outcome == "no answer before the deadline"
+
+
+def test_files_that_include_themselves_many_times_come_to_an_end(tmp_path: Path) -> None:
+    """40**10 files would not be read in a life."""
+    (tmp_path / "postgresql.conf").write_text("include 'postgresql.conf'\n" * 40)
+    postmaster = Postmaster(1 << 30, 0, os.geteuid(), ("postgres", "-D", str(tmp_path)))
+    ceilings, gaps = read_ceilings(postmaster, 0)
+    assert ceilings is None
+    assert any("files" in gap.why for gap in gaps)
