@@ -32,7 +32,8 @@ def parse_anacron(raw: bytes, file: str = "/etc/anacrontab") -> Crontab:
             why = "invalid syntax: anacron skips this line" if match is None else "unknown named period"
             more += len(gaps) >= GAPS
             gaps += [Gap("cron", f"{file}:{number}", why, "correct the line")] if len(gaps) < GAPS else []
-            continue
+        if match is None:
+            continue  # a line with an unknown period, of which anacron says that it skips it, it runs each time
         period, delay, name, command = (decode(part) for part in match.groups())
         entries.append(
             CronEntry(CronKind.ANACRON, file, number, f"{period} {delay}", argv.command(command), "root", name=name)
