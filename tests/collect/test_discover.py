@@ -10,12 +10,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 
 from pgusher.collect.discover import describe, find_servers
 from pgusher.collect.postgres import Target
 from pgusher.collect.postgres.postmaster import children, read_postmaster
 from pgusher.demo.server import EmbeddedServer
+from pgusher.model.address import UNIX
 from pgusher.model.server import Rung, Server
 from tests.bed.requirements import each_version, needs_root
 from tests.collect.postgres.common import as_nobody, look
@@ -158,8 +160,15 @@ def test_a_server_in_namespaces_of_its_own(spaces: list[str]) -> None:
             # Its own user is let in over the socket, which is a file that we can reach.
             facts = look(Target(server=one))
             assert facts.view.rung is Rung.ORDINARY
-            # Its processes can be joined only where its pids are ours.
-            assert facts.server.local == (len(spaces) == 1)
+            assert (facts.server.local, facts.server.postmaster_pid) == (True, one.postmaster_pid)
+            assert any(session.pid == facts.view.own_pid for session in facts.sessions)
+            # It knows its processes by other pids than we do; what their titles show is not mixed up for that.
+            with psycopg.connect(server.dsn(host=server.socket_dir), autocommit=True) as other:
+                other.execute("create role plain login")
+                hidden = look(server.dsn("plain", host=server.socket_dir))
+                (session,) = [s for s in hidden.sessions if s.pid == other.info.backend_pid]
+            assert (session.state, session.user, session.client) == ("idle", "postgres", UNIX)
+            assert (session.pid < 1000) == ("-p" in spaces)
             titles = look(Target(server=one, sql=False))
             assert titles.view.rung is Rung.TITLES
             assert titles.ceilings is not None

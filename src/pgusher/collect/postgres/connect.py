@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import os
 import select
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -138,17 +140,22 @@ class Connection:
             handle, self._handle = self._handle, None
             self._pq.PQfinish(handle)
 
-    def close_refused(self, seconds: float) -> None:
-        """Close it after a refusal, once the other end has closed it, but after so many seconds at the latest.
+    def leave(self) -> None:
+        """Ask the server to end the session: it reads the end of what we send. `ended` tells when it has."""
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(self.fileno)) as copy:
+            copy.shutdown(socket.SHUT_WR)
 
-        The process that refuses us may have had a slot, and gives it back before its socket is closed. Who goes on at
-        once would have two, and would see the first in the titles of the server's processes.
+    def ended(self, seconds: float) -> bool:
+        """Whether the other end is closed, waiting at most so many seconds for it.
+
+        The process that served, or refused, us gives its slot back before its socket is closed. Who connects again
+        before that has two slots for a moment, and sees the first among the server's processes.
         """
-        if self._handle is not None and self.fileno >= 0:
-            poll = select.poll()
-            poll.register(self.fileno, select.POLLRDHUP)
-            poll.poll(max(0.0, seconds * 1000))
-        self.close()
+        if self._handle is None or self.fileno < 0:
+            return True
+        poll = select.poll()
+        poll.register(self.fileno, select.POLLRDHUP)
+        return bool(poll.poll(max(0.0, seconds * 1000)))
 
     def cancel(self, seconds: float) -> None:
         """Ask the server to stop what this session runs, and wait at most so long.

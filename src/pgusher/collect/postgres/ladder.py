@@ -149,7 +149,8 @@ class Ladder:
             return None
         refusal = parse_error(str(failed))
         if connection is not None:
-            connection.close_refused(_TO_GO if refusal.sqlstate else 0.0)
+            connection.ended(_TO_GO if refusal.sqlstate else 0.0)
+            connection.close()
         climb.attempts.append(Attempt(shown, refusal.words, refusal.sqlstate, refusal.by, refusal.ceiling))
         if refusal.too_many:
             climb.refusal = refusal

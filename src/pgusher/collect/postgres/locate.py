@@ -6,48 +6,95 @@ import os
 import socket
 import struct
 
+from pgusher.collect import procfs
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.connect import Connection, Peer
 from pgusher.collect.postgres.listening import in_own_network
-from pgusher.collect.postgres.postmaster import Postmaster, parent_of, read_postmaster, ticks_to_micros
+from pgusher.collect.postgres.postmaster import (
+    Postmaster,
+    children,
+    inner_pid,
+    parent_of,
+    read_postmaster,
+    ticks_to_micros,
+)
 from pgusher.collect.postgres.rows import Self
+from pgusher.collect.postgres.titles import parse_title
 from pgusher.model.server import Server
+from pgusher.model.text import decode
 
-_SLOW_START = 120_000_000
-"""A postmaster notes its start after it has got its shared memory; with huge pages that may take a while."""
+_SLOW_START = 20_000_000
+"""Microseconds: a postmaster notes its start after it has got its shared memory, which takes a while."""
 _CLOCK = 2_000_000
+"""Microseconds by which somebody may have set the clock since."""
 
 
 def by_connection(connection: Connection, own: Self, proc: str = "/proc") -> Server | None:
-    """The local server that a session is on; None when it is not on this host, or in another PID namespace.
+    """The local server that a session is on; None when it is not on this host, or when that cannot be told.
 
-    The session's own process is the proof: the child of a postmaster that started when the server says it did, or of
-    the very process that listens on the unix socket.
+    The proof is the session's own process: its title has our end of the connection, or its parent is the process that
+    listens on the other end. In a container the server knows it by another pid than we do.
     """
+    listens, port = _ends(connection.fileno)
     parent = parent_of(own.pid, proc)
     postmaster = read_postmaster(parent, proc) if parent else None
-    if postmaster is None:
-        return None
-    if postmaster.pid != listener(connection.fileno):
-        early = own.started - ticks_to_micros(postmaster.start_ticks, boot_time(proc))
-        if not -_CLOCK <= early <= _SLOW_START:
-            return None
+    if postmaster is not None:
+        pooled = connection.backend_pid != own.pid
+        if parent == listens or _titled(own.pid, port, proc) or (pooled and _started(postmaster, own, proc)):
+            return _describe(postmaster, own.port, proc)
+    postmaster = read_postmaster(listens, proc) if listens else None
+    if postmaster is not None:
+        return _describe(postmaster, own.port, proc) if _has_child(postmaster, own.pid, proc) else None
+    return _by_inner_pid(own, proc) if is_own_address(connection.peer.hostaddr) else None
+
+
+def _titled(pid: int, port: int | None, proc: str) -> bool:
+    """Whether a process is the one that the server gave to a connection from this port of ours."""
+    try:
+        title = parse_title(decode(procfs.read(f"{proc}/{pid}/cmdline").rstrip(b"\0")))
+    except OSError:
+        return False
+    return title is not None and port is not None and title.client.port == port
+
+
+def _by_inner_pid(own: Self, proc: str) -> Server | None:
+    """The server in a container that an address of this host leads to, if there is one alone that it can be."""
+    from pgusher.collect.discover import find_servers
+
+    fitting = []
+    for server in find_servers(proc, thorough=True)[0]:
+        postmaster = read_postmaster(server.postmaster_pid, proc) if server.postmaster_pid else None
+        if postmaster is not None and _started(postmaster, own, proc) and _has_child(postmaster, own.pid, proc):
+            fitting.append(server)
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _has_child(postmaster: Postmaster, pid: int, proc: str) -> bool:
+    return any(pid in {child, inner_pid(child, proc)} for child in children(postmaster.pid, proc))
+
+
+def _started(postmaster: Postmaster, own: Self, proc: str) -> bool:
+    """Whether a postmaster started when the server says it did."""
+    early = own.started - ticks_to_micros(postmaster.start_ticks, boot_time(proc))
+    return -_CLOCK <= early <= _SLOW_START
+
+
+def _describe(postmaster: Postmaster, port: int, proc: str) -> Server:
     from pgusher.collect.discover import describe  # late: it stands above this package
 
-    return describe(postmaster, own.port, proc)
+    return describe(postmaster, port, proc)
 
 
-def listener(fd: int) -> int | None:
-    """The process that listens on the other end of a unix socket, by the kernel; None for TCP or another namespace."""
+def _ends(fd: int) -> tuple[int | None, int | None]:
+    """Of a unix socket the process that listens on the other end, by the kernel; of TCP our own port."""
     try:
         with socket.socket(fileno=os.dup(fd)) as connection:
             if connection.family != socket.AF_UNIX:
-                return None
+                return None, int(connection.getsockname()[1])
             raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     except OSError:
-        return None
-    pid = int(struct.unpack("3i", raw)[0])
-    return pid or None
+        return None, None
+    return int(struct.unpack("3i", raw)[0]) or None, None
 
 
 def by_address(peer: Peer, proc: str = "/proc") -> Server | None:

@@ -83,6 +83,18 @@ def parent_of(pid: int, proc: str = "/proc") -> int | None:
     return stat.ppid if stat else None
 
 
+def inner_pid(pid: int, proc: str = "/proc") -> int:
+    """The pid that a process has for itself, in a container of its own say; its pid here when that is not told.
+
+    Source: NSpid in proc_pid_status(5), which everybody may read.
+    """
+    try:
+        raw = procfs.read(f"{proc}/{pid}/status")
+        return int(raw.partition(b"\nNSpid:")[2].split(b"\n", 1)[0].split()[-1])
+    except (OSError, ValueError, IndexError):
+        return pid
+
+
 def all_pids(proc: str = "/proc") -> Iterator[int]:
     """The pids of all processes that are shown."""
     try:

@@ -22,6 +22,9 @@ from pgusher.model.session import SeenBy, Session
 _SETTINGS_FOR = 60.0
 """Seconds after which the settings are asked for again."""
 _STATEMENT_TIMEOUT = "57014"
+_LEAVES_NOW = 0.5
+_LEAVES_FOR = 30.0
+"""Seconds that a lost session is waited for: within one sample, and until it is taken for gone (a dead link)."""
 _REFUSED_FOR = 5.0
 """Seconds until a server that refused is asked again: it forks a process for each refusal, for which others wait."""
 
@@ -73,6 +76,7 @@ class PostgresSource:
         self._environ = os.environ if environ is None else environ
         self._reader = rows.SessionReader()
         self._held: _Held | None = None
+        self._leaving: tuple[Connection, float] | None = None
         self._refused: Climb | None = None
         self._again_at = 0.0
         self._peer: Peer | None = None
@@ -85,7 +89,7 @@ class PostgresSource:
         climb: Climb | None = None
         if self._target.sql:
             facts, answers = self._held_sample(attempts)
-            if facts is None and answers:
+            if facts is None and answers and self._has_left(attempts):
                 climb = self._climb(gaps)
                 attempts += climb.attempts if climb is not None else []
                 facts, _ = self._held_sample(attempts)
@@ -98,6 +102,9 @@ class PostgresSource:
         if self._held is not None:
             held, self._held = self._held, None
             held.connection.close()
+        if self._leaving is not None:
+            (connection, _), self._leaving = self._leaving, None
+            connection.close()
 
     # -- with SQL
 
@@ -134,7 +141,7 @@ class PostgresSource:
         try:
             return self._ask(held, deadline, attempts), True
         except (BrokenError, QueryError, ValueError) as error:
-            self.close()
+            self._leave(held)
             attempts.append(
                 Attempt(
                     one_line(str(held.peer)) + (" (held)" if held.samples else ""),
@@ -144,6 +151,24 @@ class PostgresSource:
             )
             # A server that was silent until the deadline would be so again.
             return None, isinstance(error, BrokenError) and self._clock() < deadline and held.samples > 0
+
+    def _leave(self, held: _Held) -> None:
+        """Let go of a connection that is of no more use."""
+        self._held = None
+        held.connection.leave()
+        self._leaving = held.connection, self._clock() + _LEAVES_FOR
+
+    def _has_left(self, attempts: list[Attempt]) -> bool:
+        """Whether the slot that was let go of is free again: another one is not taken before."""
+        if self._leaving is None:
+            return True
+        connection, until = self._leaving
+        if not connection.ended(_LEAVES_NOW) and self._clock() < until:
+            attempts.append(Attempt(one_line(str(connection.peer)), "the last session has not ended yet"))
+            return False
+        self._leaving = None
+        connection.close()
+        return True
 
     def _ask(self, held: _Held, deadline: float, attempts: list[Attempt]) -> PostgresFacts:
         gaps: list[Gap] = []
@@ -225,9 +250,12 @@ class PostgresSource:
         if not poor or server.postmaster_pid is None:
             return sessions
         from pgusher.collect.postgres.backends import no_session, read_backends, with_title  # late: seldom needed
+        from pgusher.collect.postgres.postmaster import inner_pid
 
         boot = boot_time(self._proc)
-        backends = {b.pid: b for b in read_backends(server.postmaster_pid, self._proc, own.cluster_name)[0]}
+        found, _ = read_backends(server.postmaster_pid, self._proc, own.cluster_name)
+        # By the pids that the server knows them by: other ones than ours when it runs in a container.
+        backends = {inner_pid(backend.pid, self._proc): backend for backend in found}
         filled = []
         for session in sessions:
             backend = backends.get(session.pid)
