@@ -110,23 +110,25 @@ def test_one_mind_on_any_line(tmp_path: Path, lines: list[bytes]) -> None:
 # Each job writes down the words that it was started with. OUT is an environment line of the crontab.
 TELL = "tr '\\0' '\\n' < /proc/$$/cmdline > $OUT/"
 
+# Nobody gets mail from a test.
+HEAD = 'MAILTO=""\nOUT=@OUT@'
 FILES = {
     "etc/crontab": (
-        f"OUT=@OUT@\n@reboot root {TELL}plain\n"
+        f"{HEAD}\n@reboot root {TELL}plain\n"
         f"@reboot root   {TELL}blanks   \n"
         f"@reboot root : a\\%b c\\\\d \\e; {TELL}percent %and this % is its input\n"
         f"@reboot root : caf\udce9; {TELL}latin # no comment\n"
     ),
-    "etc/cron.d/good_Name-1": f"OUT=@OUT@\nSHELL=/bin/bash\n@reboot root :; {TELL}cron-d\n",
-    "etc/cron.d/dotted.name": f"OUT=@OUT@\n@reboot root {TELL}dotted\n",
-    "etc/cron.d/old.dpkg-dist": f"OUT=@OUT@\n@reboot root {TELL}dpkg-dist\n",
-    "etc/cron.d/backup~": f"OUT=@OUT@\n@reboot root {TELL}backup\n",
-    "etc/cron.d/nouser": f"OUT=@OUT@\n@reboot {TELL}nouser\n",
-    "etc/cron.d/broken": f"OUT=@OUT@\n@reboot root {TELL}before-an-error\n61 * * * * root x\n",
-    "etc/cron.d/nonewline": f"OUT=@OUT@\n@reboot root {TELL}before\n@reboot root {TELL}nonewline",
-    "etc/cron.d/windows": f"OUT=@OUT@\r\n@reboot root {TELL}windows;\r\n",
-    "var/spool/cron/crontabs/root": f"OUT=@OUT@\n@reboot {TELL}user\n",
-    "var/spool/cron/crontabs/no-such-user": f"OUT=@OUT@\n@reboot {TELL}orphan\n",
+    "etc/cron.d/good_Name-1": f"{HEAD}\nSHELL=/bin/bash\n@reboot root :; {TELL}cron-d\n",
+    "etc/cron.d/dotted.name": f"{HEAD}\n@reboot root {TELL}dotted\n",
+    "etc/cron.d/old.dpkg-dist": f"{HEAD}\n@reboot root {TELL}dpkg-dist\n",
+    "etc/cron.d/backup~": f"{HEAD}\n@reboot root {TELL}backup\n",
+    "etc/cron.d/nouser": f"{HEAD}\n@reboot {TELL}nouser\n",
+    "etc/cron.d/broken": f"{HEAD}\n@reboot root {TELL}before-an-error\n61 * * * * root x\n",
+    "etc/cron.d/nonewline": f"{HEAD}\n@reboot root {TELL}before\n@reboot root {TELL}nonewline",
+    "etc/cron.d/windows": f"{HEAD}\r\n@reboot root {TELL}windows;\r\n",
+    "var/spool/cron/crontabs/root": f"{HEAD}\n@reboot {TELL}user\n",
+    "var/spool/cron/crontabs/no-such-user": f"{HEAD}\n@reboot {TELL}orphan\n",
 }
 
 # In a mount namespace: this cron reads no crontab of this host, and the host's cron, if it has one, none of these.
