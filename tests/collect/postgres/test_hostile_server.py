@@ -8,6 +8,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -87,13 +88,9 @@ def test_rows_without_end_are_left_at_a_limit(tmp_path: Path, monkeypatch: pytes
 
 def test_what_is_ready_after_the_deadline_is_not_read(tmp_path: Path) -> None:
     heard: list[bytes] = []
-    ready = [0.0, 0.0]  # what the clock says first: when the look begins, and its connect
-
-    def clock() -> float:
-        return ready.pop() if ready else 1000.0
-
+    clock = count(0.0, 1000.0)  # between any two looks at it every deadline passes
     with fake(tmp_path, lambda _, said: heard.append(said)) as server:
-        source = PostgresSource(Target(server=server), timeout=3.0, clock=clock, environ={})
+        source = PostgresSource(Target(server=server), timeout=3.0, clock=lambda: next(clock), environ={})
         facts = source.sample()
         source.close()
     assert facts.view.attempts[0].outcome == "no answer before the deadline"

@@ -8,7 +8,7 @@ import pytest
 
 from pgusher.model.evidence import Gap
 from pgusher.model.holder import Holder, HolderKind
-from pgusher.model.server import Ceilings, Rung, View
+from pgusher.model.server import Attempt, Ceilings, Rung, View
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render.headline import refusal, seen_from, server_words, verdict
 from pgusher.surfaces.render.holders import what
@@ -84,6 +84,15 @@ def test_the_rung_is_told(view: View, words: str) -> None:
 )
 def test_a_refusal_is_told_in_the_words_of_the_server(view: View, words: str) -> None:
     assert refusal(seen(view)) == words
+
+
+def test_a_server_that_does_not_answer_is_not_said_to_be_well() -> None:
+    silent = View(Rung.TITLES, (Attempt("it", "no answer before the deadline"),))
+    for screen in (TERMINAL, PIPE):
+        text = page(seen(silent), screen=screen)
+        assert 'could not ask the server: "no answer before the deadline"' in text
+        assert "refuses nobody" not in text
+    assert "refuses nobody" not in page(seen(View(Rung.TITLES)), screen=PIPE)
 
 
 def test_the_server_is_named_as_a_person_would() -> None:

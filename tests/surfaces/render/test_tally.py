@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pgusher.model.facts import Facts
 from pgusher.model.process import Host
-from pgusher.model.server import Ceilings, Limit, Rung, Server, View
+from pgusher.model.server import Attempt, Ceilings, Limit, Rung, Server, View
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render.tally import Doing, Status, doing, tally
@@ -65,6 +65,10 @@ FULL_ROLE = Ceilings(100, roles=(Limit("a", 5, 5), Limit("b", 5, 4)), databases=
         (10, FULL_ROLE, View(Rung.ORDINARY, refuses="too many connections for role"), Status.LIMIT),
         (97, FULL_ROLE, View(Rung.ORDINARY), Status.FULL),
         (40, None, View(Rung.TITLES), Status.UNKNOWN),
+        (40, Ceilings(100), View(Rung.TITLES), Status.OK),
+        (40, Ceilings(100), View(Rung.TITLES, (Attempt("it", "no answer before the deadline"),)), Status.UNKNOWN),
+        (98, Ceilings(100), View(Rung.TITLES, (Attempt("it", "no answer before the deadline"),)), Status.FULL),
+        (40, Ceilings(100), View(Rung.TITLES, (Attempt("it", "not let in", "28000"),)), Status.OK),
         (0, None, View(Rung.NONE), Status.UNSEEN),
         (1, Ceilings(2, 3), View(Rung.ORDINARY), Status.FULL),
     ],

@@ -77,6 +77,14 @@ def refusal(snapshot: Snapshot) -> str:
     return f'{whom}: "{view.refuses}"'
 
 
+def unasked(snapshot: Snapshot) -> str:
+    """Why it was not seen by SQL, though that was tried; "" when a refusal for lack of slots tells it."""
+    attempts = snapshot.facts.view.attempts
+    if by_sql(snapshot) or not attempts or refusal(snapshot):
+        return ""
+    return f'could not ask the server: "{attempts[-1].outcome}"'
+
+
 def ceiling_note(snapshot: Snapshot) -> str:
     """Said when the ceilings do not come from the running server."""
     ceilings = snapshot.facts.ceilings
@@ -103,7 +111,8 @@ def limit_words(tally: Tally, snapshot: Snapshot, everything: bool) -> list[str]
 def heading(screen: Screen, snapshot: Snapshot, tally: Tally, everything: bool = False) -> list[Line]:
     """Verdict, server, view, refusal and limits, in as few lines as the width allows."""
     behind = [counts(tally)] if tally.status is Status.LIMIT else []
-    facts = [*behind, *server_words(snapshot), seen_from(snapshot), refusal(snapshot), ceiling_note(snapshot)]
+    facts = [*behind, *server_words(snapshot), seen_from(snapshot), refusal(snapshot), unasked(snapshot)]
+    facts.append(ceiling_note(snapshot))
     lines = [verdict(screen, tally), *flow(screen, [fact for fact in facts if fact])]
     if limits := limit_words(tally, snapshot, everything):
         lines += flow(screen, ["connection limits: " + limits[0], *limits[1:]], style="warn" if tally.reached else "")

@@ -8,13 +8,13 @@ from pgusher.model.evidence import Gap
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command, advice_lines, next_commands
-from pgusher.surfaces.render.headline import counts, gap_lines, heading, limit_words, refusal, server_words
+from pgusher.surfaces.render.headline import counts, gap_lines, heading, limit_words, refusal, server_words, unasked
 from pgusher.surfaces.render.holders import holder_table
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.screen import BLANK, TAB, Line, Screen
 from pgusher.surfaces.render.seats import seat_map
 from pgusher.surfaces.render.table import Column, table
-from pgusher.surfaces.render.tally import tally
+from pgusher.surfaces.render.tally import by_sql, tally
 
 _LEAST_ROWS = 6
 """Holders that are shown on the lowest terminal."""
@@ -99,7 +99,7 @@ def _plain(
         ("taken at", words.iso(facts.taken_at)),
         ("view", facts.view.rung.value),
         ("as", facts.view.role or facts.host.user or str(facts.host.uid)),
-        ("refusal", refusal(first) or "refuses nobody"),
+        ("refusal", refusal(first) or unasked(first) or ("refuses nobody" if by_sql(first) else "not asked")),
     ]
     pairs += [("limit", text) for text in limit_words(sums, first, True)]
     lines = [fact_line(screen, name, text) for name, text in pairs]

@@ -26,7 +26,7 @@ class Status(StrEnum):
     NEAR = "nearly full"
     OK = "ok"
     UNKNOWN = "not known"
-    """Sessions are seen, but not how many slots there are: neither full nor not full can be said."""
+    """Neither full nor not full can be said: it is not seen how many slots there are, or the server does not answer."""
     UNSEEN = "not seen"
     """No session and no ceiling could be read."""
 
@@ -105,12 +105,25 @@ def _status(snapshot: Snapshot, taken: int, ordinary: int | None, reached: bool)
         return Status.REFUSES
     if ordinary is None:
         return Status.UNKNOWN if taken else Status.UNSEEN
-    return Status.NEAR if taken >= NEAR * ordinary else Status.OK
+    if taken >= NEAR * ordinary:
+        return Status.NEAR
+    return Status.UNKNOWN if unanswered(snapshot) else Status.OK
 
 
 def by_sql(snapshot: Snapshot) -> bool:
     """Whether the server itself was asked. Without that, limits of roles and databases are not known."""
     return snapshot.facts.view.rung in {Rung.HELD, Rung.ORDINARY, Rung.RESERVED}
+
+
+def unanswered(snapshot: Snapshot) -> str:
+    """Why the server could not be asked, where not even a refusal came of it; "" when it answered, or was not asked.
+
+    A server that stands still has free slots by its titles, and lets nobody in all the same.
+    """
+    view = snapshot.facts.view
+    if by_sql(snapshot) or not view.attempts or any(attempt.sqlstate for attempt in view.attempts):
+        return ""
+    return view.attempts[-1].outcome
 
 
 class Doing(StrEnum):
