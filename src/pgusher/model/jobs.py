@@ -28,8 +28,8 @@ class CronEntry:
     line: int
     """Line number in `file`, from 1; 0 for a whole file (run-parts, at)."""
     schedule: str
-    """As written: "*/10 * * * *", "@daily"; anacron's is its period and delay, "7 10"; a run-parts script has that of the
-    line that runs its directory; "" for an at job."""
+    """As written: "*/10 * * * *", "@daily"; anacron's is its period and delay, "7 10"; a run-parts script has that of
+    the line that runs its directory; "" for an at job."""
     command: str
     """What cron gives to the shell: cut at the first unescaped %; redacted."""
     user: str | None = None
