@@ -14,6 +14,7 @@ from pgusher.collect.postgres import target as words_of
 from pgusher.collect.postgres.connect import ConnectError, Connection, Peer, open_connection
 from pgusher.collect.postgres.identity import effective_uid
 from pgusher.collect.postgres.libpq import Libpq
+from pgusher.collect.postgres.locate import alive, listener
 from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line, parse_error
 from pgusher.collect.postgres.target import Target
 from pgusher.model.server import Attempt, Ceiling, Rung, Server
@@ -44,6 +45,17 @@ class Climb:
         self.peer: Peer | None = None
         # Whether somebody was refused whom only a completely full server refuses.
         self.full = False
+
+    @property
+    def refuses(self) -> str | None:
+        """The words with which the server refuses all ordinary roles; None when it does not.
+
+        A pooler's refusal, or one for one role or database, is told by its attempt alone.
+        """
+        refusal = self.refusal
+        if refusal is None or refusal.by != POSTGRES or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
+            return None
+        return refusal.words
 
 
 class Ladder:
@@ -123,6 +135,18 @@ class Ladder:
             if refusal is None or refusal.sqlstate not in _NOT_LET_IN:
                 return
 
+    def _is_another(self, connection: Connection) -> bool:
+        """Whether not the server that was found answered: one in a container has its sockets in other directories.
+
+        Then it would be shown under the other's name, and the other twice.
+        """
+        server = self._target.server
+        if server is None or server.postmaster_pid is None or connection.peer.host != words_of.where(server):
+            return False
+        pid = listener(connection.fileno)
+        # A server that was restarted since it was found is no other.
+        return pid is not None and pid != server.postmaster_pid and alive(server) is not None
+
     def _try(self, climb: Climb, pairs: list[tuple[str, str]], uid: int | None = None) -> Refusal | None:
         """One connect; None when it got a session, else what came instead."""
         deadline = self._clock() + self._timeout
@@ -143,6 +167,8 @@ class Ladder:
         elif failed is None and peer is not None and peer.hostaddr:
             # PGHOSTADDR or a service led elsewhere: whoever answered there is not the server that was meant.
             failed = ConnectError("PGHOSTADDR or PGSERVICE leads away from the unix socket")
+        if failed is None and connection is not None and self._is_another(connection):
+            failed = ConnectError("another server answers at its socket's path")
         if failed is None:
             climb.connection = connection
             climb.attempts.append(Attempt(shown, "connected"))

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from collections.abc import Mapping
 
 from pgusher.collect import procfs
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.connect import Connection, Peer
+from pgusher.collect.postgres.libpq import LibpqMissingError, load
 from pgusher.collect.postgres.listening import in_own_network
 from pgusher.collect.postgres.postmaster import (
     Postmaster,
@@ -19,7 +21,7 @@ from pgusher.collect.postgres.postmaster import (
     ticks_to_micros,
 )
 from pgusher.collect.postgres.rows import Self
-from pgusher.collect.postgres.titles import parse_title
+from pgusher.collect.postgres.target import Target
 from pgusher.model.server import Server
 from pgusher.model.text import decode
 
@@ -35,12 +37,16 @@ def by_connection(connection: Connection, own: Self, proc: str = "/proc") -> Ser
     The proof is the session's own process: its title has our end of the connection, or its parent is the process that
     listens on the other end. In a container the server knows it by another pid than we do.
     """
-    listens, port = _ends(connection.fileno)
+    listens = listener(connection.fileno)
     parent = parent_of(own.pid, proc)
     postmaster = read_postmaster(parent, proc) if parent else None
     if postmaster is not None:
         pooled = connection.backend_pid != own.pid
-        if parent == listens or _titled(own.pid, port, proc) or (pooled and _started(postmaster, own, proc)):
+        if (
+            parent == listens
+            or _titled(own.pid, _own_port(connection.fileno), proc)
+            or (pooled and _started(postmaster, own, proc))
+        ):
             return _describe(postmaster, own.port, proc)
     postmaster = read_postmaster(listens, proc) if listens else None
     if postmaster is not None:
@@ -50,6 +56,8 @@ def by_connection(connection: Connection, own: Self, proc: str = "/proc") -> Ser
 
 def _titled(pid: int, port: int | None, proc: str) -> bool:
     """Whether a process is the one that the server gave to a connection from this port of ours."""
+    from pgusher.collect.postgres.titles import parse_title  # late: slow to import
+
     try:
         title = parse_title(decode(procfs.read(f"{proc}/{pid}/cmdline").rstrip(b"\0")))
     except OSError:
@@ -85,16 +93,25 @@ def _describe(postmaster: Postmaster, port: int, proc: str) -> Server:
     return describe(postmaster, port, proc)
 
 
-def _ends(fd: int) -> tuple[int | None, int | None]:
-    """Of a unix socket the process that listens on the other end, by the kernel; of TCP our own port."""
+def listener(fd: int) -> int | None:
+    """The process that listens on the other end of a unix socket, by the kernel; None for TCP or another namespace."""
     try:
         with socket.socket(fileno=os.dup(fd)) as connection:
             if connection.family != socket.AF_UNIX:
-                return None, int(connection.getsockname()[1])
+                return None
             raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
     except OSError:
-        return None, None
-    return int(struct.unpack("3i", raw)[0]) or None, None
+        return None
+    return int(struct.unpack("3i", raw)[0]) or None
+
+
+def _own_port(fd: int) -> int | None:
+    """Our own port of a TCP connection; None for a unix socket."""
+    try:
+        with socket.socket(fileno=os.dup(fd)) as connection:
+            return None if connection.family == socket.AF_UNIX else int(connection.getsockname()[1])
+    except OSError:
+        return None
 
 
 def by_address(peer: Peer, proc: str = "/proc") -> Server | None:
@@ -114,14 +131,39 @@ def by_address(peer: Peer, proc: str = "/proc") -> Server | None:
     return found[0] if len(found) == 1 else None
 
 
-def is_own_address(address: str) -> bool:
-    """Whether packets to a numeric address stay on this host: then the kernel takes it as their source, too."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+def by_words(target: Target, environ: Mapping[str, str]) -> Peer | None:
+    """Where the user's words lead, when nothing is connected to: a socket directory or a numeric address, no name."""
+    words: dict[str, str] = {}
+    if target.conninfo is not None:
+        try:
+            words = load().parse(target.conninfo)
+        except (LibpqMissingError, ValueError):
+            return None
+    host = target.host or words.get("hostaddr") or words.get("host") or environ.get("PGHOST", "")
+    port = str(target.port or words.get("port") or environ.get("PGPORT") or 5432)
+    if not host or not port.isdigit():
+        return None
+    host = {"localhost": "127.0.0.1"}.get(host, host)
+    return Peer(host, "" if host.startswith(("/", "@")) else host, int(port), "", "")
+
+
+def is_own_address(address: str, proc: str = "/proc") -> bool:
+    """Whether a numeric address is one of this host's: then, and only then, a socket can be bound to it.
+
+    Where the host lets sockets be bound to others' addresses, too (sysctl ip_nonlocal_bind), none is taken for ours
+    but those of the loopback.
+    """
+    family, version = (socket.AF_INET6, "ipv6") if ":" in address else (socket.AF_INET, "ipv4")
     try:
+        socket.inet_pton(family, address)  # a name would be looked up, which may take long
+        if address == "::1" or (family == socket.AF_INET and address.startswith("127.")):
+            return True
+        if procfs.read(f"{proc}/sys/net/{version}/ip_nonlocal_bind").strip() != b"0":
+            return False
         with socket.socket(family, socket.SOCK_DGRAM) as probe:
-            probe.connect((address, 9))  # nothing is sent
-            return bool(probe.getsockname()[0] == address)
-    except (OSError, UnicodeError):
+            probe.bind((address, 0))
+            return address not in {"0.0.0.0", "::"}  # noqa: S104  # nothing is received
+    except (OSError, ValueError):
         return False
 
 

@@ -7,21 +7,19 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
-from pgusher.collect.boot import boot_time
-from pgusher.collect.postgres import queries, rows
+from pgusher.collect.postgres import rows
 from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, QueryError
+from pgusher.collect.postgres.held import Held
 from pgusher.collect.postgres.ladder import Climb, Ladder
 from pgusher.collect.postgres.libpq import LibpqMissingError, load
-from pgusher.collect.postgres.locate import alive, by_address, by_connection
-from pgusher.collect.postgres.refusal import POSTGRES, one_line
-from pgusher.collect.postgres.target import Target, guard_statements
+from pgusher.collect.postgres.locate import alive, by_address, by_connection, by_words
+from pgusher.collect.postgres.refusal import one_line
+from pgusher.collect.postgres.shown import fill_in, gaps_of
+from pgusher.collect.postgres.target import Target
 from pgusher.model.evidence import Gap
-from pgusher.model.server import Attempt, Ceiling, Ceilings, Rung, Server, Setting, View
-from pgusher.model.session import SeenBy, Session
+from pgusher.model.server import Attempt, Ceilings, Rung, Server, Setting, View
+from pgusher.model.session import Session
 
-_SETTINGS_FOR = 60.0
-"""Seconds after which the settings are asked for again."""
-_STATEMENT_TIMEOUT = "57014"
 _LEAVES_NOW = 0.5
 _LEAVES_FOR = 30.0
 """Seconds that a lost session is waited for: within one sample, and until it is taken for gone (a dead link)."""
@@ -39,21 +37,6 @@ class PostgresFacts:
     sessions: tuple[Session, ...] = ()
     gaps: tuple[Gap, ...] = ()
     settings: tuple[Setting, ...] = ()
-
-
-class _Held:
-    """The one connection, and what is known of the other end."""
-
-    def __init__(self, connection: Connection, climb: Climb) -> None:
-        self.connection = connection
-        self.rung = climb.rung
-        self.peer = connection.peer
-        self.guarded = climb.guarded
-        self.refuses = _refuses(climb)
-        self.server: Server | None = None
-        self.samples = 0
-        self.settings: tuple[Setting, ...] = ()
-        self.settings_at: float | None = None
 
 
 class PostgresSource:
@@ -75,7 +58,7 @@ class PostgresSource:
         self._clock = clock
         self._environ = os.environ if environ is None else environ
         self._reader = rows.SessionReader()
-        self._held: _Held | None = None
+        self._held: Held | None = None
         self._leaving: tuple[Connection, float] | None = None
         self._refused: Climb | None = None
         self._again_at = 0.0
@@ -127,7 +110,7 @@ class PostgresSource:
             return None
         climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
         if climb.connection is not None:
-            self._held = _Held(climb.connection, climb)
+            self._held = Held(climb.connection, climb, self._timeout, self._clock)
         elif any(attempt.sqlstate for attempt in climb.attempts):
             self._refused, self._again_at = climb, self._clock() + _REFUSED_FOR
         return climb
@@ -152,7 +135,7 @@ class PostgresSource:
             # A server that was silent until the deadline would be so again.
             return None, isinstance(error, BrokenError) and self._clock() < deadline and held.samples > 0
 
-    def _leave(self, held: _Held) -> None:
+    def _leave(self, held: Held) -> None:
         """Let go of a connection that is of no more use."""
         self._held = None
         held.connection.leave()
@@ -170,67 +153,23 @@ class PostgresSource:
         connection.close()
         return True
 
-    def _ask(self, held: _Held, deadline: float, attempts: list[Attempt]) -> PostgresFacts:
-        gaps: list[Gap] = []
-        try:
-            own, results = self._run(held, deadline, blocking=True)
-        except QueryError as error:
-            if error.sqlstate != _STATEMENT_TIMEOUT:
-                raise
-            # With thousands waiting for each other, who blocks whom is what takes long.
-            own, results = self._run(held, deadline + self._timeout, blocking=False)
-            gaps.append(Gap("postgres", "which session blocks which", "the server needs too long for it", ""))
+    def _ask(self, held: Held, deadline: float, attempts: list[Attempt]) -> PostgresFacts:
+        own, results, gaps = held.ask(deadline)
         superusers = rows.superusers_of(results["roles"])
         sessions = self._reader.read(results["sessions"], own.pid, superusers)
-        sessions += self._unseen(held, rows.pids_of(results.get("locks", ())) - self._reader.pids, deadline)
+        sessions += held.unseen(rows.pids_of(results.get("locks", ())) - self._reader.pids, deadline)
         if held.server is None:
             held.server = self._local = self._describe(held, own)
             self._peer = held.peer
         server = replace(held.server, in_recovery=own.in_recovery)
-        sessions = self._fill_in(sessions, server, own)
-        gaps += self._gaps(own, sessions)
+        sessions = fill_in(sessions, self._reader, server, own.cluster_name, self._proc)
+        gaps += gaps_of(own, self._reader, sessions)
         ceilings = rows.read_ceilings(own, results["roles"], results["databases"], sessions)
-        taken = sum(session.takes_slot for session in sessions)
-        view = self._view(held, own, ceilings, own.role in superusers, taken, attempts)
+        view = _view(held, own, ceilings, sessions, own.role in superusers, attempts)
         held.samples += 1
         return PostgresFacts(server, view, ceilings, tuple(sessions), tuple(gaps), held.settings)
 
-    def _run(self, held: _Held, deadline: float, *, blocking: bool) -> tuple[rows.Self, dict[str, list[bytes]]]:
-        """One round trip, or two where it turns out that the settings of login are not in force."""
-        now = self._clock()
-        settings = held.settings_at is None or now - held.settings_at >= _SETTINGS_FOR
-        while True:
-            sql, names = queries.sample(
-                held.connection.server_version,
-                settings=settings,
-                blocking=blocking,
-                guards=self._guards(held),
-            )
-            try:
-                results = dict(zip(names, held.connection.run(sql, deadline), strict=True))
-            except QueryError:
-                if not held.guarded:
-                    held.connection.run("rollback", deadline)
-                raise
-            own = rows.parse_self(results["self"])
-            if own.guarded or not held.guarded:
-                break
-            held.guarded = False
-        if settings:
-            held.settings, held.settings_at = rows.read_settings(results["settings"]), now
-        return own, results
-
-    def _unseen(self, held: _Held, candidates: set[int], deadline: float) -> list[Session]:
-        """Sessions that are not in pg_stat_activity: those that were not just coming or going at the first look."""
-        if not candidates:
-            return []
-        locks, activity = held.connection.run(queries.second_look(self._guards(held)), deadline)
-        return [rows.unseen_session(pid) for pid in sorted(candidates & rows.pids_of(locks) - rows.pids_of(activity))]
-
-    def _guards(self, held: _Held) -> str:
-        return "" if held.guarded else guard_statements(self._timeout)
-
-    def _describe(self, held: _Held, own: rows.Self) -> Server:
+    def _describe(self, held: Held, own: rows.Self) -> Server:
         told = self._target.server
         local = by_connection(held.connection, own, self._proc)
         server = local or Server(port=own.port)
@@ -244,86 +183,18 @@ class PostgresSource:
             cluster_name=own.cluster_name or None,
         )
 
-    def _fill_in(self, sessions: list[Session], server: Server, own: rows.Self) -> list[Session]:
-        """What the role may not see, or has no row in pg_stat_activity, from the process titles of a local server."""
-        poor = self._reader.hidden or any(s.seen_by is SeenBy.LOCKS for s in sessions)
-        if not poor or server.postmaster_pid is None:
-            return sessions
-        from pgusher.collect.postgres.backends import no_session, read_backends, with_title  # late: seldom needed
-        from pgusher.collect.postgres.postmaster import inner_pid
-
-        boot = boot_time(self._proc)
-        found, _ = read_backends(server.postmaster_pid, self._proc, own.cluster_name)
-        # By the pids that the server knows them by: other ones than ours when it runs in a container.
-        backends = {inner_pid(backend.pid, self._proc): backend for backend in found}
-        filled = []
-        for session in sessions:
-            backend = backends.get(session.pid)
-            if session.state is not None and session.seen_by is not SeenBy.LOCKS:
-                filled.append(session)
-            elif backend is None or not no_session(backend):
-                filled.append(session if backend is None else with_title(session, backend, boot))
-        return filled
-
-    def _gaps(self, own: rows.Self, sessions: list[Session]) -> list[Gap]:
-        gaps = []
-        if self._reader.hidden:
-            bare = sum(s.state is None and not s.own for s in sessions)
-            what = "query and times" if not bare else "state, address, query and times"
-            gaps.append(
-                Gap(
-                    "postgres",
-                    f"{what} of {self._reader.hidden} sessions of other roles",
-                    f"role {own.role} is not a member of pg_monitor",
-                    f"GRANT pg_monitor TO {quoted(own.role)}",
-                    self._reader.hidden,
-                )
-            )
-        if not own.track_activities:
-            gaps.append(
-                Gap(
-                    "postgres",
-                    "state and query of the sessions",
-                    "track_activities is off",
-                    "ALTER SYSTEM SET track_activities = on; SELECT pg_reload_conf()",
-                )
-            )
-        if self._reader.torn:
-            count = self._reader.torn
-            gaps.append(Gap("postgres", f"{count} sessions", "the server's answer has another form", "", count))
-        return gaps
-
-    def _view(
-        self, held: _Held, own: rows.Self, ceilings: Ceilings, superuser: bool, taken: int, attempts: list[Attempt]
-    ) -> View:
-        if taken < ceilings.ordinary:
-            held.refuses = None  # there is room again
-        rung = held.rung
-        if held.samples:
-            rung = Rung.HELD
-        elif (superuser or own.uses_reserved) and taken > ceilings.ordinary:
-            rung = Rung.RESERVED
-        return View(
-            rung=rung,
-            attempts=tuple(attempts),
-            role=own.role,
-            superuser=superuser,
-            sees_all=own.sees_all,
-            own_pid=own.pid,
-            refuses=held.refuses,
-            pooler=held.connection.backend_pid != own.pid,
-        )
-
     # -- without
 
     def _without_sql(self, climb: Climb | None, attempts: list[Attempt], gaps: list[Gap]) -> PostgresFacts:
         if climb is not None and climb.peer is not None:
             self._peer = climb.peer
+        elif self._peer is None and not self._target.sql:
+            self._peer = by_words(self._target, self._environ)
         server = self._where()
         view = View(
             rung=Rung.NONE,
             attempts=tuple(attempts),
-            refuses=_refuses(climb) if climb is not None else None,
+            refuses=climb.refuses if climb is not None else None,
             refuses_all=self._is_full(climb, server),
         )
         from pgusher.collect.postgres import without_sql  # late: seldom needed
@@ -366,14 +237,24 @@ class PostgresSource:
         return by_address(peer, self._proc)
 
 
-def quoted(name: str) -> str:
-    """A role's name as SQL takes it."""
-    plain = name.isascii() and name.replace("_", "a").isalnum() and name == name.lower() and not name[0].isdigit()
-    return name if plain else '"' + name.replace('"', '""') + '"'
-
-
-def _refuses(climb: Climb) -> str | None:
-    refusal = climb.refusal
-    if refusal is None or refusal.by != POSTGRES or refusal.ceiling in {Ceiling.ROLE, Ceiling.DATABASE}:
-        return None  # a pooler's, or for one role or database: the attempt tells it
-    return refusal.words
+def _view(
+    held: Held, own: rows.Self, ceilings: Ceilings, sessions: list[Session], superuser: bool, attempts: list[Attempt]
+) -> View:
+    taken = sum(session.takes_slot for session in sessions)
+    if taken < ceilings.ordinary:
+        held.refuses = None  # there is room again
+    rung = held.rung
+    if held.samples:
+        rung = Rung.HELD
+    elif (superuser or own.uses_reserved) and taken > ceilings.ordinary:
+        rung = Rung.RESERVED
+    return View(
+        rung=rung,
+        attempts=tuple(attempts),
+        role=own.role,
+        superuser=superuser,
+        sees_all=own.sees_all,
+        own_pid=own.pid,
+        refuses=held.refuses,
+        pooler=held.pooler,
+    )

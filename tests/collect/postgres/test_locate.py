@@ -1,0 +1,120 @@
+"""Whether a server is on this host is proven, never assumed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+
+import pytest
+
+from pgusher.collect.postgres import Target
+from pgusher.collect.postgres.connect import Peer
+from pgusher.collect.postgres.locate import by_address, by_words, is_own_address
+from pgusher.demo.server import EmbeddedServer
+from pgusher.model.server import Rung
+from tests.bed.bed import MONITOR, Bed
+from tests.bed.requirements import needs_ipv6
+from tests.collect.postgres.common import look
+
+
+def test_addresses_of_this_host() -> None:
+    assert is_own_address("127.0.0.1")
+    assert is_own_address("127.9.9.9")
+    for own in _addresses():
+        assert is_own_address(own)
+    for other in ("192.0.2.77", "0.0.0.0", "::", "2001:db8::1", "localhost", "name.invalid", "", "1.2.3", "\0", "::1 "):  # noqa: S104  # looked at, not bound to
+        assert not is_own_address(other)
+
+
+def _addresses() -> list[str]:
+    said = subprocess.run(["hostname", "-I"], check=True, capture_output=True, text=True).stdout
+    return [word for word in said.split() if not word.startswith("fe80:")]
+
+
+def test_where_sockets_may_be_bound_to_any_address(tmp_path: str) -> None:
+    directory = os.path.join(tmp_path, "sys", "net", "ipv4")
+    os.makedirs(directory)
+    with open(os.path.join(directory, "ip_nonlocal_bind"), "w", encoding="ascii") as file:
+        file.write("1\n")
+    assert is_own_address("127.0.0.1", str(tmp_path))
+    assert not any(is_own_address(own, str(tmp_path)) for own in _addresses())
+
+
+@needs_ipv6
+def test_the_sixth_version_s_too() -> None:
+    assert is_own_address("::1")
+
+
+def test_a_session_over_any_way_is_on_the_local_server(bed: Bed) -> None:
+    for host in (*bed.server.addresses, bed.server.socket_dir, "localhost"):
+        facts = look(bed.dsn(MONITOR, "postgres", host=host))
+        assert facts.server.postmaster_pid == bed.server.postmaster_pid
+        assert (facts.server.host, facts.server.local) == (host, True)
+        assert facts.server.socket_paths
+
+
+def test_a_refusal_over_any_way_leads_to_the_titles_of_the_local_server(bed: Bed) -> None:
+    for host in (*bed.server.addresses, bed.server.socket_dir, "localhost"):
+        facts = look(bed.dsn("no_such_role", "postgres", host=host))
+        assert (facts.view.rung, facts.server.postmaster_pid) == (Rung.TITLES, bed.server.postmaster_pid)
+
+
+def test_without_sql_words_lead_there_as_well(bed: Bed) -> None:
+    server = bed.server
+    for target in (
+        Target(host=server.socket_dir, port=server.port, sql=False),
+        Target(conninfo=f"host=127.0.0.1 port={server.port}", sql=False),
+        Target(conninfo=f"postgresql://localhost:{server.port}/x", sql=False),
+    ):
+        facts = look(target)
+        assert (facts.view.rung, facts.server.postmaster_pid) == (Rung.TITLES, server.postmaster_pid)
+        assert facts.view.attempts == ()
+
+
+@pytest.mark.parametrize(
+    ("target", "peer"),
+    [
+        (Target(host="db.example"), Peer("db.example", "db.example", 5432, "", "")),
+        (Target(conninfo="nonsense"), None),
+        (Target(conninfo="port=1,2 host=a,b"), None),
+        (Target(port=5), None),
+    ],
+)
+def test_words_that_lead_nowhere_are_not_guessed_at(target: Target, peer: Peer | None) -> None:
+    assert by_words(target, {}) == peer
+    assert peer is None or by_address(peer) is None
+
+
+def test_another_server_on_the_same_port_of_another_address_is_not_it(bed: Bed) -> None:
+    """Two servers may have one port, each on an address of its own."""
+    with EmbeddedServer(18, port=bed.server.port, addresses=("127.0.0.9",), max_connections=10) as other:
+        for server in (bed.server, other):
+            host = server.addresses[0]
+            facts = look(server.dsn(host=host))
+            assert facts.server.postmaster_pid == server.postmaster_pid
+            refused = look(server.dsn("no_such_role", host=host))
+            assert refused.server.postmaster_pid == server.postmaster_pid
+
+
+def test_who_only_answers_like_a_server_is_not_one() -> None:
+    """It refuses in PostgreSQL's words; no postmaster is behind it, so there are no titles to read."""
+    said = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0Fproc.c\0L1\0RInitProcess\0\0"
+    reply = b"E" + (len(said) + 4).to_bytes(4, "big") + said
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(2):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(1000)
+                    connection.sendall(reply)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        facts = look(f"host=127.0.0.1 port={listener.getsockname()[1]} user=x sslmode=disable gssencmode=disable")
+    assert facts.view.rung is Rung.NONE
+    assert facts.view.refuses == "sorry, too many clients already"
+    assert facts.view.refuses_all
+    assert facts.server.local is False
