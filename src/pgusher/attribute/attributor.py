@@ -37,12 +37,13 @@ class Attributor:
     def attribute(self, facts: Facts) -> Snapshot:
         """The snapshot of these facts. Raises nothing, whatever the facts."""
         before, origins = self._facts, self._origins
+        changed: Origins | None = None
         if before is None or origins is None or not _same_world(before, facts):
-            origins = self._origins = Origins(facts, origins)
+            origins = changed = self._origins = Origins(facts, origins)
         drafter = Drafter(facts, origins)
         if before is not None and (before.host != facts.host or before.server.local != facts.server.local):
             self._by_pid = {}
-        drafts = tuple(self._draft(drafter, origins, session) for session in facts.sessions)
+        drafts = tuple([self._draft(drafter, changed, session) for session in facts.sessions])
         if len(drafts) != len(self._drafts) or not all(map(is_, drafts, self._drafts)):
             self._names = _names(drafts, origins)
             self._holders = gather(drafts, self._names, self._labels)
@@ -52,10 +53,10 @@ class Attributor:
         names = self._names
         return Snapshot(facts, tuple([draft.chain(names[draft.root.key]) for draft in drafts]), self._holders)
 
-    def _draft(self, drafter: Drafter, origins: Origins, session: Session) -> Draft:
+    def _draft(self, drafter: Drafter, changed: Origins | None, session: Session) -> Draft:
         joined = drafter.join(session)
         old = self._by_pid.get(session.pid)
-        if old is not None and old.stands(session, joined, origins):
+        if old is not None and old.stands(session, joined, changed):
             return old
         draft = drafter.draft(session, joined)
         return old if old is not None and old.equals(draft) else draft

@@ -7,6 +7,7 @@ its parent, the link is weaker and says so.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pgusher.attribute.command import job_label, words_label
@@ -54,6 +55,7 @@ class CronRuns:
         self._looks = looks
         self._runners: frozenset[int] | None = None
         self._found: dict[tuple[int, int], Run] = {}
+        self._company: tuple[Counter[int], Counter[int | None]] | None = None
         self._ties: tuple[dict[int, list[Run]], dict[int, list[Run]]] | None = None
         self._family: tuple[tuple[int, int], ...] | None = None
 
@@ -182,6 +184,13 @@ class CronRuns:
 
     def _tied(self, process: Process) -> Run | None:
         """The run of which a process still shares the session or the audit session."""
+        if self._company is None:
+            # Most have a session of their own: then there is nothing to look for.
+            everybody = self._tree.by_pid.values()
+            self._company = Counter(p.sid for p in everybody), Counter(p.audit_session for p in everybody)
+        of_session, of_audit = self._company
+        if of_session[process.sid] < 2 and (process.audit_session is None or of_audit[process.audit_session] < 2):
+            return None
         if self._ties is None:
             self._gather()
         assert self._ties is not None  # noqa: S101 - _gather sets it

@@ -6,6 +6,7 @@ from pgusher.attribute.join import Joined, Verdict
 from pgusher.attribute.origins import Origins
 from pgusher.attribute.quick import quick_chain
 from pgusher.attribute.roots import Origin, Root
+from pgusher.model.address import ClientAddress
 from pgusher.model.evidence import Certainty
 from pgusher.model.holder import Chain, Link
 from pgusher.model.session import Session
@@ -55,14 +56,25 @@ class Draft:
             )
         return chain
 
-    def stands(self, session: Session, joined: Joined | None, origins: Origins) -> bool:
-        """Whether it would come out the same for what is known now."""
+    def stands(self, session: Session, joined: Joined | None, origins: Origins | None) -> bool:
+        """Whether it would come out the same for what is known now.
+
+        `origins` is None when no process, unit, container or crontab has changed since it was last found to stand.
+        """
         if not same_session(self.session, session):
             return False
-        if joined is None or self.verdict is None:
-            return joined is None and self.verdict is None
-        if not self.origins or self.verdict != joined.verdict or not _same_socket(self.socket, joined.socket):
+        verdict = self.verdict
+        if joined is None or verdict is None:
+            return joined is None and verdict is None
+        socket, new = self.socket, joined.socket
+        if verdict is not joined.verdict and verdict != joined.verdict:
             return False
+        if socket is not new and (socket is None or new is None or not _same_socket(socket, new)):
+            return False
+        if origins is None:
+            return True
+        if not self.origins:
+            return False  # a user's name, a cgroup's number may be known now
         holders = joined.socket.holders if joined.socket is not None else ()
         if len(holders) > 1 and len({holder.pid for holder in holders}) != len(self.origins):
             return False  # a process was missing, and may be there now
@@ -84,21 +96,22 @@ def same_session(one: Session, other: Session) -> bool:
     return one is other or (
         one.pid == other.pid
         and one.backend_start == other.backend_start
-        and one.client == other.client
+        and (one.client is other.client or _same_address(one.client, other.client))
         and one.application_name == other.application_name
         and one.backend_type == other.backend_type
         and one.own == other.own
     )
 
 
-def _same_socket(one: ClientSocket | None, other: ClientSocket | None) -> bool:
+def _same_address(one: ClientAddress, other: ClientAddress) -> bool:
+    # Field by field: what a dataclass compares with costs four times as much, and this is asked of every session.
+    return one.port == other.port and one.host == other.host and one.transport is other.transport
+
+
+def _same_socket(one: ClientSocket, other: ClientSocket) -> bool:
     """Whether two looks show the same socket, held by the same: how long it was idle may have changed."""
-    if one is other:
-        return True
     return (
-        one is not None
-        and other is not None
-        and one.inode == other.inode
+        one.inode == other.inode
         and one.holders == other.holders
         and one.sight is other.sight
         and one.backend_pid == other.backend_pid
@@ -106,4 +119,7 @@ def _same_socket(one: ClientSocket | None, other: ClientSocket | None) -> bool:
         and one.host == other.host
         and one.transport is other.transport
         and one.connected_by == other.connected_by
+        and one.uid == other.uid
+        and one.cgroup_id == other.cgroup_id
+        and one.tcp_state == other.tcp_state
     )
