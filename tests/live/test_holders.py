@@ -90,10 +90,14 @@ def test_two_instances_of_a_script_are_one_holder(bed: Bed, server: EmbeddedServ
 @needs_root
 def test_what_an_ordinary_user_may_not_see_is_hidden_and_said_so(bed: Bed, server: EmbeddedServer) -> None:
     program = (
-        "import json, os, sys, types\n"
+        "import importlib, json, os, pkgutil, sys, types\n"
         "from tests.live.looking import look\n"
+        "import pgusher.app, pgusher.attribute, pgusher.collect\n"
+        "for package in (pgusher.app, pgusher.attribute, pgusher.collect):\n"
+        "    for module in pkgutil.walk_packages(package.__path__, package.__name__ + '.'):\n"
+        "        importlib.import_module(module.name)\n"
         "server = types.SimpleNamespace(dsn=lambda *words: sys.argv[1])\n"
-        "look(server)  # loads what is loaded late: the other user may not be able to read it\n"
+        "look(server)  # and all else that is loaded late: the other user may not be able to read it\n"
         "os.setgid(65534); os.setuid(65534)\n"
         "seen = look(server)\n"
         "print(json.dumps([[chain.pid, chain.end, chain.holder] for chain in seen.chains]))\n"

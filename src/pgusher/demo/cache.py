@@ -185,7 +185,9 @@ def run_as(who: Account, argv: list[str]) -> None:
 
 def _copy_tree(source: str, target: str) -> None:
     """Copy programs and libraries, readable by all; static libraries are left out."""
-    shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("*.a", "include", "__pycache__"))
+    left_out = shutil.ignore_patterns("*.a", "include", "__pycache__")
+    # The target is there already when the part is the whole root (".").
+    shutil.copytree(source, target, symlinks=True, ignore=left_out, dirs_exist_ok=True)
     for base, _, files in os.walk(target):
         os.chmod(base, 0o755)  # noqa: S103  # the server's account reads it
         for name in files:

@@ -29,7 +29,7 @@ class Spy(FdScanner):
         return super().scan(chosen, wanted, first=first)
 
     def at(self, pid: int | str, fd: int) -> str:
-        self.links.append((int(pid), fd))
+        self.links.append((int(str(pid).partition("/")[0]), fd))  # PID, or PID/task/TID
         return super().at(pid, fd)
 
 
