@@ -8,15 +8,18 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
 
-from pgusher.collect.postgres import PostgresSource, Target, connect
+from pgusher.collect.postgres import PostgresSource, Target, connect, ladder
 from pgusher.collect.postgres.files import read_ceilings
 from pgusher.collect.postgres.postmaster import Postmaster
-from pgusher.model.server import Server
+from pgusher.demo.server import EmbeddedServer
+from pgusher.model.server import Rung, Server
+from tests.collect.postgres.common import found, look
 
 CLEARTEXT = struct.pack("!cII", b"R", 8, 3)
 LET_IN = struct.pack("!cII", b"R", 8, 0) + struct.pack("!cIII", b"K", 12, 1, 1) + b"Z\0\0\0\5I"
@@ -104,3 +107,21 @@ def test_files_that_include_themselves_many_times_come_to_an_end(tmp_path: Path)
     ceilings, gaps = read_ceilings(postmaster, 0)
     assert ceilings is None
     assert any("files" in gap.why for gap in gaps)
+
+
+def test_who_answers_in_the_place_of_the_server_that_was_found_is_not_taken_for_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As with a container on the host's network: its server and one of the host have sockets of one path.
+
+    The server that was found is stood in for by this very process: alive, and not who listens there.
+    """
+    with EmbeddedServer(max_connections=10) as server:
+        there = found(server)
+        assert look(Target(server=there)).view.rung is Rung.ORDINARY
+        # One that was restarted since it was found is no other.
+        assert look(Target(server=replace(there, postmaster_pid=os.getpid()))).view.rung is Rung.ORDINARY
+        monkeypatch.setattr(ladder, "alive", lambda _: there)
+        view = look(Target(server=replace(there, postmaster_pid=os.getpid()))).view
+    assert view.rung not in {Rung.ORDINARY, Rung.RESERVED}
+    assert "another server answers at its socket's path" in [attempt.outcome for attempt in view.attempts]
