@@ -23,6 +23,8 @@ from pgusher.attribute.command import Form, family, job_label, read_command, wor
         (["python", "--check-hash-based-pycs", "always", "a.py"], Form.SCRIPT, "a.py", ()),
         (["python"], Form.NONE, "", ()),
         (["python", "-"], Form.NONE, "", ("-",)),
+        (["bash", "/dev/fd/3", "x"], Form.NONE, "", ("/dev/fd/3", "x")),
+        (["python", "/dev/shm/a.py"], Form.SCRIPT, "/dev/shm/a.py", ()),
         (["python", "-c"], Form.CODE, "", ()),
         (["python", "-m"], Form.MODULE, "", ()),
         (["node", "--max-old-space-size=1", "-r", "x", "server.js", "a"], Form.SCRIPT, "server.js", ("a",)),

@@ -120,8 +120,8 @@ def _plain(name: str, kind: str, words: Sequence[str]) -> Command:
 
 
 def _script(name: str, kind: str, words: Sequence[str], at: int) -> Command:
-    # An open file is not a script that anybody could name.
-    if at >= len(words) or words[at] == "-" or words[at].startswith(("/dev/", "/proc/")):
+    # An open file is not a script that anybody could name; one in /dev/shm is.
+    if at >= len(words) or words[at] == "-" or words[at].startswith(("/dev/fd/", "/dev/stdin", "/dev/tty", "/proc/")):
         return Command(name, kind, args=tuple(words[at:]), options=tuple(words[:at]))
     return Command(name, kind, Form.SCRIPT, words[at], tuple(words[at + 1 :]), tuple(words[:at]))
 
