@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from pgusher.errors import ConfigError
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
@@ -14,6 +13,7 @@ from pgusher.model.facts import Facts
 from pgusher.model.holder import ChainEnd
 from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass
 
 SEES, PARTLY, BLIND = "sees", "partly", "blind"
 

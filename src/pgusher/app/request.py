@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgusher.app.config import Config
+from pgusher.model.values import dataclass
 
 # With one of these set, libpq would go to a server of its own choice: that choice is the person's.
 _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
 from pgusher.attribute.shell import SHELLS, basename, inner, shell_code, simple_commands
+from pgusher.model.values import dataclass
 
 
 class Form(StrEnum):
@@ -82,7 +82,7 @@ def read_command(argv: Sequence[str], exe: str | None = None, comm: str = "") ->
         return Command(name=basename(_executed(exe)) or comm or "?")
     first = words[0]
     if len(words) == 1 and " " in first and not first.startswith("/"):
-        return Command(name=basename(_executed(exe)) or comm or first.split()[0], title=first)
+        return Command(name=basename(_executed(exe)) or comm or (first.split() or "?")[0], title=first)
     called = basename(first)
     name = basename(_executed(exe)) or called
     if name in _MANY_IN_ONE:

@@ -8,7 +8,6 @@ its parent, the link is weaker and says so.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 
 from pgusher.attribute.command import job_label, words_label
 from pgusher.attribute.crontab import Crontab, Job
@@ -18,6 +17,7 @@ from pgusher.attribute.shell import SHELLS, basename
 from pgusher.attribute.tree import Lineage, Tree, is_init, orphaned
 from pgusher.model.evidence import Certainty
 from pgusher.model.process import Process
+from pgusher.model.values import dataclass
 
 _PROVEN, _LIKELY, _GUESSED = Certainty.PROVEN, Certainty.LIKELY, Certainty.GUESSED
 

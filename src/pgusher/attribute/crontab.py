@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from pgusher.attribute.command import family, job_label
 from pgusher.attribute.shell import basename, inner, simple_commands
 from pgusher.model.jobs import CronEntry, CronKind
 from pgusher.model.redact import HIDDEN
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

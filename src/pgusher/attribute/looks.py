@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.attribute.command import Command, Form, is_shell, read_command
 from pgusher.attribute.programs import Known, ProgramKind, recognise
 from pgusher.attribute.shell import basename
 from pgusher.attribute.terminals import is_multiplexer, ssh_user
 from pgusher.model.process import Process
+from pgusher.model.values import dataclass
 
 SHOWN = 200
 """Characters of a command line that a link shows."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TypeVar
 
 from pgusher.model.facts import Facts
 from pgusher.model.jobs import Container, Unit
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

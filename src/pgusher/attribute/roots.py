@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.attribute.programs import Program
 from pgusher.model.evidence import Certainty
 from pgusher.model.holder import ChainEnd, HolderKind, Link
 from pgusher.model.process import Process
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

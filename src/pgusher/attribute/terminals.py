@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pgusher.attribute.shell import SHELLS
 from pgusher.attribute.tree import Lineage
 from pgusher.model.process import Process
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from pgusher.model.values import dataclass
 
 Micros = int
 """Microseconds since 1970-01-01 00:00 UTC. An integer, as an identity must be exact to the microsecond."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container, CronEntry, Unit
@@ -11,6 +9,7 @@ from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Server, Setting, View
 from pgusher.model.session import Session
 from pgusher.model.sockets import ClientSocket
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
+from pgusher.model.values import dataclass
 
 
 class LinkKind(StrEnum):

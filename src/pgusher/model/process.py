@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.model.address import Micros
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

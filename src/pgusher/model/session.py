@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.address import UNKNOWN, ClientAddress, Micros
+from pgusher.model.values import dataclass
 
 
 class SeenBy(StrEnum):

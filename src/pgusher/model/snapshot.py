@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Chain, Holder
 from pgusher.model.session import Session
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

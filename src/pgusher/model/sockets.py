@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.address import Transport
+from pgusher.model.values import dataclass
 
 
 class Sight(StrEnum):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from pgusher.attribute.command import Command, Form
 from pgusher.attribute.programs import apps, servers, tools, web
@@ -17,6 +16,7 @@ from pgusher.attribute.programs.kinds import Program, ProgramKind
 from pgusher.attribute.programs.labels import LABELS
 from pgusher.attribute.shell import basename
 from pgusher.model.evidence import Certainty
+from pgusher.model.values import dataclass
 
 __all__ = ["RUNTIMES", "TABLE", "Known", "Program", "ProgramKind", "claimed", "recognise"]
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from pgusher.collect import procfs, rights, rooted
 from pgusher.collect.cgroups import CgroupPaths
@@ -19,6 +18,7 @@ from pgusher.collect.users import Users
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container
 from pgusher.model.text import decode
+from pgusher.model.values import dataclass
 
 _AGAIN = 5.0
 """Seconds after which a container without a name is asked for again."""

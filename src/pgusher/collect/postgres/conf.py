@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from pgusher.model.values import dataclass
 
 # What a letter is not: all that is not ASCII is one. A class of all those would take 10 ms to compile.
 _LETTER = r"[^\x00-@\[-^`{-\x7f]"

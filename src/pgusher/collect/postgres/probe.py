@@ -9,11 +9,11 @@ from __future__ import annotations
 import socket
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line
 from pgusher.model.text import decode
+from pgusher.model.values import dataclass
 
 PROTOCOL_3 = 196608
 _LONGEST = 30_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from pgusher.collect.postgres.refusal import one_line
 from pgusher.model.server import Server
+from pgusher.model.values import dataclass
 
 APPLICATION_NAME = "pgusher"
 GUIDES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE")

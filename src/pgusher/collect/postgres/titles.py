@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.address import UNIX, UNKNOWN, ClientAddress, Transport
+from pgusher.model.values import dataclass
 
 PREFIX = "postgres: "
 

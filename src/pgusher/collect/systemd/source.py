@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from pgusher.collect import rooted
 from pgusher.collect.cgroups import CgroupPaths
@@ -15,6 +14,7 @@ from pgusher.collect.users import Users
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Unit
 from pgusher.model.redact import redact_text
+from pgusher.model.values import dataclass
 
 _LONGEST = 200
 """Characters that are kept of a description."""

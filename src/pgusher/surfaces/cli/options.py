@@ -9,10 +9,10 @@ option never changes what an old script means.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from pgusher.errors import UsageError
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass
 from pgusher.surfaces.render import cells, words
 from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.tally import Status, Tally

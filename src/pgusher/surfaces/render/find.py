@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 
 from pgusher.model.holder import Chain, Holder, LinkKind
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from pgusher.model.text import clean
+from pgusher.model.values import dataclass
 from pgusher.surfaces.render import cells
 from pgusher.surfaces.render.screen import ROW, TAB, Line, Screen, Span
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from enum import StrEnum
 
 from pgusher.model.server import Limit, Rung
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass
 
 NEAR = 0.9
 """From this share of a ceiling on it is told as nearly full."""
