@@ -12,9 +12,14 @@ home=$(mktemp -d /tmp/pgu.XXXX) # short: paths of unix sockets below it may have
 
 left() { ps -o pid=,args= -u "$user" || true; }
 clean_up() {
-    # By pid, and only those of the user that we made.
-    left | while read -r pid _; do kill -KILL "$pid" 2>/dev/null || true; done
-    userdel "$user" 2>/dev/null || true
+    # By pid, and only those of the user that we made; until the last is gone, as a user in use cannot be removed.
+    local tries
+    for tries in $(seq 50); do
+        [ -n "$(left)" ] || break
+        left | while read -r pid _; do kill -KILL "$pid" 2>/dev/null || true; done
+        sleep 0.2
+    done
+    userdel "$user" || echo "test-as-user: could not remove the user $user after $tries tries" >&2
     rm -rf "$home"
 }
 useradd --system --user-group --home-dir "$home" --shell /bin/sh "$user"
