@@ -6,6 +6,8 @@ import os
 import socket
 import subprocess
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -16,7 +18,7 @@ from pgusher.demo.server import EmbeddedServer
 from pgusher.model.server import Rung
 from tests.bed.bed import MONITOR, Bed
 from tests.bed.requirements import needs_ipv6
-from tests.collect.postgres.common import look
+from tests.collect.postgres.common import found, look
 
 
 def test_addresses_of_this_host() -> None:
@@ -98,23 +100,54 @@ def test_another_server_on_the_same_port_of_another_address_is_not_it(bed: Bed) 
             assert refused.server.postmaster_pid == server.postmaster_pid
 
 
-def test_who_only_answers_like_a_server_is_not_one() -> None:
-    """It refuses in PostgreSQL's words; no postmaster is behind it, so there are no titles to read."""
-    said = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0Fproc.c\0L1\0RInitProcess\0\0"
-    reply = b"E" + (len(said) + 4).to_bytes(4, "big") + said
+@contextmanager
+def answering(fields: bytes) -> Iterator[int]:
+    """A stand-in for a pooler: it answers every startup packet with this error. Gives its port."""
+    reply = b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
     with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(0.1)
+        ended = threading.Event()
 
         def serve() -> None:
-            for _ in range(2):
-                connection, _ = listener.accept()
-                with connection:
-                    connection.recv(1000)
-                    connection.sendall(reply)
+            while not ended.is_set():
+                with suppress(OSError):
+                    connection, _ = listener.accept()
+                    with connection:
+                        connection.recv(1000)
+                        connection.sendall(reply)
 
-        thread = threading.Thread(target=serve, daemon=True)
+        thread = threading.Thread(target=serve)
         thread.start()
-        facts = look(f"host=127.0.0.1 port={listener.getsockname()[1]} user=x sslmode=disable gssencmode=disable")
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            ended.set()
+            thread.join(30)
+
+
+FULL = b"SFATAL\0VFATAL\0C53300\0Msorry, too many clients already\0"
+PLAIN = "host=127.0.0.1 user=x sslmode=disable gssencmode=disable"
+
+
+def test_who_only_answers_like_a_server_is_not_one() -> None:
+    """It refuses as PostgreSQL does; no postmaster is behind it, so there are no titles to read."""
+    with answering(FULL + b"Fproc.c\0L1\0RInitProcess\0\0") as port:
+        facts = look(f"{PLAIN} port={port}")
     assert facts.view.rung is Rung.NONE
     assert facts.view.refuses == "sorry, too many clients already"
-    assert facts.view.refuses_all
     assert facts.server.local is False
+
+
+def test_whether_the_server_behind_a_pooler_is_full_is_asked_of_the_server_itself(bed: Bed) -> None:
+    """A pooler says the server's own words when its own limit is reached; the raw question tells the two apart."""
+    with answering(FULL + b"\0") as port:
+        target = Target(conninfo=f"{PLAIN} port={port}", server=found(bed.server), allow_reserved=False)
+        before = look(target)
+        _ = bed.admin
+        bed.fill("postgres", "postgres")
+        after = look(target)
+    for facts in (before, after):
+        (attempt,) = facts.view.attempts
+        assert (attempt.sqlstate, attempt.refused_by, attempt.ceiling) == ("53300", "a pooler", None)
+        assert (facts.view.rung, facts.view.refuses) == (Rung.TITLES, None)
+    assert (before.view.refuses_all, after.view.refuses_all) == (False, True)

@@ -38,7 +38,8 @@ class Target:
     def is_given(self, environ: Mapping[str, str] | None = None) -> bool:
         """Whether somebody said which server or role is meant, by words or by the environment."""
         words = (self.conninfo, self.host, self.port, self.user, self.dbname, self.service)
-        return any(word is not None for word in words) or any((environ or os.environ).get(name) for name in GUIDES)
+        said = os.environ if environ is None else environ
+        return any(word is not None for word in words) or any(said.get(name) for name in GUIDES)
 
 
 def guards(timeout: float) -> dict[str, str]:
