@@ -1,6 +1,6 @@
-"""Populations of processes with known truth: clients of a listener, its backends, and processes that have nothing to do with it.
+"""Populations of processes with known truth: clients of a listener, its backends, and processes beside them.
 
-The processes are `sleep infinity` with descriptors that were opened for them, so that thousands fit into a small machine. The
+The processes are `sleep infinity` with descriptors opened for them, so that thousands fit into a small machine. The
 listener accepts and says nothing: it is no PostgreSQL. What is measured on it is how a session's socket is led to a
 process, for which the kernel's tables are the same.
 
@@ -141,7 +141,7 @@ def _inode(fd: int) -> int:
     return os.fstat(fd).st_ino
 
 
-def make(spec: Spec) -> None:
+def make(spec: Spec) -> None:  # noqa: C901, PLR0915 - one population, step by step
     """Make the population, print its truth as one line of JSON, and end it when stdin ends."""
     import resource
 
@@ -154,7 +154,7 @@ def make(spec: Spec) -> None:
         path = directory + "/.s.PGSQL.5432"
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
-        os.chmod(path, 0o777)  # noqa: S103
+        os.chmod(path, 0o777)  # noqa: S103 - other users of the test go through it
         where: Any = path
     else:
         listener = socket.socket()
@@ -254,7 +254,7 @@ def population(spec: Spec) -> Any:
         stdout=subprocess.PIPE,
         text=True,
     )
-    assert maker.stdin is not None and maker.stdout is not None
+    assert maker.stdin is not None and maker.stdout is not None  # noqa: PT018, S101 - both are pipes
     try:
         line = maker.stdout.readline()
         if not line:

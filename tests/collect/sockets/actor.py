@@ -115,11 +115,11 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         try:
-            exec(order["run"], space)  # noqa: S102
-            answer: dict[str, Any] = {"value": eval(order["value"], space)}  # noqa: S307
-        except BaseException:
+            exec(order["run"], space)  # noqa: S102 - code of the test itself
+            answer: dict[str, Any] = {"value": eval(order["value"], space)}  # noqa: S307 - code of the test itself
+        except BaseException:  # noqa: BLE001 - whatever it was, it is told
             answer = {"error": traceback.format_exc()}
-        print(json.dumps(answer), flush=True)
+        print(json.dumps(answer), flush=True)  # noqa: T201 - it tells the test
     for pid in children:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -162,7 +162,7 @@ class Postmaster(Actor):
         bound = "\0" + self.path[1:] if self.path.startswith("@") else self.path
         self.do(f"unix = keep(socket.socket(socket.AF_UNIX)); unix.bind({bound!r}); unix.listen(512)")
         if not self.path.startswith("@"):
-            os.chmod(self.path, 0o777)
+            os.chmod(self.path, 0o777)  # noqa: S103 - other users of the test go through it
         return self.path
 
     def accept(self, listener: str = "tcp", client: int | None = None) -> tuple[int, int, list[Any]]:
@@ -188,7 +188,7 @@ class Postmaster(Actor):
             bound = "\0" + self.path[1:] if self.path.startswith("@") else self.path
             client.do(f"{name} = keep(socket.socket(socket.AF_UNIX)); {name}.connect({bound!r})")
         else:
-            to = to or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104
+            to = to or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 - where the server of the test listens
             family = family or ("AF_INET6" if ":" in to else "AF_INET")
             client.do(
                 f"{name} = keep(socket.socket(socket.{family}))\n{prepare.format(s=name)}\n"

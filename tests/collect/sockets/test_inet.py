@@ -125,6 +125,8 @@ def test_proc_shows_the_same(kernel: netlink.Netlink, connections: Connections) 
     port = port_of(connections)
     raw = procnet.read("/proc/self/net/tcp")
     for server in (True, False):
-        by_netlink = {(e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in inet.dump(kernel, port, server=server)}
+        by_netlink = {
+            (e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in inet.dump(kernel, port, server=server)
+        }
         by_proc = procnet.tcp(raw, socket.AF_INET, port, server=server)
         assert {(e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in by_proc} == by_netlink

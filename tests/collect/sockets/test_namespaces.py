@@ -102,7 +102,7 @@ def test_server_in_a_namespace_and_a_client_beside_it(source: SocketSource) -> N
 
 def test_server_at_home_and_clients_in_twenty_namespaces(source: SocketSource) -> None:
     clients = []
-    with Postmaster("0.0.0.0") as postmaster:  # noqa: S104
+    with Postmaster("0.0.0.0") as postmaster:  # noqa: S104 - where the server of the test listens
         try:
             sessions = []
             for number in range(20):
@@ -197,7 +197,7 @@ def test_a_client_whose_namespace_is_gone_is_nowhere(source: SocketSource) -> No
 
 def test_a_unix_socket_reaches_across_namespaces(source: SocketSource, tmp_path: Path) -> None:
     """A path is not of a network namespace: a container may have the directory mounted."""
-    os.chmod(tmp_path, 0o755)
+    os.chmod(tmp_path, 0o755)  # noqa: S103 - other users of the test go through it
     with Postmaster("") as postmaster, Actor(netns="new") as client:
         postmaster.listen_unix(str(tmp_path))
         session = postmaster.session(client, "unix")
@@ -218,9 +218,7 @@ def test_two_servers_with_one_unix_path(source: SocketSource, tmp_path: Path) ->
         for postmaster in (one, two):
             postmaster.do(private)
             postmaster.path = f"{tmp_path}/.s.PGSQL.5432"
-            postmaster.do(
-                f"unix = keep(socket.socket(socket.AF_UNIX)); unix.bind({postmaster.path!r}); unix.listen(9)"
-            )
+            postmaster.do(f"unix = keep(socket.socket(socket.AF_UNIX)); unix.bind({postmaster.path!r}); unix.listen(9)")
         with Actor() as first, Actor() as second:
             first.do(f"os.chdir('/proc/{one.pid}/root{tmp_path}')")
             second.do(f"os.chdir('/proc/{two.pid}/root{tmp_path}')")

@@ -102,7 +102,7 @@ def test_the_processes_of_its_cgroup_are_searched_before_those_of_its_user(
     spy: Spy, owners: Owners, actor: Actor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     inode, fd = opened(actor)
-    monkeypatch.setattr(Cgroups, "pids", lambda self, number: [str(actor.pid)] if number == 77 else [])
+    monkeypatch.setattr(Cgroups, "pids", lambda self, number: [str(actor.pid)] if number == 77 else [])  # noqa: ARG005 - the method of a class
     owners.some_of({inode: Clue(os.geteuid(), 77)}, (), (), 0.0)
     assert owners.holders == {inode: [(actor.pid, fd)]}
     assert spy.looked[0] == [str(actor.pid)]
@@ -123,7 +123,7 @@ def test_a_socket_that_nobody_holds_is_looked_for_ever_more_seldom(spy: Spy, own
             searches.append(now)
             owners.some_of({nobody: Clue(0)}, (), (), now)
         now += 0.5
-    waits = [b - a for a, b in zip(searches, searches[1:], strict=False)]
+    waits = [b - a for a, b in zip(searches, searches[1:], strict=False)]  # noqa: RUF007 - each with the one after it
     assert waits[:6] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0]
     assert max(waits) == 60.0
     owners.keep(())
@@ -151,7 +151,7 @@ def test_who_died_is_found_out_at_once(
     owners: Owners, actor: Actor, monkeypatch: pytest.MonkeyPatch, watched: bool
 ) -> None:
     if not watched:
-        monkeypatch.setattr(Watch, "add", lambda self, pid: False)  # noqa: ARG005
+        monkeypatch.setattr(Watch, "add", lambda self, pid: False)  # noqa: ARG005 - the method of a class
     inodes = []
     for number in range(10):
         inode, _ = opened(actor, f"s{number}")

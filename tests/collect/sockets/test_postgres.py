@@ -88,7 +88,9 @@ class TestEachVersion:
         with bed.holder(sessions=3, dsn=bed.dsn(host=server.socket_dir)) as holder:
             check(source, bed, holder)
 
-    def test_sockets_that_never_finish_their_login(self, bed: Bed, server: EmbeddedServer, source: SocketSource) -> None:
+    def test_sockets_that_never_finish_their_login(
+        self, bed: Bed, server: EmbeddedServer, source: SocketSource
+    ) -> None:
         """Nothing of the server shows them before 18: their backends are found as the postmaster's children."""
         _ = bed.admin
         with bed.unfinished(5) as holder:

@@ -46,7 +46,7 @@ def test_one_of_many_descriptors(scanner: FdScanner, actor: Actor) -> None:
 def test_sparse_tables(scanner: FdScanner, actor: Actor, layout: str) -> None:
     """Every descriptor is seen, and the lowest one of the socket is told."""
     actor.do(f"s = socket.socket(); s2 = socket.socket()\n{layout}")
-    expected = {}
+    expected: dict[int, list[tuple[int, int]]] = {}
     for name in sorted(os.listdir(f"/proc/{actor.pid}/fd"), key=int):
         link = os.readlink(f"/proc/{actor.pid}/fd/{name}")
         if link.startswith("socket:["):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pgusher.collect.sockets import SocketSource, netlink, source
+from pgusher.collect.sockets import SocketSource, netlink
 from pgusher.collect.sockets.space import KernelSpace
 from pgusher.model.address import Transport
 from pgusher.model.server import Server
@@ -21,7 +21,7 @@ from tests.collect.sockets.stage import NOBODY, Actor, Looker, Postmaster, of, p
 
 @pytest.fixture
 def postmaster(tmp_path: Path) -> Iterator[Postmaster]:
-    os.chmod(tmp_path, 0o755)
+    os.chmod(tmp_path, 0o755)  # noqa: S103 - other users of the test go through it
     with Postmaster("127.0.0.1") as made:
         made.listen_unix(f"@pgusher-test/{os.getpid()}-{tmp_path.name}")
         yield made
@@ -149,9 +149,7 @@ def test_without_netlink_the_files_of_proc(
         looks.close()
 
 
-def test_a_kernel_without_diagnostics_for_unix_sockets(
-    postmaster: Postmaster, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_without_diagnostics_for_unix_sockets(postmaster: Postmaster, monkeypatch: pytest.MonkeyPatch) -> None:
     from pgusher.collect.sockets import unix as module
 
     def missing(*args: object) -> None:
@@ -209,7 +207,10 @@ def test_without_a_proc_the_sockets_alone(postmaster: Postmaster, tmp_path: Path
             facts = looks.look(postmaster.server(), [session.backend], full=full)
             (found,) = facts.sockets
             assert (found.host, found.port, found.sight, found.uid) == (
-                session.host, session.port, Sight.UID, os.geteuid(),
+                session.host,
+                session.port,
+                Sight.UID,
+                os.geteuid(),
             )
             assert found.inode == session.inode
             assert "mount /proc" in [gap.opens for gap in facts.gaps]
@@ -247,7 +248,7 @@ def test_a_proc_that_hides_the_processes_of_others(postmaster: Postmaster) -> No
 
 
 def test_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source.sys, "platform", "darwin")
+    monkeypatch.setattr(sys, "platform", "darwin")
     looks = SocketSource()
     facts = looks.look(Server(5432), [1])
     looks.close()
@@ -287,7 +288,7 @@ def test_other_systems_can_import_it() -> None:
     """netlink is not in the socket module of every system, resource not in every Python."""
     code = (
         "import socket, sys\n"
-        "del socket.AF_NETLINK\nsys.modules['resource'] = None\nsys.modules['_ctypes'] = None\nsys.platform = 'sunos5'\n"
+        "del socket.AF_NETLINK\nsys.modules['resource'] = None\nsys.modules['_ctypes'] = None\nsys.platform = 'sunos5'\n"  # noqa: E501 - one literal, as it is sent
         "from pgusher.collect.sockets import SocketSource\nfrom pgusher.model.server import Server\n"
         "s = SocketSource(); print(len(s.look(Server(5432), []).gaps)); s.close()"
     )
