@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -30,14 +30,21 @@ class Actor:
     """A process that does what it is told; it ends with its `with` block."""
 
     def __init__(
-        self, *, netns: int | str | None = None, uid: int | None = None, dumpable: bool = True, first: str = ""
+        self,
+        *,
+        netns: int | str | None = None,
+        uid: int | None = None,
+        dumpable: bool = True,
+        first: str = "",
+        inside: Sequence[str] = (),
     ) -> None:
         """`netns`: "new", or the pid of a process whose network namespace it enters. `uid`: whom it becomes then.
 
+        `inside`: a command that runs it ("unshare -p -f"): `pid` is its own, as we see it.
         `first`: what it executes before, as that user may not be allowed to read what is imported.
         """
         self._process = subprocess.Popen(
-            [sys.executable, os.path.join(HERE, "actor.py")],
+            [*inside, sys.executable, os.path.join(HERE, "actor.py")],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -45,6 +52,8 @@ class Actor:
         )
         self.pid = self._process.pid
         self.do(f"import os, signal, socket, struct, sys, time; sys.path.insert(0, {SOURCES!r})")
+        if inside:
+            self.pid = int(self.ask("os.readlink('/proc/self')"))
         self.do(first)
         if netns == "new":
             self.do("unshare_network()")
@@ -188,7 +197,7 @@ class Postmaster(Actor):
             bound = "\0" + self.path[1:] if self.path.startswith("@") else self.path
             client.do(f"{name} = keep(socket.socket(socket.AF_UNIX)); {name}.connect({bound!r})")
         else:
-            to = to or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 - where the server of the test listens
+            to = to or {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.address, self.address)  # noqa: S104 - on purpose
             family = family or ("AF_INET6" if ":" in to else "AF_INET")
             client.do(
                 f"{name} = keep(socket.socket(socket.{family}))\n{prepare.format(s=name)}\n"

@@ -5,11 +5,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from pgusher.collect.sockets import inet, netlink, procnet
 from tests.bed.requirements import needs_ipv6
+
+
+def dump(kernel: netlink.Netlink, port: int, **how: Any) -> list[inet.End]:
+    """As for somebody who knows nothing yet."""
+    return inet.dump(kernel, port, **how).new
+
 
 Connections = list[tuple[socket.socket, socket.socket]]
 
@@ -46,15 +53,38 @@ def inode(sock: socket.socket) -> int:
 def test_all_of_a_port_from_both_sides(kernel: netlink.Netlink, connections: Connections) -> None:
     port = port_of(connections)
     for server in (True, False):
-        ends = inet.dump(kernel, port, server=server, info=True)
+        ends = dump(kernel, port, server=server, info=True)
         assert {end.inode for end in ends} == {inode(pair[server]) for pair in connections}
         assert len(ends) == 200
         assert all(end.state == inet.ESTABLISHED and end.cookie and end.uid == os.geteuid() for end in ends)
         assert all(end.idle_ms is not None and end.acked is not None and end.received is not None for end in ends)
 
 
+def test_what_is_known_and_unchanged_comes_in_short(kernel: netlink.Netlink, connections: Connections) -> None:
+    port = port_of(connections)
+    ends = dump(kernel, port, server=True, info=True)
+    states = {end.key: end.state for end in ends}
+    again = inet.dump(kernel, port, server=True, info=True, known=states)
+    assert again.new == []
+    idle = {end.key: end.idle_ms for end in ends}
+    assert {key for key, _ in again.kept} == set(idle)
+    assert all(now is not None and now >= (idle[key] or 0) for key, now in again.kept)
+    # One is unknown, one closes its side, one vanishes.
+    del states[ends[5].key]
+    by_inode = {inode(server): (client, server) for client, server in connections}
+    by_inode[ends[7].inode][0].shutdown(socket.SHUT_WR)
+    for sock in by_inode[ends[9].inode]:
+        sock.close()
+    again = inet.dump(kernel, port, server=True, info=True, known=states)
+    assert {(end.key, end.state) for end in again.new} == {
+        (ends[5].key, inet.ESTABLISHED),
+        (ends[7].key, inet.CLOSE_WAIT),
+    }
+    assert {key for key, _ in again.kept} == set(idle) - {ends[n].key for n in (5, 7, 9)}
+
+
 def test_each_alone_and_each_other_end(kernel: netlink.Netlink, connections: Connections) -> None:
-    ends = inet.dump(kernel, port_of(connections), server=True)
+    ends = dump(kernel, port_of(connections), server=True)
     by_inode = {inode(server): inode(client) for client, server in connections}
     own = inet.exact(kernel, [inet.query_of(end) for end in ends])
     assert [end.inode if end else None for end in own] == [end.inode for end in ends]
@@ -65,7 +95,7 @@ def test_each_alone_and_each_other_end(kernel: netlink.Netlink, connections: Con
 def test_what_does_not_exist_is_none_and_the_others_are_found(
     kernel: netlink.Netlink, connections: Connections
 ) -> None:
-    ends = inet.dump(kernel, port_of(connections), server=True)[:3]
+    ends = dump(kernel, port_of(connections), server=True)[:3]
     queries = [inet.query_of_peer(end) for end in ends]
     nobody = (*queries[1][:1], socket.htons(1), *queries[1][2:])
     found = inet.exact(kernel, [queries[0], nobody, queries[2]])
@@ -77,7 +107,7 @@ def test_a_listener_and_a_time_wait_are_no_connection(kernel: netlink.Netlink) -
         port = listener.getsockname()[1]
         client = socket.create_connection(("127.0.0.1", port))
         server = listener.accept()[0]
-        (end,) = inet.dump(kernel, port, server=True)
+        (end,) = dump(kernel, port, server=True)
         client.close()  # first: its end waits
         server.close()
         assert inet.exact(kernel, [inet.query_of(end), inet.query_of_peer(end)]) == [None, None]
@@ -92,7 +122,7 @@ def test_mapped_addresses_are_written_as_v4_and_found_as_such(kernel: netlink.Ne
             with socket.socket(family) as client:
                 client.connect((to, port))
                 with listener.accept()[0] as server:
-                    (end,) = [e for e in inet.dump(kernel, port, server=True) if e.inode == inode(server)]
+                    (end,) = [e for e in dump(kernel, port, server=True) if e.inode == inode(server)]
                     assert hosts.client(end) == ("127.0.0.1", client.getsockname()[1])
                     (peer,) = inet.exact(kernel, [inet.query_of_peer(end)])
                     assert peer is not None
@@ -113,7 +143,7 @@ def test_counters_of_both_ends_fit(kernel: netlink.Netlink, connections: Connect
     assert len(server.recv(1000, socket.MSG_WAITALL)) == 1000
     server.sendall(b"y" * 300)
     assert len(client.recv(300, socket.MSG_WAITALL)) == 300
-    end = next(e for e in inet.dump(kernel, port_of(connections), server=True, info=True) if e.inode == inode(server))
+    end = next(e for e in dump(kernel, port_of(connections), server=True, info=True) if e.inode == inode(server))
     (peer,) = inet.exact(kernel, [inet.query_of_peer(end)], info=True)
     assert peer is not None
     assert (end.received, peer.received) == (1000, 300)
@@ -126,7 +156,7 @@ def test_proc_shows_the_same(kernel: netlink.Netlink, connections: Connections) 
     raw = procnet.read("/proc/self/net/tcp")
     for server in (True, False):
         by_netlink = {
-            (e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in inet.dump(kernel, port, server=server)
+            (e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in dump(kernel, port, server=server)
         }
         by_proc = procnet.tcp(raw, socket.AF_INET, port, server=server)
         assert {(e.sport, e.dport, e.src, e.dst, e.state, e.uid, e.inode) for e in by_proc} == by_netlink

@@ -102,7 +102,7 @@ def test_server_in_a_namespace_and_a_client_beside_it(source: SocketSource) -> N
 
 def test_server_at_home_and_clients_in_twenty_namespaces(source: SocketSource) -> None:
     clients = []
-    with Postmaster("0.0.0.0") as postmaster:  # noqa: S104 - where the server of the test listens
+    with Postmaster("0.0.0.0") as postmaster:  # noqa: S104 - on purpose
         try:
             sessions = []
             for number in range(20):
@@ -241,7 +241,8 @@ def test_entered_namespaces_are_left_again(source: SocketSource) -> None:
         listening(postmaster, server_address)
         session = postmaster.session(client)
         own = namespace(os.getpid())
-        source.look(postmaster.server(), [session.backend])
+        for full in (True, False):  # from the first tick on the holders are watched
+            source.look(postmaster.server(), [session.backend], full=full)
         before = len(os.listdir("/proc/self/fd"))
         for full in (True, False):
             source.look(postmaster.server(), [session.backend], full=full)

@@ -90,11 +90,11 @@ def test_the_process_that_connected_is_searched_first_and_need_not_be_it(
     spy: Spy, owners: Owners, actor: Actor
 ) -> None:
     inode, fd = opened(actor)
-    owners.some_of({inode: Clue(None, None, actor.pid)}, (), (), 0.0)
+    owners.some_of({inode: Clue()}, (), (), 0.0, lambda asked: actor.pid if asked == inode else None)
     assert owners.holders == {inode: [(actor.pid, fd)]}
     assert spy.looked == []
     other, fd = opened(actor, "t")
-    owners.some_of({other: Clue(None, None, os.getpid())}, (), (), 0.0)
+    owners.some_of({other: Clue()}, (), (), 0.0, lambda _: os.getpid())
     assert owners.holders[other] == [(actor.pid, fd)]
 
 
@@ -151,7 +151,7 @@ def test_who_died_is_found_out_at_once(
     owners: Owners, actor: Actor, monkeypatch: pytest.MonkeyPatch, watched: bool
 ) -> None:
     if not watched:
-        monkeypatch.setattr(Watch, "add", lambda self, pid: False)  # noqa: ARG005 - the method of a class
+        monkeypatch.setattr(Watch, "add", lambda self, pid: False)  # noqa: ARG005 - on purpose
     inodes = []
     for number in range(10):
         inode, _ = opened(actor, f"s{number}")
@@ -168,6 +168,7 @@ def test_a_pid_that_became_another_processs_is_not_believed(owners: Owners, acto
     """Between the reading of a link and the pidfd the process may have ended and its pid been given away."""
     inode, fd = opened(actor)
     owners.replace(Scan({inode: [(os.getpid(), fd), (actor.pid, fd)]}), [])
+    owners.check()
     assert owners.holders == {inode: [(actor.pid, fd)]}
 
 

@@ -68,7 +68,7 @@ class World:
     def client_ends(self, port: int) -> list[End]:
         return [e for e in self._now() if e.dport == socket.htons(port)]
 
-    def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:  # noqa: ARG002 - on purpose, as the test needs it
+    def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:  # noqa: ARG002
         by_query = {inet.query_of(e)[:5]: e for e in self._now()}
         return [by_query.get(query[:5]) for query in queries]
 

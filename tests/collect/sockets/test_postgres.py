@@ -70,9 +70,10 @@ def check(source: SocketSource, bed: Bed, holder: Holder, *, sight: Sight | None
             else:
                 assert session.address is not None
                 assert (found.host, found.port) == (session.address.removeprefix("::ffff:"), session.port)
-        # The bed's own session is ours; there is nobody else.
-        assert [{h.pid for h in s.holders} for s in by_backend.values()] == [{os.getpid()}] * len(by_backend)
-        assert len(by_backend) <= 1
+        # The bed's own session is ours. Others may come for a moment: whoever looks for servers on this machine.
+        ours = by_backend.get(bed.admin.info.backend_pid)
+        assert ours is not None
+        assert {h.pid for h in ours.holders} == {os.getpid()}
         assert facts.gaps == ()
     return own
 
@@ -202,7 +203,7 @@ class TestFull:
         truth = {**ordinary.truth.backends, **rest.truth.backends}
         assert len(truth) == 40 - 1
         assert {backend: by_backend[backend] for backend in truth} == truth
-        assert len(by_backend) == 40  # and the bed's own
+        assert len(by_backend) == 40  # with the bed's own: there is no slot for anybody else
 
 
 class TestServers:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pgusher.collect.sockets import inet, netlink, procnet, route, unix
 from tests.bed.requirements import needs_ipv6
 
-LINE = b"   0: 0100007F:1538 0200007F:A2C4 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000 20 4 30 10 -1"  # noqa: E501 - one literal, as it is sent
+LINE = b"   0: 0100007F:1538 0200007F:A2C4 01 00000000:00000000 00:00000000 00000000  1000        0 4711 1 0000 20 4 30 10 -1"  # noqa: E501 - one literal
 
 
 def test_a_line_of_tcp() -> None:

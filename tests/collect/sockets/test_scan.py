@@ -82,13 +82,15 @@ def test_hints_are_tried_first_and_forgotten_when_wrong(scanner: FdScanner) -> N
         wanted = wanted_of(inodes.values())
         for _ in range(2):
             for pid, inode in inodes.items():
-                found = scanner.first_of(str(pid), wanted)
+                found = scanner.first_of(pid, wanted)
                 assert found is not None
                 assert found[1] == inode
                 assert scanner.at(pid, found[0]) == f"socket:[{inode}]"
-                assert scanner.expected(pid, [inode, 1]) == [(inode, found[0])]
+                left = wanted_of([*inodes.values(), 1])
+                assert scanner.expected(pid, inode, left) == [(inode, found[0])]
+                assert left == wanted_of([*(other for other in inodes.values() if other != inode), 1])
         assert scanner.first_of(str(one.pid), wanted_of([1])) is None
-        assert scanner.first_of("99999999", wanted) is None
+        assert scanner.first_of(99999999, wanted) is None
 
 
 def test_a_descriptor_is_looked_at_again(scanner: FdScanner, actor: Actor) -> None:

@@ -37,7 +37,7 @@ def both(source: SocketSource) -> Iterator[tuple[SocketSource, SocketSource]]:
 
 @pytest.fixture
 def postmaster() -> Iterator[Postmaster]:
-    with Postmaster("0.0.0.0") as made:  # noqa: S104 - where the server of the test listens
+    with Postmaster("0.0.0.0") as made:  # noqa: S104 - on purpose
         yield made
 
 
@@ -494,14 +494,14 @@ def test_sessions_that_come_and_go_are_never_led_to_another_process(
         "    while True:\n"
         "        s = socket.socket()\n"
         "        s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)\n"
-        "        s.bind(({own!r}, 0)); s.connect(('127.0.0.1', {port})); time.sleep(random.choice([0.002, 0.05, 0.5])); s.close()\n"  # noqa: E501 - one literal, as it is sent
+        "        s.bind(({own!r}, 0)); s.connect(('127.0.0.1', {port})); time.sleep(random.choice([0.002, 0.05, 0.5])); s.close()\n"  # noqa: E501 - one literal
         "threading.Thread(target=churn, daemon=True).start()"
     )
     accept = (
         "import threading\n"
         "def serve():\n"
         "    while True:\n"
-        "        c, _ = tcp.accept(); threading.Thread(target=lambda c=c: (c.recv(1), c.close()), daemon=True).start()\n"  # noqa: E501 - one literal, as it is sent
+        "        c, _ = tcp.accept(); threading.Thread(target=lambda c=c: (c.recv(1), c.close()), daemon=True).start()\n"  # noqa: E501 - one literal
         "threading.Thread(target=serve, daemon=True).start()"
     )
     postmaster.do(accept)

@@ -288,7 +288,7 @@ def test_other_systems_can_import_it() -> None:
     """netlink is not in the socket module of every system, resource not in every Python."""
     code = (
         "import socket, sys\n"
-        "del socket.AF_NETLINK\nsys.modules['resource'] = None\nsys.modules['_ctypes'] = None\nsys.platform = 'sunos5'\n"  # noqa: E501 - one literal, as it is sent
+        "del socket.AF_NETLINK\nsys.modules['resource'] = None\nsys.modules['_ctypes'] = None\nsys.platform = 'sunos5'\n"  # noqa: E501 - one literal
         "from pgusher.collect.sockets import SocketSource\nfrom pgusher.model.server import Server\n"
         "s = SocketSource(); print(len(s.look(Server(5432), []).gaps)); s.close()"
     )

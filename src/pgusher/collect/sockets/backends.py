@@ -33,16 +33,14 @@ def prove(scanner: FdScanner, pids: Iterable[int], links: Wanted) -> tuple[list[
     denied: list[int] = []
     for pid in pids:
         try:
-            found = scanner.first_of(str(pid), links)
+            found = scanner.first_of(pid, links)
         except PermissionError:
             denied.append(pid)
-        except OSError:
+            continue
+        if found is None:
             without.append(pid)
         else:
-            if found is None:
-                without.append(pid)
-            else:
-                proofs.append((pid, *found))
+            proofs.append((pid, *found))
     return proofs, without, denied
 
 
@@ -112,20 +110,38 @@ def start_of(proc: str, pid: int) -> int | None:
         return None
 
 
-def connectors(proofs: Iterable[Proof]) -> dict[int, int]:
-    """From the inode of the server's end of a unix socket to the pid that connected it (it may be another's by now).
+def connector(proof: Proof) -> int | None:
+    """The pid that connected to the server's end of a unix socket; it may be another process's by now.
 
     A copy of the server's descriptor is asked for its peer's credentials (unix(7), SO_PEERCRED) and closed at once.
+    None when that may not be done (ptrace(2): access mode checking, which asks for more here than for a link).
     """
-    found: dict[int, int] = {}
-    for pid, fd, inode in proofs:
+    pid, fd, inode = proof
+    try:
+        pidfd = os.pidfd_open(pid)
         try:
-            client = _peer(pid, fd, inode)
-        except OSError:
-            continue
-        if client is not None:
-            found[inode] = client
-    return found
+            copy = syscalls.pidfd_getfd(pidfd, fd)
+        finally:
+            os.close(pidfd)
+    except OSError:
+        return None
+    try:
+        return _credentials(copy) if os.fstat(copy).st_ino == inode else None
+    finally:
+        os.close(copy)
+
+
+def _credentials(fd: int) -> int | None:
+    """The process at the other end of a unix socket, when it connected; None for other sockets."""
+    # Named as non-blocking so that Python leaves the mode alone: it belongs to the file, which is the server's too.
+    theirs = socket.SocketType(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0, fd)
+    try:
+        peer = _CREDENTIALS.unpack(theirs.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))[0]
+    except OSError:
+        return None
+    finally:
+        theirs.detach()
+    return peer if peer > 0 else None
 
 
 def is_elder(proc: str, client: int, backend: int) -> bool:
@@ -135,23 +151,3 @@ def is_elder(proc: str, client: int, backend: int) -> bool:
     """
     started, served = start_of(proc, client), start_of(proc, backend)
     return started is not None and served is not None and started <= served
-
-
-def _peer(pid: int, fd: int, inode: int) -> int | None:
-    pidfd = os.pidfd_open(pid)
-    try:
-        copy = syscalls.pidfd_getfd(pidfd, fd)
-    finally:
-        os.close(pidfd)
-    # Named as non-blocking so that Python leaves the mode alone: it belongs to the file, which is the server's too.
-    try:
-        theirs = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK, 0, copy)
-    except BaseException:
-        os.close(copy)
-        raise
-    with theirs:
-        if os.fstat(copy).st_ino != inode:
-            return None
-        raw = theirs.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    peer = _CREDENTIALS.unpack(raw)[0]
-    return peer if peer > 0 else None

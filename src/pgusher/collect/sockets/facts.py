@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from pgusher.model.evidence import Gap
 from pgusher.model.sockets import ClientSocket
+from pgusher.model.values import dataclass
 
 SOURCE = "sockets"
 AS_ROOT = (

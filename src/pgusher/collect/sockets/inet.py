@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, NamedTuple
 
@@ -48,8 +48,11 @@ _BATCH = 64  # requests at once: their answers must fit into the receive buffer
 _HEAD = "IHH8x BBxx HH16s16sIQ 12x II"
 _MESSAGE = struct.Struct("=" + _HEAD)
 _FIELDS = 13  # of _HEAD
+_SHORT_HEAD = "IHH8x xBxx 40x Q 12x 8x"
+_SHORT_FIELDS = 5
 # Of struct tcp_info: last_data_recv, bytes_acked and bytes_received (4.2 and later; 136 bytes with them).
 _TCP_INFO = "52xI64xQQ"
+_SHORT_TCP_INFO = "52xI80x"
 _TCP_INFO_SIZE = 136
 
 
@@ -157,35 +160,44 @@ def exact_requests(queries: Sequence[Query], *, info: bool = False) -> bytes:
 class _Layout:
     """How messages of one length are laid out. Most of a dump are alike, so they are unpacked by the hundred."""
 
-    __slots__ = ("_lacks", "expected", "heads", "pick", "struct")
+    __slots__ = ("_lacks", "expected", "heads", "pick", "short", "short_heads", "short_pick", "struct")
 
     def __init__(self, data: bytes | bytearray, start: int, length: int, kind: int, flags: int) -> None:
         """From the message at `start`. Raises NetlinkError for a torn attribute."""
-        parts, at = [_HEAD], _MESSAGE.size
-        expected, checked = [length, kind, flags], [0, 1, 2]
+        parts, fields = [_HEAD], _FIELDS
+        # Of ends that are known nothing is taken but state, cookie and idle time.
+        short, short_fields = [_SHORT_HEAD], _SHORT_FIELDS
+        expected, heads, short_heads = [length, kind, flags], [0, 1, 2], [0, 1, 2]
         places: dict[int, int] = {}
-        fields = _FIELDS
+        short_idle: int | None = None
+        at = _MESSAGE.size
         for attribute, begin, end in netlink.attributes(data, start + _MESSAGE.size, start + length):
             # The attribute's own header is a field too: a message is of this layout only when these are the same.
             expected.append(struct.unpack_from("=I", data, begin - 4)[0])
-            checked.append(fields)
-            parts.append(f"{begin - 4 - start - at}xI")
-            at = begin - start
-            fields += 1
+            heads.append(fields)
+            short_heads.append(short_fields)
+            head = f"{begin - 4 - start - at}xI"
+            at, fields, short_fields = begin - start, fields + 1, short_fields + 1
             if attribute == _INFO and end - begin >= _TCP_INFO_SIZE:
-                parts.append(_TCP_INFO)
-                at += _TCP_INFO_SIZE
-                places[10], places[11], places[12] = fields, fields + 1, fields + 2
-                fields += 3
+                parts.append(head + _TCP_INFO)
+                short.append(head + _SHORT_TCP_INFO)
+                places[10], places[11], places[12], short_idle = fields, fields + 1, fields + 2, short_fields
+                at, fields, short_fields = at + _TCP_INFO_SIZE, fields + 3, short_fields + 1
             elif attribute == _CGROUP_ID and end - begin == 8:
-                parts.append("Q")
-                at += 8
+                parts.append(head + "Q")
+                short.append(head + "8x")
                 places[13] = fields
-                fields += 1
-        parts.append(f"{((length + 3) & ~3) - at}x")
-        self.struct = struct.Struct("=" + "".join(parts))
+                at, fields = at + 8, fields + 1
+            else:
+                parts.append(head)
+                short.append(head)
+        rest = f"{((length + 3) & ~3) - at}x"
+        self.struct = struct.Struct("=" + "".join(parts) + rest)
+        self.short = struct.Struct("=" + "".join(short) + rest)
         self.expected = tuple(expected)
-        self.heads: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*checked)
+        self.heads: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*heads)
+        self.short_heads: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(*short_heads)
+        self.short_pick = None if short_idle is None else itemgetter(3, 4, short_idle)
         # What the message lacks is taken from a None that is put behind its fields.
         self._lacks = len(places) < 4
         self.pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] = itemgetter(
@@ -214,12 +226,27 @@ class _Layouts(dict[int, _Layout]):
         return layout
 
 
+States = Mapping[int, int]
+"""The state of ends by their key: what is in it and has not changed need not be read again."""
+
+
+class Dump(NamedTuple):
+    """The ends at one port."""
+
+    new: list[End]
+    kept: list[tuple[int, int | None]]
+    """Key and idle time of those that were known, and are in the state in which they were."""
+
+
 class Ends(netlink.Answer):
     """Reads the answer to a dump."""
 
-    def __init__(self) -> None:
+    def __init__(self, known: States | None = None) -> None:
+        """`known`: of these only key and idle time are taken, as long as they are in the same state."""
         super().__init__()
         self.ends: list[End] = []
+        self.kept: list[tuple[int, int | None]] = []
+        self._known = known
         self._layouts = _Layouts()
         self._most = 1
 
@@ -246,7 +273,11 @@ class Ends(netlink.Answer):
         size = layout.struct.size
         # Not the whole rest at once: where no two are alike, each message would unpack all that come after it.
         count = min(len(rest) // size, self._most)
-        run = list(layout.struct.iter_unpack(rest[: count * size]))
+        rest = rest[: count * size]
+        if self._known and layout.short_pick is not None and self._all_known(rest, layout, count):
+            self._most = min(self._most * 2, 4096)
+            return count
+        run = list(layout.struct.iter_unpack(rest))
         heads = list(map(layout.heads, run))
         if heads.count(layout.expected) == count:
             self._most = min(self._most * 2, 4096)
@@ -254,8 +285,28 @@ class Ends(netlink.Answer):
             count = next(place for place, head in enumerate(heads) if head != layout.expected)
             del run[count:]
             self._most = max(1, count)
-        self.ends.extend(layout.ends(run))
+        if not self._known:
+            self.ends.extend(layout.ends(run))
+            return count
+        get = self._known.get
+        for end in layout.ends(run):
+            if get(end.key) == end.state:
+                self.kept.append((end.key, end.idle_ms))
+            else:
+                self.ends.append(end)
         return count
+
+    def _all_known(self, rest: memoryview, layout: _Layout, count: int) -> bool:
+        """Whether all these messages are of this layout and of known ends; then they are taken."""
+        run = list(layout.short.iter_unpack(rest))
+        if list(map(layout.short_heads, run)).count(layout.expected) != count or layout.short_pick is None:
+            return False
+        get = (self._known or {}).get
+        kept = [(cookie, idle) for state, cookie, idle in map(layout.short_pick, run) if get(cookie) == state]
+        if len(kept) != count:
+            return False
+        self.kept += kept
+        return True
 
 
 class Exact(netlink.Answer):
@@ -286,33 +337,31 @@ class Exact(netlink.Answer):
             super().refused(code, sequence)
 
 
-def dump(kernel: netlink.Netlink, port: int, *, server: bool, info: bool = False) -> list[End]:
+def dump(kernel: netlink.Netlink, port: int, *, server: bool, info: bool = False, known: States | None = None) -> Dump:
     """All connected sockets with this local (`server`) or remote port. Raises NetlinkError."""
     wanted = socket.htons(port)
     answer = Ends()
     for _ in range(3):  # interrupted by changes: anew, and the last one counts (what is missing is asked for exactly)
-        answer = Ends()
+        answer = Ends(known)
         try:
             kernel.ask(dump_request(port, server=server, info=info), answer)
         except netlink.NetlinkError as error:
             # A kernel without the old message: once for each family.
             if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):
                 raise
-            found = []
+            answer = Ends(known)
             for family in (socket.AF_INET, socket.AF_INET6):
-                answer = Ends()
+                answer.done = False
                 kernel.ask(dump_request(port, server=server, info=info, family=family), answer)
-                found += answer.ends
-            answer.ends = found
         if not answer.interrupted:
             break
     if server:
-        return [end for end in answer.ends if end.sport == wanted]
-    return [end for end in answer.ends if end.dport == wanted]
+        return Dump([end for end in answer.ends if end.sport == wanted], answer.kept)
+    return Dump([end for end in answer.ends if end.dport == wanted], answer.kept)
 
 
 def exact(kernel: netlink.Netlink, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:
-    """Each of these sockets, or None where there is none; 3 microseconds each. Raises NetlinkError."""
+    """Each of these sockets, or None where there is none; ten microseconds each. Raises NetlinkError."""
     found: list[End | None] = []
     layouts = _Layouts()
     for start in range(0, len(queries), _BATCH):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import field
 
-from pgusher.collect.sockets.backends import Numbering, Proof
+from pgusher.collect.sockets.backends import Numbering, Proof, connector
 from pgusher.collect.sockets.inet import Hosts
-from pgusher.collect.sockets.owners import Owners
+from pgusher.collect.sockets.owners import Connector, Owners
 from pgusher.collect.sockets.scan import FdScanner
 from pgusher.collect.sockets.spaces import Others
 from pgusher.collect.sockets.tcp import TcpSessions
@@ -15,6 +15,7 @@ from pgusher.collect.sockets.unix import Known
 from pgusher.collect.sockets.unixes import UnixSessions
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Server
+from pgusher.model.values import dataclass
 
 
 class Memory:
@@ -39,9 +40,20 @@ class Memory:
         self.connected_by: dict[int, int] = {}
         self.last_full: float | None = None
 
-    def backends(self) -> dict[int, int]:
-        """The server's process, as the caller knows it, by the inode of the server's end."""
-        return {inode: self.names.get(pid, pid) for inode, (pid, _, _) in self.proofs.items()}
+    def backend_of(self, inode: int) -> int | None:
+        """The server's process, as the caller knows it, from the inode of the server's end."""
+        proof = self.proofs.get(inode)
+        return None if proof is None else self.names.get(proof[0], proof[0])
+
+    def connector(self) -> Connector:
+        """From the inode of a client's end of a unix socket to the process that connected it."""
+        servers = self.unix.servers()
+
+        def ask(client: int) -> int | None:
+            proof = self.proofs.get(servers.get(client, 0))
+            return None if proof is None else connector(proof)
+
+        return ask
 
     def clients(self) -> set[int]:
         """The inodes of all clients' sockets."""
@@ -49,7 +61,7 @@ class Memory:
 
     def server_ends(self) -> set[int]:
         """The inodes of the server's ends."""
-        return {end.inode for end in self.tcp.ends} | self.unix.pairs.keys()
+        return self.tcp.servers() | self.unix.pairs.keys()
 
 
 @dataclass

@@ -10,8 +10,8 @@ looked for ever more seldom.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from pgusher.collect.sockets.cgroups import Cgroups
 from pgusher.collect.sockets.scan import FdScanner, Found, Scan, Wanted, wanted_of
@@ -22,13 +22,15 @@ _SHARE = 10
 """One in so many known holdings is looked at again in each tick."""
 
 
-@dataclass(frozen=True, slots=True)
-class Clue:
+class Clue(NamedTuple):
     """What is known of a socket whose holder is sought."""
 
     uid: int | None = None
     cgroup_id: int | None = None
-    connected_by: int | None = None
+
+
+Connector = Callable[[int], int | None]
+"""From the inode of a client's socket to the process that connected it, when that can be told."""
 
 
 class Owners:
@@ -44,6 +46,9 @@ class Owners:
         """Processes whose descriptors could not be read in the last full pass or since."""
         self._listed: set[str] = set()
         self._bad: dict[int, tuple[float, float]] = {}
+        self._unwatched: Found = {}
+        self._unfollowed = False
+        """Some processes could not be watched."""
         self._turn = 0
         self.touched: set[int] = set()
         """Sockets of which something else is known than before; whoever has taken note of them empties it."""
@@ -56,10 +61,11 @@ class Owners:
     def replace(self, scan: Scan, listed: Iterable[str]) -> None:
         """Take over the result of a full pass."""
         self.holders = scan.found
+        self._unfollowed = False
         self.denied = set(scan.denied)
         self._listed = set(listed)
         self._bad.clear()
-        self._follow(scan.found)
+        self._unwatched = dict(scan.found)
 
     def _follow(self, found: Found) -> None:
         """Watch the processes of these holdings, and only those of all holdings."""
@@ -68,13 +74,17 @@ class Owners:
         for inode, holders in list(found.items()):
             for pid, fd in holders:
                 # Between the reading of the link and now the pid may have become another process's.
-                if pid not in self._watch and self._watch.add(pid) and not self._scanner.holds(pid, fd, inode):
+                if pid in self._watch:
+                    continue
+                self._unfollowed = not self._watch.add(pid) or self._unfollowed
+                if not self._scanner.holds(pid, fd, inode):
                     self._remove(inode, pid)
 
     def _add(self, found: Found) -> None:
         self.holders.update(found)
         self.touched.update(found)
-        self._follow(found)
+        # Watched from the next tick on: a single look needs no watch.
+        self._unwatched.update(found)
 
     def _remove(self, inode: int, pid: int) -> None:
         self.touched.add(inode)
@@ -98,23 +108,29 @@ class Owners:
 
         A process that is not watched is looked at each time.
         """
+        if self._unwatched:
+            self._follow(self._unwatched)
+            self._unwatched = {}
         ended = self._watch.ended()
+        holds = self._scanner.holds
+        doubtful = self._doubtful(ended) if ended or self._unfollowed else []
         turn = self._turn = (self._turn + 1) % _SHARE
-        watch, holds = self._watch, self._scanner.holds
-        lost: list[tuple[int, int]] = []
-        seen: set[int] = set()
-        for inode, holders in self.holders.items():
-            due = inode % _SHARE == turn
-            for pid, fd in holders:
-                if pid in ended or pid not in watch:
-                    unknown = pid in ended or pid not in seen or due
-                    seen.add(pid)
-                    if unknown and not holds(pid, fd, inode):
-                        lost.append((inode, pid))
-                elif due and not holds(pid, fd, inode):
-                    lost.append((inode, pid))
+        due = [inode for inode in self.holders if inode % _SHARE == turn]
+        doubtful += [(inode, pid, fd) for inode in due for pid, fd in self.holders[inode]]
+        lost = [(inode, pid) for inode, pid, fd in doubtful if not holds(pid, fd, inode)]
         for inode, pid in lost:
             self._remove(inode, pid)
+
+    def _doubtful(self, ended: Collection[int]) -> list[tuple[int, int, int]]:
+        """(inode, pid, descriptor) of all that the ended processes had, and of one of each that is not watched."""
+        found: list[tuple[int, int, int]] = []
+        seen: set[int] = set()
+        for inode, holders in self.holders.items():
+            for pid, fd in holders:
+                if pid in ended or (pid not in self._watch and pid not in seen):
+                    seen.add(pid)
+                    found.append((inode, pid, fd))
+        return found
 
     def due(self, inodes: Iterable[int], now: float) -> list[int]:
         """Those of these sockets without a known holder that it is time to look for."""
@@ -127,11 +143,13 @@ class Owners:
         slots: Iterable[tuple[int, int]],
         backends: Collection[str],
         now: float,
+        connector: Connector = lambda inode: None,  # noqa: ARG005
     ) -> None:
         """Look for one holder of each of these sockets, the likeliest places first. `backends` come last."""
         wanted = wanted_of(clues)
         found: Found = {}
         self._in_slots(slots, wanted, found)
+        self._in_connectors(connector, wanted, found)
         if wanted:
             self._in_stages(clues, wanted, found, backends)
         self._add(found)
@@ -150,16 +168,12 @@ class Owners:
             if inode is not None:
                 found[inode] = [(pid, fd)]
 
-    def _in_connectors(self, clues: Mapping[int, Clue], wanted: Wanted, found: Found) -> None:
-        connected: dict[int, set[int]] = {}
-        for inode in wanted.values():
-            by = clues[inode].connected_by
-            if by:
-                connected.setdefault(by, set()).add(inode)
-        for pid, inodes in connected.items():
-            for inode, fd in self._scanner.expected(pid, inodes):
-                found[inode] = [(pid, fd)]
-                del wanted[f"socket:[{inode}]"]
+    def _in_connectors(self, connector: Connector, wanted: Wanted, found: Found) -> None:
+        for inode in list(wanted.values()):
+            # A process that connected one has connected others as well, and is asked for all of them.
+            if inode not in found and (pid := connector(inode)) is not None:
+                for seen, fd in self._scanner.expected(pid, inode, wanted):
+                    found[seen] = [(pid, fd)]
 
     def _in_stages(self, clues: Mapping[int, Clue], wanted: Wanted, found: Found, backends: Collection[str]) -> None:
         done: set[str] = set()
@@ -171,7 +185,6 @@ class Owners:
             found.update(scan.found)
             self.denied.update(scan.denied)
 
-        self._in_connectors(clues, wanted, found)
         try:
             names = [pid for pid in self._scanner.pids() if pid not in backends]
         except OSError:

@@ -7,7 +7,7 @@ two could be it, none is claimed. That a client is gone is claimed only after bo
 from __future__ import annotations
 
 import socket
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from pgusher.collect.sockets import inet
@@ -17,7 +17,7 @@ from pgusher.collect.sockets.space import Space
 from pgusher.collect.sockets.spaces import Others
 from pgusher.model.sockets import Sight
 
-_ASK_EACH = 100
+_ASK_EACH = 30
 """Up to so many new sessions each is asked for; above it one dump is cheaper."""
 _QUIET_MS = 1000
 _SLACK = 2
@@ -97,13 +97,9 @@ class Pairing:
         pairs: list[Pair] = []
         candidates: dict[int, list[tuple[End, Space]]] = {end.key: [] for end in ends}
         homes: dict[str, list[Space]] = {}
-        for space, own in self._addresses(others):
-            # A client in a namespace that has the server's address itself speaks to another server, its own.
-            asked = [e for e in ends if hosts[e.family, e.dst] in own and hosts[e.family, e.src] not in own]
+        for space, asked in self._asked(ends, others):
             for host in {hosts[end.family, end.dst] for end in asked}:
                 homes.setdefault(host, []).append(space)
-            if not asked:
-                continue
             try:
                 found = space.exact([inet.query_of_peer(end) for end in asked], info=True)
             except OSError:  # its last process has ended
@@ -124,13 +120,23 @@ class Pairing:
             pairs += self._lost(missing, homes, places, others)
         return pairs
 
-    @staticmethod
-    def _addresses(others: Others) -> Iterable[tuple[Space, set[str]]]:
+    def _asked(self, ends: Sequence[End], others: Others) -> Iterator[tuple[Space, list[End]]]:
+        """For each namespace the sessions whose client bears an address of it."""
+        hosts = self._hosts
+        by_host: dict[str, list[End]] = {}
+        for end in ends:
+            by_host.setdefault(hosts[end.family, end.dst], []).append(end)
         for space in others.spaces:
             try:
-                yield space, space.addresses()
-            except OSError:
+                own = space.addresses()
+            except OSError:  # its last process has ended
                 continue
+            asked: list[End] = []
+            for host in own & by_host.keys():
+                # A client in a namespace that has the server's address itself speaks to another server, its own.
+                asked += [end for end in by_host[host] if hosts[end.family, end.src] not in own]
+            if asked:
+                yield space, asked
 
     def _lost(
         self, ends: list[End], homes: dict[str, list[Space]], places: dict[str, Place], others: Others

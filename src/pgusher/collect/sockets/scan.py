@@ -8,8 +8,10 @@ found takes half the time of listing the directory first, for which the kernel m
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import field
+
+from pgusher.model.values import dataclass
 
 Wanted = dict[str, int]
 """Links to inodes: {"socket:[4711]": 4711}."""
@@ -18,13 +20,17 @@ Found = dict[int, list[tuple[int, int]]]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAMES = [str(number) for number in range(1024)]
-_HINTS = 6
+_HINTS = 4
 """Descriptors that are tried first in processes that are alike."""
 
 
 def wanted_of(inodes: Iterable[int]) -> Wanted:
     """The links that lead to these sockets."""
     return {f"socket:[{inode}]": inode for inode in inodes}
+
+
+def _name_up_to(count: int) -> None:
+    _NAMES.extend(str(number) for number in range(len(_NAMES), count))
 
 
 def _remember(hints: list[str], name: str) -> None:
@@ -97,69 +103,102 @@ class FdScanner:
         `first`: one holder of each is enough; what was found is taken out of `wanted`, and with the last one it ends.
         """
         scan = Scan()
-        found, get = scan.found, wanted.get
+        found, close = scan.found, os.close
         for pid in pids:
             if first and not wanted:
                 break
             directory = self._open(pid, scan)
             if directory is None:
                 continue
-            number = int(pid.partition("/")[0])
             try:
-                for name, link in self._links(pid, directory, scan):
-                    inode = get(link)
-                    if inode is None:
-                        continue
-                    holders = found.get(inode)
-                    if holders is None:
-                        found[inode] = [(number, int(name))]
-                    elif holders[-1][0] != number:
-                        holders.append((number, int(name)))
-                    if first:
-                        wanted.pop(f"socket:[{inode}]", None)
+                hits = self._hits(pid, directory, wanted, scan)
             except PermissionError:
                 # The directory belongs to its uid, but the links ask for more (ptrace(2): access mode checking).
                 scan.denied.append(pid)
+                continue
             except OSError:
                 continue
             finally:
-                os.close(directory)
+                close(directory)
+            if hits:
+                number = int(pid.partition("/")[0])
+                for inode, name in hits:
+                    holders = found.setdefault(inode, [])
+                    if not holders or holders[-1][0] != number:
+                        holders.append((number, int(name)))
+                    if first:
+                        wanted.pop(f"socket:[{inode}]", None)
         return scan
 
-    def first_of(self, pid: str, wanted: Mapping[str, int]) -> tuple[int, int] | None:
+    def _hits(self, pid: str, directory: int, wanted: Wanted, scan: Scan) -> list[tuple[int, str]]:
+        """(inode, descriptor) of the wanted sockets in one process. Raises OSError."""
+        count = os.fstat(directory).st_size if self._counted else 0
+        if not count:
+            return [(wanted[link], name) for name, link in self._links(pid, directory, scan) if link in wanted]
+        _name_up_to(count)
+        hits: list[tuple[int, str]] = []
+        get, readlink, name = wanted.get, os.readlink, ""
+        try:
+            # Nothing but this in a dense table: it is done for every descriptor of the host.
+            for name in _NAMES[:count]:
+                inode = get(readlink(name, dir_fd=directory))
+                if inode is not None:
+                    hits.append((inode, name))
+        except FileNotFoundError:  # a hole
+            hits += self._hits_from(int(name), directory, wanted)
+        return hits
+
+    def _hits_from(self, start: int, directory: int, wanted: Wanted) -> list[tuple[int, str]]:
+        """The sockets above this descriptor, which does not exist; below it all do."""
+        try:
+            return [(wanted[link], at) for at, link in self._links("", directory, Scan(), start) if link in wanted]
+        except OSError:
+            return []
+
+    def first_of(self, pid: int, wanted: Mapping[str, int]) -> tuple[int, int] | None:
         """The first of these sockets in one process: (descriptor, inode). Raises PermissionError.
 
         Meant for processes that are alike, as the server's are: where the last ones had it is tried first.
         """
-        for name, link in self._hinted(pid, self._server_hints):
-            inode = wanted.get(link)
+        start = f"{self._proc}/{pid}/fd/"
+        for name in self._server_hints:
+            try:
+                inode = wanted.get(os.readlink(start + name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
             if inode is not None:
                 return int(name), inode
-        for name, link in self._all_links(pid):
+        for name, link in self._all_links(str(pid)):
             inode = wanted.get(link)
             if inode is not None:
                 _remember(self._server_hints, name)
                 return int(name), inode
         return None
 
-    def expected(self, pid: int, inodes: Collection[int]) -> list[tuple[int, int]]:
-        """Which of these sockets a process has, and where: (inode, descriptor). Meant for one that should have them."""
-        wanted, found = wanted_of(inodes), []
-        for hinted in (True, False):
-            if not wanted:
-                break
+    def expected(self, pid: int, inode: int, wanted: Wanted) -> list[tuple[int, int]]:
+        """Where a process has a socket that it should have, and which other ones were seen on the way to it.
+
+        (inode, descriptor) of each; they are taken out of `wanted`. Where the last processes had theirs is tried first.
+        """
+        found: list[tuple[int, int]] = []
+        start = f"{self._proc}/{pid}/fd/"
+        for name in self._client_hints:
             try:
-                links = self._hinted(str(pid), self._client_hints) if hinted else self._all_links(str(pid))
-                for name, link in links:
-                    inode = wanted.pop(link, None)
-                    if inode is not None:
-                        found.append((inode, int(name)))
-                        if not hinted:
-                            _remember(self._client_hints, name)
-                        if not wanted:
-                            break
-            except PermissionError:
-                break
+                seen = wanted.pop(os.readlink(start + name), None)
+            except OSError:
+                continue
+            if seen is not None:
+                found.append((seen, int(name)))
+        if any(seen == inode for seen, _ in found):
+            return found
+        try:
+            for name, link in self._all_links(str(pid)):
+                seen = wanted.pop(link, None)
+                if seen is not None:
+                    found.append((seen, int(name)))
+                    _remember(self._client_hints, name)
+        except PermissionError:
+            pass  # what was found is found
         return found
 
     def sockets(self, pid: int) -> list[tuple[int, int]]:
@@ -170,16 +209,6 @@ class FdScanner:
             return []
         found = [(int(name), link[8:-1]) for name, link in links if link.startswith("socket:[")]
         return [(fd, int(inode)) for fd, inode in found if inode.isdigit()]
-
-    def _hinted(self, pid: str, hints: list[str]) -> Iterator[tuple[str, str]]:
-        """(name, link) of a few descriptors. Raises PermissionError."""
-        for name in list(hints):
-            try:
-                yield name, os.readlink(f"{self._proc}/{pid}/fd/{name}")
-            except PermissionError:
-                raise
-            except OSError:
-                continue
 
     def _all_links(self, pid: str) -> Iterator[tuple[str, str]]:
         """(name, link) of all descriptors. Raises PermissionError."""
@@ -207,8 +236,8 @@ class FdScanner:
             pass  # it has ended
         return None
 
-    def _links(self, pid: str, directory: int, scan: Scan) -> Iterator[tuple[str, str]]:
-        """(name, link) of its descriptors, in rising order. Raises OSError."""
+    def _links(self, pid: str, directory: int, scan: Scan, start: int = 0) -> Iterator[tuple[str, str]]:
+        """(name, link) of its descriptors from `start` on, below which all exist; in rising order. Raises OSError."""
         readlink = os.readlink
         if not self._counted:
             names = os.listdir(directory)
@@ -221,10 +250,9 @@ class FdScanner:
             scan.empty.append(pid)
             return
         # Each hole in the table puts one descriptor above the count: a few are stepped over, once.
-        at, end, left = 0, count, count
+        at, end, left = start, count, count - start
         for _ in range(2):
-            if end > len(_NAMES):
-                _NAMES.extend(str(number) for number in range(len(_NAMES), end))
+            _name_up_to(end)
             for name in _NAMES[at:end]:
                 try:
                     link = readlink(name, dir_fd=directory)

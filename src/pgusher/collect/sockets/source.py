@@ -10,9 +10,9 @@ from itertools import chain
 from typing import Any
 
 from pgusher.collect.sockets import facts, parallel
-from pgusher.collect.sockets.backends import connectors, is_elder, prove, strange_sockets
+from pgusher.collect.sockets.backends import connector, is_elder, prove, strange_sockets
 from pgusher.collect.sockets.facts import SocketFacts
-from pgusher.collect.sockets.inet import End, Hosts
+from pgusher.collect.sockets.inet import Dump, End, Hosts
 from pgusher.collect.sockets.memory import Look, Memory
 from pgusher.collect.sockets.pairing import Pairing
 from pgusher.collect.sockets.scan import FdScanner, Scan, wanted_of
@@ -26,8 +26,8 @@ from pgusher.model.sockets import ClientSocket, Sight
 
 _FULL_EVERY = 30.0
 """Seconds after which a tick is made a full pass: only that sees that a socket came to be shared."""
-_FORK_FROM = 250
-"""Processes: with fewer a fork takes longer than it saves."""
+_FORK_FROM = 130
+"""Processes to be read whole: with fewer, a fork (two milliseconds) takes longer than it saves."""
 _PORT = range(1, 65536)
 _SERVERS = 16
 """Servers that are remembered."""
@@ -116,15 +116,15 @@ class SocketSource:
     def _look(self, look: Look, home: Space) -> SocketFacts:
         """Raises OSError when the tables of the server's namespace cannot be read."""
         memory, server = look.memory, look.server
-        ends = ends_of(server, home.server_ends(server.port), self._hosts)
-        if look.wanted is not None:
-            wanted = set(look.wanted)
-            ends = [end for end in ends if self._hosts.client(end) in wanted]
         if look.full:
             memory.tcp.forget()
             memory.unix.forget()
-        new = memory.tcp.read(ends, look.now)
-        self._pair(look, home, new)
+        dump = home.server_ends(server.port, memory.tcp.known(look.now))
+        ends = ends_of(server, dump.new, self._hosts)
+        if look.wanted is not None:
+            wanted = set(look.wanted)
+            ends = [end for end in ends if self._hosts.client(end) in wanted]
+        self._pair(look, home, memory.tcp.read(Dump(ends, dump.kept)))
         self._unix(look, home)
         sought = self._full(look, home) if look.full else self._tick(look, home)
         self._settle(look, home, sought)
@@ -190,7 +190,7 @@ class SocketSource:
             scan = scanner.scan(mine, wanted)
             return proofs, without, bool(denied), scan.found, scan.denied, scan.empty
 
-        parts = parallel.ways() if len(others) + len(servers) >= _FORK_FROM else 1
+        parts = parallel.ways() if len(others) + len(servers) // 4 >= _FORK_FROM else 1
         total, memory.proofs, memory.denied = Scan(), {}, False
         idle: list[int] = []
         for proofs, without, denied, found, closed, empty in parallel.divide(work, parts):
@@ -241,10 +241,9 @@ class SocketSource:
         owners.check()
         due = set(owners.due(clients, look.now))
         if due:
-            self._connected(look, due)
-            clues = {**memory.tcp.clues(due), **memory.unix.clues(due, memory.connected_by)}
+            clues = {**memory.tcp.clues(due), **memory.unix.clues(due)}
             backends = {str(pid) for pid, _, _ in memory.proofs.values()}
-            owners.some_of(clues, slots, backends, look.now)
+            owners.some_of(clues, slots, backends, look.now, memory.connector())
         return due
 
     def _prove(self, look: Look, home: Space, unproven: set[int]) -> None:
@@ -261,13 +260,17 @@ class SocketSource:
         memory.unix.changed((), {inode for _, _, inode in proofs})
         self._abroad(look, home, without)
 
-    def _connected(self, look: Look, clients: Collection[int]) -> None:
-        """Who connected the unix sockets of these clients: the first place to look for a holder."""
-        memory = look.memory
-        pairs = memory.unix.pairs.items()
-        asked = [inode for inode, pair in pairs if pair.server.peer is None or pair.server.peer in clients]
-        proofs = [memory.proofs[inode] for inode in asked if inode in memory.proofs]
-        memory.connected_by = connectors(proofs) if proofs else {}
+    @staticmethod
+    def _connected(memory: Memory) -> None:
+        """Who connected the unix sockets of which no holder was found: that much may be told of them."""
+        holders = memory.owners.holders
+        memory.connected_by.clear()
+        for inode, pair in memory.unix.pairs.items():
+            peer = pair.server.peer
+            if peer != 0 and (peer is None or peer not in holders) and inode in memory.proofs:
+                client = connector(memory.proofs[inode])
+                if client is not None:
+                    memory.connected_by[inode] = client
 
     def _settle(self, look: Look, home: Space, sought: set[int]) -> None:
         """What was looked for and nobody holds may have been closed meanwhile, or be where a scan does not look."""
@@ -281,21 +284,20 @@ class SocketSource:
             if missing and look.full:
                 backends = [str(pid) for pid, _, _ in memory.proofs.values()]
                 owners.missed(missing, backends, memory.empty)
-        alone = memory.unix.peers() - owners.holders.keys()
-        if alone or any(pair.server.peer is None for pair in memory.unix.pairs.values()):
-            self._connected(look, alone)
+        self._connected(memory)
 
     def _facts(self, look: Look) -> SocketFacts:
         memory = look.memory
-        holders, backends = memory.owners.holders, memory.backends()
-        found = memory.tcp.show(holders, backends)
+        holders = memory.owners.holders
+        found = memory.tcp.show(holders, memory.backend_of)
         unpaired = 0
         for inode, pair in memory.unix.pairs.items():
-            backend = backends.get(inode)
+            backend = memory.backend_of(inode)
             if backend is None and not (pair.surely_ours and memory.denied):
                 continue  # another server's, or of a process that began after the caller had asked
             unpaired += backend is None
-            found.append(memory.unix.show(inode, holders, backend, self._elder(memory, inode)))
+            by = self._elder(memory, inode) if memory.connected_by else None
+            found.append(memory.unix.show(inode, holders, backend, by))
         if unpaired:
             look.gaps.append(facts.unpaired(unpaired, look.server.os_user))
         self._explain(look, found)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from pgusher.collect.sockets import inet, netlink, procnet, route, unix
-from pgusher.collect.sockets.inet import End, Query
+from pgusher.collect.sockets.inet import Dump, End, Query, States
 from pgusher.collect.sockets.route import Place
 from pgusher.collect.sockets.unix import UnixEnd
 
@@ -31,8 +31,8 @@ class Space(Protocol):
     netns: int | None
     """The inode of the namespace, where it may be read."""
 
-    def server_ends(self, port: int) -> list[End]:
-        """The connected sockets with this local port."""
+    def server_ends(self, port: int, known: States) -> Dump:
+        """The connected sockets with this local port; those `known` in short."""
 
     def client_ends(self, port: int) -> list[End]:
         """The connected sockets with this remote port."""
@@ -41,7 +41,7 @@ class Space(Protocol):
         """Each of these sockets as it is now, None where there is none."""
 
     def from_port(self, port: int) -> list[End]:
-        """As `server_ends`; told apart because here it is the clients' port, which anybody may use."""
+        """The connected sockets with this local port, which is a client's: anybody may use it."""
 
     def unix(self, known: unix.Known) -> UnixTable:
         """Its unix sockets; `known` are those that were read before."""
@@ -74,17 +74,17 @@ class KernelSpace:
             self._diag.close()
             raise
 
-    def server_ends(self, port: int) -> list[End]:
-        """The connected sockets with this local port, with what tcp_info tells of them."""
-        return inet.dump(self._diag, port, server=True, info=True)
+    def server_ends(self, port: int, known: States) -> Dump:
+        """The connected sockets with this local port, with what tcp_info tells of them; those `known` in short."""
+        return inet.dump(self._diag, port, server=True, info=True, known=known)
 
     def client_ends(self, port: int) -> list[End]:
         """The connected sockets with this remote port."""
-        return inet.dump(self._diag, port, server=False)
+        return inet.dump(self._diag, port, server=False).new
 
     def from_port(self, port: int) -> list[End]:
         """The connected sockets with this local port."""
-        return inet.dump(self._diag, port, server=True)
+        return inet.dump(self._diag, port, server=True).new
 
     def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:
         """Each of these sockets as it is now, None where there is none."""
@@ -181,9 +181,11 @@ class ProcSpace:
             self._tables = tables
         return self._tables
 
-    def server_ends(self, port: int) -> list[End]:
-        """The connected sockets with this local port."""
-        return [end for family, raw in self._tcp() for end in procnet.tcp(raw, family, port, server=True)]
+    def server_ends(self, port: int, known: States) -> Dump:
+        """The connected sockets with this local port; those `known` in short."""
+        ends = self.from_port(port)
+        kept = [(end.key, end.idle_ms) for end in ends if known.get(end.key) == end.state]
+        return Dump([end for end in ends if known.get(end.key) != end.state], kept)
 
     def client_ends(self, port: int) -> list[End]:
         """The connected sockets with this remote port."""
@@ -191,7 +193,7 @@ class ProcSpace:
 
     def from_port(self, port: int) -> list[End]:
         """The connected sockets with this local port."""
-        return self.server_ends(port)
+        return [end for family, raw in self._tcp() for end in procnet.tcp(raw, family, port, server=True)]
 
     def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:
         """Each of these sockets as it is now, None where there is none."""
@@ -199,7 +201,7 @@ class ProcSpace:
         self._tables = None
         found: dict[Query, End] = {}
         for port in {query[1] for query in queries}:
-            for end in self.server_ends(socket.ntohs(port)):
+            for end in self.from_port(socket.ntohs(port)):
                 found[*inet.query_of(end)[:5], 0] = end
         return [found.get((*query[:5], 0)) for query in queries]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Sequence
 
 from pgusher.collect.sockets import inet
-from pgusher.collect.sockets.aging import aged
-from pgusher.collect.sockets.inet import End, Hosts
+from pgusher.collect.sockets.inet import Dump, End, Hosts, States
+from pgusher.collect.sockets.making import aged, made
 from pgusher.collect.sockets.owners import Clue
 from pgusher.collect.sockets.pairing import Pair
 from pgusher.collect.sockets.scan import Found
@@ -34,8 +34,10 @@ def ends_of(server: Server, ends: Iterable[End], hosts: Hosts) -> list[End]:
     return found
 
 
-def holders_of(holders: Iterable[tuple[int, int]]) -> tuple[FdHolder, ...]:
+def holders_of(holders: Sequence[tuple[int, int]]) -> tuple[FdHolder, ...]:
     """In the order of their pids."""
+    if len(holders) == 1:
+        return (FdHolder(*holders[0]),)
     return tuple([FdHolder(pid, fd) for pid, fd in sorted(holders)])
 
 
@@ -45,47 +47,50 @@ class TcpSessions:
     def __init__(self, hosts: Hosts) -> None:
         self._hosts = hosts
         self._pairs: dict[int, Pair] = {}
+        self._states: dict[int, int] = {}
         self._shown: dict[int, ClientSocket] = {}
         self._retry: dict[int, float] = {}
-        self.ends: list[End] = []
-        """The server's ends, as they were seen last."""
+        self._rows: list[tuple[int, int | None]] = []
+        self._inodes: tuple[set[int], set[int]] | None = None
 
-    def read(self, ends: list[End], now: float) -> list[End]:
-        """Take the server's ends as they are now; gives those whose other end is to be found."""
-        self.ends = ends
-        pairs = self._pairs
-        keys = {end.key for end in ends}
-        for key in pairs.keys() - keys:
-            del pairs[key]
-            self._shown.pop(key, None)
-            self._retry.pop(key, None)
-        new = []
-        for end in ends:
-            pair = pairs.get(end.key)
-            # A change of state says that one side closed; the tables are asked anew.
-            if pair is None or pair.server.state != end.state:
-                new.append(end)
-        if self._retry:
-            due = {key for key, when in self._retry.items() if when <= now}
-            new += [end for end in ends if end.key in due]
-        return new
+    def known(self, now: float) -> States:
+        """The states of the ends that need not be read again."""
+        for key in [key for key, when in self._retry.items() if when <= now]:
+            self._states.pop(key, None)
+        return self._states
+
+    def read(self, dump: Dump) -> list[End]:
+        """Take the server's ends as they are now; gives those whose other end is to be found.
+
+        Those are the new ones, and those of another state than before: one side has closed.
+        """
+        self._rows = dump.kept + [(end.key, end.idle_ms) for end in dump.new]
+        if len(self._rows) != len(self._pairs) or dump.new:
+            for key in self._pairs.keys() - {key for key, _ in self._rows}:
+                self._forget(key)
+        return dump.new
+
+    def _forget(self, key: int) -> None:
+        for known in (self._pairs, self._states, self._shown, self._retry):
+            known.pop(key, None)
+        self._inodes = None
 
     def forget(self) -> None:
         """Find all other ends anew."""
-        self._pairs.clear()
-        self._shown.clear()
-        self._retry.clear()
+        for known in (self._pairs, self._states, self._shown, self._retry):
+            known.clear()
+        self._inodes = None
 
     def learn(self, asked: Collection[End], pairs: Collection[Pair], now: float) -> None:
         """Take what pairing found. A session that was asked for and is not told of has ended."""
         for end in asked:
-            self._pairs.pop(end.key, None)
-            self._shown.pop(end.key, None)
-            self._retry.pop(end.key, None)
+            self._forget(end.key)
         for pair in pairs:
-            self._pairs[pair.server.key] = pair
+            key = pair.server.key
+            self._pairs[key] = pair
+            self._states[key] = pair.server.state
             if pair.sight is Sight.OTHER_NAMESPACE:
-                self._retry[pair.server.key] = now + _RETRY
+                self._retry[key] = now + _RETRY
 
     def clues(self, clients: Collection[int]) -> dict[int, Clue]:
         """What is known of these clients' sockets, by inode."""
@@ -97,7 +102,18 @@ class TcpSessions:
 
     def clients(self) -> set[int]:
         """The inodes of the clients' sockets."""
-        return {pair.client.inode for pair in self._pairs.values() if pair.client is not None}
+        return self._both()[0]
+
+    def servers(self) -> set[int]:
+        """The inodes of the server's ends."""
+        return self._both()[1]
+
+    def _both(self) -> tuple[set[int], set[int]]:
+        if self._inodes is None:
+            pairs = self._pairs.values()
+            clients = {pair.client.inode for pair in pairs if pair.client is not None}
+            self._inodes = clients, {pair.server.inode for pair in pairs}
+        return self._inodes
 
     def servers_of(self, inodes: Collection[int]) -> list[End]:
         """The server's ends of the sessions with these clients' sockets."""
@@ -111,40 +127,39 @@ class TcpSessions:
             if pair.server.inode in servers or (pair.client is not None and pair.client.inode in clients):
                 self._shown.pop(key, None)
 
-    def show(self, holders: Found, backends: Mapping[int, int]) -> list[ClientSocket]:
-        """All sessions. `backends`: the server process by the inode of the server's end."""
+    def show(self, holders: Found, backend_of: Callable[[int], int | None]) -> list[ClientSocket]:
+        """All sessions. `backend_of`: from the inode of the server's end to the server's process."""
         shown, pairs = self._shown, self._pairs
         found: list[ClientSocket] = []
-        for end in self.ends:
-            key = end.key
+        for key, idle in self._rows:
             known = shown.get(key)
             if known is not None:
-                found.append(aged(known, end.idle_ms))
+                found.append(aged(known, idle))
             elif (pair := pairs.get(key)) is not None:
-                socket_ = shown[key] = self._show(end, pair, holders, backends.get(end.inode))
-                found.append(socket_)
+                fresh = shown[key] = self._show(pair, idle, holders, backend_of(pair.server.inode))
+                found.append(fresh)
         return found
 
-    def _show(self, end: End, pair: Pair, holders: Found, backend: int | None) -> ClientSocket:
-        client = pair.client
-        who: tuple[FdHolder, ...] = ()
+    def _show(self, pair: Pair, idle: int | None, holders: Found, backend: int | None) -> ClientSocket:
+        end, client = pair.server, pair.client
+        host, port = self._hosts[end.family, end.dst], socket.ntohs(end.dport)
+        state = inet.STATE_NAMES.get(end.state)
         if client is None:
             sight = pair.sight or Sight.REMOTE
-        else:
-            who = holders_of(holders.get(client.inode, ()))
-            sight = Sight.UID if not who else Sight.EXACT if len(who) == 1 else Sight.SHARED
-        return ClientSocket(
+            return ClientSocket(Transport.TCP, sight, host, port, backend, tcp_state=state, idle_ms=idle)
+        who = holders_of(holders.get(client.inode, ()))
+        return made(
             Transport.TCP,
-            sight,
-            self._hosts[end.family, end.dst],
-            socket.ntohs(end.dport),
+            Sight.UID if not who else Sight.EXACT if len(who) == 1 else Sight.SHARED,
+            host,
+            port,
             backend,
-            client.inode if client is not None else 0,
-            client.cookie if client is not None else 0,
-            client.uid if client is not None else None,
-            client.cgroup_id if client is not None else None,
+            client.inode,
+            client.cookie,
+            client.uid,
+            client.cgroup_id,
             pair.netns,
-            inet.STATE_NAMES.get(end.state),
-            end.idle_ms,
+            state,
+            idle,
             who,
         )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
+from pgusher.collect.sockets.making import made
 from pgusher.collect.sockets.owners import Clue
 from pgusher.collect.sockets.scan import Found
 from pgusher.collect.sockets.space import Space, UnixTable
@@ -74,15 +75,15 @@ class UnixSessions:
         """The inodes of the clients' sockets."""
         return {pair.server.peer for pair in self.pairs.values() if pair.server.peer}
 
-    def clues(self, clients: Collection[int], connected_by: Mapping[int, int]) -> dict[int, Clue]:
+    def clues(self, clients: Collection[int]) -> dict[int, Clue]:
         """What is known of these clients' sockets, by inode."""
-        found: dict[int, Clue] = {}
-        for inode, pair in self.pairs.items():
-            peer = pair.server.peer
-            if peer and peer in clients:
-                uid = pair.client.uid if pair.client is not None else None
-                found[peer] = Clue(uid, None, connected_by.get(inode))
-        return found
+        pairs = self.pairs.values()
+        found = ((pair.server.peer, pair.client.uid if pair.client is not None else None) for pair in pairs)
+        return {peer: Clue(uid) for peer, uid in found if peer and peer in clients}
+
+    def servers(self) -> dict[int, int]:
+        """From the inode of the client's end to that of the server's."""
+        return {pair.server.peer: inode for inode, pair in self.pairs.items() if pair.server.peer}
 
     def changed(self, clients: Collection[int], servers: Collection[int]) -> None:
         """Something else is known of these sockets (by inode): show their sessions anew."""
@@ -127,16 +128,21 @@ def _show(pair: UnixPair, holders: Found, backend: int | None, connected_by: int
     client, peer = pair.client, pair.server.peer
     who = holders_of(holders.get(peer, ())) if peer else ()
     sight = Sight.GONE if peer == 0 else Sight.UID if not who else Sight.EXACT if len(who) == 1 else Sight.SHARED
-    return ClientSocket(
+    return made(
         Transport.UNIX,
         sight,
-        backend_pid=backend,
-        inode=peer or 0,
-        cookie=client.cookie if client is not None else 0,
-        uid=client.uid if client is not None else None,
-        netns=pair.netns if client is not None else None,
-        holders=who,
-        connected_by=connected_by if sight is Sight.UID else None,
+        None,
+        None,
+        backend,
+        peer or 0,
+        client.cookie if client is not None else 0,
+        client.uid if client is not None else None,
+        None,
+        pair.netns if client is not None else None,
+        None,
+        None,
+        who,
+        connected_by if sight is Sight.UID else None,
     )
 
 
