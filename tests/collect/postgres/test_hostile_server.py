@@ -72,6 +72,43 @@ def test_a_password_is_not_told_to_whoever_looks_like_a_server(tmp_path: Path, m
     assert not any(b"planted-secret" in said for said in as_its_user)
 
 
+@pytest.mark.parametrize(("uid", "told"), [(4711, False), (None, False), (os.geteuid(), True), (26, True)])
+def test_a_server_of_another_person_is_told_no_password(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, uid: int | None, told: bool
+) -> None:
+    monkeypatch.setenv("PGPASSWORD", "planted-secret")
+    heard: list[bytes] = []
+
+    def answer(one: socket.socket, _: bytes) -> None:
+        one.sendall(CLEARTEXT)
+        heard.append(one.recv(8192))
+
+    with fake(tmp_path, answer) as server:
+        # With a role it is not the server's own user that is tried.
+        target = Target(server=replace(server, os_uid=uid), user="bob", allow_reserved=False)
+        source = PostgresSource(target, timeout=2.0, environ={})
+        source.sample()
+        source.close()
+    assert heard
+    assert any(b"planted-secret" in said for said in heard) is told
+
+
+def test_a_server_that_hangs_is_not_asked_again_at_once(tmp_path: Path) -> None:
+    asked = count()
+
+    def answer(_one: socket.socket, _startup: bytes) -> None:
+        next(asked)
+        threading.Event().wait(0.3)
+
+    with fake(tmp_path, answer) as server:
+        target = Target(server=server, user="bob", allow_reserved=False)
+        source = PostgresSource(target, timeout=0.1, environ={})
+        for _ in range(5):
+            source.sample()
+        source.close()
+    assert next(asked) <= 2
+
+
 def test_rows_without_end_are_left_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "_MOST", 100_000)
 

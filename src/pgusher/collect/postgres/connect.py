@@ -24,6 +24,9 @@ _MOST = 1 << 28
 """Bytes of one statement's rows: 10,000 sessions whose queries are of 16 kB each need less. A liar may send more."""
 
 
+NO_ANSWER = "no answer before the deadline"
+
+
 class ConnectError(Exception):
     """No session came of it. Its text is all that libpq said, with what the server said in it."""
 
@@ -101,7 +104,7 @@ class Connection:
                 said = self._pq.text(self._pq.PQerrorMessage(self._handle)).strip()
                 raise ConnectError(said or "the connection ended")
             if not self._wait(deadline, reading=state == pq.POLLING_READING, writing=state == pq.POLLING_WRITING):
-                raise ConnectError("no answer before the deadline")
+                raise ConnectError(NO_ANSWER)
             state = self._pq.PQconnectPoll(self._handle)
         # What cannot be written at once is written while waiting, within the deadline.
         self._pq.PQsetnonblocking(self._handle, 1)
@@ -230,7 +233,7 @@ class Connection:
     def _late(self, deadline: float) -> BrokenError:
         self.cancel(0.2)
         over = self._clock() - deadline
-        return BrokenError("no answer before the deadline" if over >= 0 else "the wait was cut short")
+        return BrokenError(NO_ANSWER if over >= 0 else "the wait was cut short")
 
     def _wait(self, deadline: float, *, reading: bool = False, writing: bool = False) -> bool:
         """Until the socket is ready; False when the deadline passes first, or there is no socket."""

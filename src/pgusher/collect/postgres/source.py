@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from pgusher.collect.postgres import rows
-from pgusher.collect.postgres.connect import BrokenError, Connection, Peer, QueryError
+from pgusher.collect.postgres.connect import NO_ANSWER, BrokenError, Connection, Peer, QueryError
 from pgusher.collect.postgres.held import Held
 from pgusher.collect.postgres.ladder import Climb, Ladder
 from pgusher.collect.postgres.libpq import LibpqMissingError, load
@@ -112,7 +112,8 @@ class PostgresSource:
         climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
         if climb.connection is not None:
             self._held = Held(climb.connection, climb, self._timeout, self._clock)
-        elif any(attempt.sqlstate for attempt in climb.attempts):
+        elif any(attempt.sqlstate or attempt.outcome == NO_ANSWER for attempt in climb.attempts):
+            # Also after silence: each try stays in the queue of a server that hangs, before those who need it.
             self._refused, self._again_at = climb, self._clock() + _REFUSED_FOR
         return climb
 

@@ -12,6 +12,7 @@ from pgusher.model.server import Server
 from pgusher.model.values import dataclass
 
 APPLICATION_NAME = "pgusher"
+_PEOPLE_FROM = 1000
 GUIDES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE")
 """Variables by which a user says which server is meant."""
 
@@ -84,6 +85,10 @@ def parameters(
     known = {*words, *(key for key, value in pairs if value), *(_KEYS[name] for name in _KEYS if environ.get(name))}
     if target.server is not None and not known & {"host", "hostaddr", "service"}:
         pairs.append(("host", where(target.server)))
+        if not trusted(target.server, environ):
+            # Anybody can run something that looks like a server, and nobody said that this one is meant: it is told
+            # no password. libpq ignores an empty one.
+            pairs += [("password", "none"), ("passfile", "/nonexistent")]
         if "port" not in known:
             pairs.append(("port", str(target.server.port)))
     if not known & {"dbname", "service"}:
@@ -116,6 +121,15 @@ def peer_parameters(server: Server, path: str, role: str, dbname: str, timeout: 
         ("client_encoding", "SQL_ASCII"),
         ("options", settings),
     ]
+
+
+def trusted(server: Server, environ: Mapping[str, str]) -> bool:
+    """Whether a server that was found may be told a password: it runs as us, or as an account of the system.
+
+    Those have the numbers below 1000 (source: Debian Policy, 9.2.2). Who means another names it, by -h.
+    """
+    own = {os.geteuid()} | ({int(environ["SUDO_UID"])} if environ.get("SUDO_UID", "").isdecimal() else set())
+    return server.os_uid is not None and (server.os_uid < _PEOPLE_FROM or server.os_uid in own)
 
 
 def where(server: Server) -> str:
