@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import pytest
 
 from pgusher.collect.sockets import inet
-from pgusher.collect.sockets.inet import End, Hosts, Query
+from pgusher.collect.sockets.inet import Dump, End, Hosts, Query, States
 from pgusher.collect.sockets.pairing import Pair, Pairing, plausible
 from pgusher.collect.sockets.route import Place
 from pgusher.collect.sockets.space import Space, UnixTable
@@ -60,10 +60,11 @@ class World:
             self.ends = self.later
         return now
 
-    def server_ends(self, port: int) -> list[End]:
+    def from_port(self, port: int) -> list[End]:
         return [e for e in self._now() if e.sport == socket.htons(port)]
 
-    from_port = server_ends
+    def server_ends(self, port: int, known: States) -> Dump:  # noqa: ARG002
+        return Dump(self.from_port(port), [])
 
     def client_ends(self, port: int) -> list[End]:
         return [e for e in self._now() if e.dport == socket.htons(port)]

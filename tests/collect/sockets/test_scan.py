@@ -89,7 +89,7 @@ def test_hints_are_tried_first_and_forgotten_when_wrong(scanner: FdScanner) -> N
                 left = wanted_of([*inodes.values(), 1])
                 assert scanner.expected(pid, inode, left) == [(inode, found[0])]
                 assert left == wanted_of([*(other for other in inodes.values() if other != inode), 1])
-        assert scanner.first_of(str(one.pid), wanted_of([1])) is None
+        assert scanner.first_of(one.pid, wanted_of([1])) is None
         assert scanner.first_of(99999999, wanted) is None
 
 
