@@ -234,63 +234,75 @@ def sleeping_clients(spec: Spec, where: Any) -> Callable[[Any, Any], None]:
     return work
 
 
+@dataclass
+class Lively:
+    """A client that does what it is told."""
+
+    pid: int
+    orders: Any
+    answers: Any
+
+    def end(self) -> None:
+        """End it, and nothing of it stays open."""
+        end([self.pid])
+        with contextlib.suppress(BrokenPipeError):
+            self.orders.close()
+        self.answers.close()
+
+
 def lively_clients(spec: Spec, where: Any) -> Callable[[Any, Any], None]:
     """Clients that reconnect: an order is (sessions to reconnect in place, clients to replace by new processes)."""
 
-    def client(count: int) -> tuple[int, int, Any]:
-        ours, theirs = socket.socketpair()
+    def client(count: int) -> Lively:
+        order_r, order_w = os.pipe()
+        answer_r, answer_w = os.pipe()
         pid = os.fork()
         if pid == 0:
             # What the makers have open is not a client's.
-            mine = os.dup2(theirs.detach(), 3)
-            os.closerange(4, 1 << 16)
-            theirs = socket.socket(fileno=mine)
+            os.dup2(order_r, 0)
+            os.dup2(answer_w, 1)
+            os.closerange(3, 1 << 16)
             furniture(spec.client_files, keep=True)
-            with theirs.makefile("rw", buffering=1) as talk:
+            with os.fdopen(0) as orders, os.fdopen(1, "w", buffering=1) as answers:
                 socks = [connect(where) for _ in range(count)]
-                talk.write(json.dumps([key for _, key in socks]) + "\n")
-                for _ in talk:  # close the first one and connect again
+                answers.write(json.dumps([key for _, key in socks]) + "\n")
+                for _ in orders:  # close the first one and connect again
                     socks.pop(0)[0].close()
                     socks.append(connect(where))
-                    talk.write(json.dumps([key for _, key in socks]) + "\n")
+                    answers.write(json.dumps([key for _, key in socks]) + "\n")
             os._exit(0)
-        theirs.close()
-        return pid, ours.fileno(), (ours, ours.makefile("rw", buffering=1))
+        os.close(order_r)
+        os.close(answer_w)
+        return Lively(pid, os.fdopen(order_w, "w", buffering=1), os.fdopen(answer_r))
 
     def work(orders: Any, answers: Any) -> None:
         drop(UID_CLIENT)
-        made: list[tuple[int, int, Any]] = []
+        made: list[Lively] = []
         keys: dict[int, list[str]] = {}
-
-        def listen(which: list[tuple[int, int, Any]]) -> None:
-            for pid, _, (_, talk) in which:
-                keys[pid] = json.loads(talk.readline())
-
         parts = share(spec.sessions, spec.clients)
         turn = 0
         for line in orders:
             reconnect, replace = json.loads(line)
+            changed: list[Lively] = []
             if not made:
-                made = [client(part) for part in parts]
-                listen(made)
+                made = changed = [client(part) for part in parts]
             else:
-                some = [made[(turn + n) % len(made)] for n in range(reconnect)]
-                for _, _, (_, talk) in some:
-                    talk.write("again\n")
-                listen(some)
+                changed = [made[(turn + n) % len(made)] for n in range(reconnect)]
+                for one in changed:
+                    one.orders.write("again\n")
                 for n in range(replace):
                     place = (turn + reconnect + n) % len(made)
-                    old = made[place]
-                    end([old[0]])
-                    del keys[old[0]]
-                    old[2][1].close()
-                    old[2][0].close()
+                    made[place].end()
+                    del keys[made[place].pid]
                     made[place] = client(parts[place])
-                    listen([made[place]])
+                    changed.append(made[place])
                 turn += reconnect + replace
+            for one in changed:
+                keys[one.pid] = json.loads(one.answers.readline())
             holders = {key: pid for pid, own_keys in keys.items() for key in own_keys}
             answers.write(json.dumps(holders) + "\n")
-        end([pid for pid, _, _ in made])
+        for one in made:
+            one.end()
 
     return work
 

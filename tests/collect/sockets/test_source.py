@@ -219,6 +219,7 @@ def test_root_and_the_worker_it_forked_for_another_user(source: SocketSource, po
         assert (found.sight, pids(found)) == (Sight.SHARED, {client.pid, worker})
 
 
+@needs_root  # its first thread's directory is root's from then on
 def test_a_process_whose_main_thread_has_ended(source: SocketSource, postmaster: Postmaster) -> None:
     program = (
         "import ctypes, os, socket, sys, threading, time\n"

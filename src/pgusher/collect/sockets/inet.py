@@ -274,7 +274,7 @@ class Ends(netlink.Answer):
         # Not the whole rest at once: where no two are alike, each message would unpack all that come after it.
         count = min(len(rest) // size, self._most)
         rest = rest[: count * size]
-        if self._known and layout.short_pick is not None and self._all_known(rest, layout, count):
+        if self._known and layout.short_pick is not None and self._in_short(rest, layout, count):
             self._most = min(self._most * 2, 4096)
             return count
         run = list(layout.struct.iter_unpack(rest))
@@ -288,24 +288,26 @@ class Ends(netlink.Answer):
         if not self._known:
             self.ends.extend(layout.ends(run))
             return count
-        get = self._known.get
         for end in layout.ends(run):
-            if get(end.key) == end.state:
+            if self._known.get(end.key) == end.state:
                 self.kept.append((end.key, end.idle_ms))
             else:
                 self.ends.append(end)
         return count
 
-    def _all_known(self, rest: memoryview, layout: _Layout, count: int) -> bool:
-        """Whether all these messages are of this layout and of known ends; then they are taken."""
+    def _in_short(self, rest: memoryview, layout: _Layout, count: int) -> bool:
+        """Take these messages when all are of this layout: the known ends in short, the others whole."""
         run = list(layout.short.iter_unpack(rest))
         if list(map(layout.short_heads, run)).count(layout.expected) != count or layout.short_pick is None:
             return False
         get = (self._known or {}).get
-        kept = [(cookie, idle) for state, cookie, idle in map(layout.short_pick, run) if get(cookie) == state]
-        if len(kept) != count:
-            return False
+        marks = list(map(layout.short_pick, run))
+        kept = [(cookie, idle) for state, cookie, idle in marks if get(cookie) == state]
         self.kept += kept
+        if len(kept) != count:
+            size, unpack = layout.struct.size, layout.struct.unpack_from
+            new = (place for place, (state, cookie, _) in enumerate(marks) if get(cookie) != state)
+            self.ends.extend(layout.ends([unpack(rest, place * size) for place in new]))
         return True
 
 

@@ -57,11 +57,11 @@ class Memory:
 
     def clients(self) -> set[int]:
         """The inodes of all clients' sockets."""
-        return self.tcp.clients() | self.unix.peers()
+        return {*self.tcp.clients(), *self.unix.peers()}
 
     def server_ends(self) -> set[int]:
         """The inodes of the server's ends."""
-        return self.tcp.servers() | self.unix.pairs.keys()
+        return {*self.tcp.servers(), *self.unix.pairs}
 
 
 @dataclass

@@ -148,6 +148,11 @@ class SocketSource:
             return
         if not look.full and not memory.unix.pairs and look.backends and not self._unexplained(look):
             return
+        if not look.full and not memory.denied and (unproven := memory.tcp.servers() - memory.proofs.keys()):
+            # Mostly the new ones are TCP's, and then the table of unix sockets, which everybody has, is not needed.
+            self._prove(look, home, unproven)
+            if not memory.unix.pairs and look.backends and not self._unexplained(look):
+                return
         try:
             memory.unix.read(look.server, home.unix(memory.unix_ends), home.netns)
         except OSError as error:
@@ -157,8 +162,8 @@ class SocketSource:
     @staticmethod
     def _unexplained(look: Look) -> bool:
         """Whether there are server processes whose session is not known."""
-        memory = look.memory
-        known = {memory.names.get(pid, pid) for pid, _, _ in memory.proofs.values()}
+        names = look.memory.names
+        known = {names.get(pid, pid) for pid, _, _ in look.memory.proofs.values()}
         return not known.issuperset(look.backends)
 
     def _pids(self, look: Look) -> list[str]:

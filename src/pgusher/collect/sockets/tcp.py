@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 
 from pgusher.collect.sockets import inet
 from pgusher.collect.sockets.inet import Dump, End, Hosts, States
@@ -51,7 +52,7 @@ class TcpSessions:
         self._shown: dict[int, ClientSocket] = {}
         self._retry: dict[int, float] = {}
         self._rows: list[tuple[int, int | None]] = []
-        self._inodes: tuple[set[int], set[int]] | None = None
+        self._keys: tuple[dict[int, int], dict[int, int]] | None = None
 
     def known(self, now: float) -> States:
         """The states of the ends that need not be read again."""
@@ -73,13 +74,13 @@ class TcpSessions:
     def _forget(self, key: int) -> None:
         for known in (self._pairs, self._states, self._shown, self._retry):
             known.pop(key, None)
-        self._inodes = None
+        self._keys = None
 
     def forget(self) -> None:
         """Find all other ends anew."""
         for known in (self._pairs, self._states, self._shown, self._retry):
             known.clear()
-        self._inodes = None
+        self._keys = None
 
     def learn(self, asked: Collection[End], pairs: Collection[Pair], now: float) -> None:
         """Take what pairing found. A session that was asked for and is not told of has ended."""
@@ -100,32 +101,32 @@ class TcpSessions:
             if pair.client is not None and pair.client.inode in clients
         }
 
-    def clients(self) -> set[int]:
+    def clients(self) -> AbstractSet[int]:
         """The inodes of the clients' sockets."""
-        return self._both()[0]
+        return self._by_inode()[0].keys()
 
-    def servers(self) -> set[int]:
+    def servers(self) -> AbstractSet[int]:
         """The inodes of the server's ends."""
-        return self._both()[1]
+        return self._by_inode()[1].keys()
 
-    def _both(self) -> tuple[set[int], set[int]]:
-        if self._inodes is None:
-            pairs = self._pairs.values()
-            clients = {pair.client.inode for pair in pairs if pair.client is not None}
-            self._inodes = clients, {pair.server.inode for pair in pairs}
-        return self._inodes
+    def _by_inode(self) -> tuple[dict[int, int], dict[int, int]]:
+        """The keys of the sessions by the inodes of the clients' sockets, and by those of the server's ends."""
+        if self._keys is None:
+            pairs = self._pairs.items()
+            clients = {pair.client.inode: key for key, pair in pairs if pair.client is not None}
+            self._keys = clients, {pair.server.inode: key for key, pair in pairs}
+        return self._keys
 
-    def servers_of(self, inodes: Collection[int]) -> list[End]:
+    def servers_of(self, inodes: Iterable[int]) -> list[End]:
         """The server's ends of the sessions with these clients' sockets."""
-        return [p.server for p in self._pairs.values() if p.client is not None and p.client.inode in inodes]
+        keys = self._by_inode()[0]
+        return [self._pairs[keys[inode]].server for inode in inodes if inode in keys]
 
-    def changed(self, clients: Collection[int], servers: Collection[int]) -> None:
+    def changed(self, clients: Iterable[int], servers: Iterable[int]) -> None:
         """Something else is known of these sockets (by inode): show their sessions anew."""
-        if not clients and not servers:
-            return
-        for key, pair in self._pairs.items():
-            if pair.server.inode in servers or (pair.client is not None and pair.client.inode in clients):
-                self._shown.pop(key, None)
+        for inodes, keys in zip((clients, servers), self._by_inode(), strict=True):
+            for inode in inodes:
+                self._shown.pop(keys.get(inode, 0), None)
 
     def show(self, holders: Found, backend_of: Callable[[int], int | None]) -> list[ClientSocket]:
         """All sessions. `backend_of`: from the inode of the server's end to the server's process."""
