@@ -124,7 +124,7 @@ def added(truth: Truth, rounds: int) -> Timing:
     try:
         source.look(server(truth), truth.backends)
         memory = next(iter(source._memories.values()))  # noqa: SLF001  # a part of a pass is measured
-        home = source._spaces.own()  # noqa: SLF001
+        home = source._spaces.own()  # noqa: SLF001 - it has the shape of the real one
 
         def work() -> None:
             sessions = UnixSessions()

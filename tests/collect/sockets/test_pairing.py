@@ -63,13 +63,13 @@ class World:
     def from_port(self, port: int) -> list[End]:
         return [e for e in self._now() if e.sport == socket.htons(port)]
 
-    def server_ends(self, port: int, known: States) -> Dump:  # noqa: ARG002
+    def server_ends(self, port: int, known: States) -> Dump:  # noqa: ARG002 - it has the shape of the real one
         return Dump(self.from_port(port), [])
 
     def client_ends(self, port: int) -> list[End]:
         return [e for e in self._now() if e.dport == socket.htons(port)]
 
-    def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:  # noqa: ARG002
+    def exact(self, queries: Sequence[Query], *, info: bool = False) -> list[End | None]:  # noqa: ARG002 - it has the shape of the real one
         by_query = {inet.query_of(e)[:5]: e for e in self._now()}
         return [by_query.get(query[:5]) for query in queries]
 

@@ -26,7 +26,7 @@ def test_the_parts_are_the_whole(count: int) -> None:
 
 
 def test_the_parts_are_made_in_processes_of_their_own() -> None:
-    pids = parallel.divide(lambda part, parts: os.getpid(), 3)  # noqa: ARG005
+    pids = parallel.divide(lambda part, parts: os.getpid(), 3)  # noqa: ARG005 - a caller gives it
     assert pids[0] == os.getpid()
     assert len(set(pids)) == 3
     for pid in pids[1:]:  # and they were waited for
@@ -35,7 +35,7 @@ def test_the_parts_are_made_in_processes_of_their_own() -> None:
 
 
 def test_more_than_a_pipe_holds() -> None:
-    parts = parallel.divide(lambda part, parts: [str(part) * 300_000], 3)  # noqa: ARG005
+    parts = parallel.divide(lambda part, parts: [str(part) * 300_000], 3)  # noqa: ARG005 - a caller gives it
     assert parts == [[str(n) * 300_000] for n in range(3)]
 
 

@@ -143,7 +143,7 @@ class Owners:
         slots: Iterable[tuple[int, int]],
         backends: Collection[str],
         now: float,
-        connector: Connector = lambda inode: None,  # noqa: ARG005
+        connector: Connector = lambda inode: None,  # noqa: ARG005 - a caller gives it
     ) -> None:
         """Look for one holder of each of these sockets, the likeliest places first. `backends` come last."""
         wanted = wanted_of(clues)
