@@ -30,7 +30,8 @@ class Clock:
 
 @contextmanager
 def source(target: Target | str, **more: Any) -> Iterator[PostgresSource]:
-    """A source that gives its slot back, and hears nothing from our own environment."""
+    """A source that gives its slot back, hears nothing from our own environment, and waits for a busy machine."""
+    more.setdefault("timeout", 30.0)
     made = PostgresSource(Target(conninfo=target) if isinstance(target, str) else target, environ={}, **more)
     try:
         yield made

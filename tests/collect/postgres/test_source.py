@@ -112,7 +112,7 @@ def test_our_session_can_do_no_harm(bed: Bed) -> None:
         names = ("transaction_read_only", "search_path", "statement_timeout", "lock_timeout", "application_name")
         words = ", ".join(f"pg_catalog.current_setting('{name}')" for name in names)
         ((line,),) = connection.run(f"copy (select {words}) to stdout", time.monotonic() + 10)
-    assert line.split(b"\t") == [b"on", b"", b"3s", b"1s", b"pgusher"]
+    assert line.split(b"\t") == [b"on", b"", b"30s", b"1s", b"pgusher"]
 
 
 def test_another_role_s_sessions_are_told_as_a_gap_with_its_exact_remedy(bed: Bed) -> None:
@@ -263,9 +263,10 @@ def test_after_the_server_ended_our_session_there_is_another(bed: Bed) -> None:
 
 
 def test_a_server_that_stands_still_is_not_waited_for_beyond_the_deadline(bed: Bed) -> None:
-    with source(bed.dsn(MONITOR, "postgres"), timeout=0.3) as postgres:
+    with source(bed.dsn(MONITOR, "postgres"), timeout=60.0) as postgres:
         own = postgres.sample().view.own_pid
         assert own is not None
+        postgres._timeout = 0.3
         try:
             # Its own process and the postmaster, so that not even a cancel is answered.
             for pid in (own, bed.server.postmaster_pid):
@@ -277,17 +278,23 @@ def test_a_server_that_stands_still_is_not_waited_for_beyond_the_deadline(bed: B
         assert facts.view.attempts[-1].outcome == "no answer before the deadline"
         assert facts.view.rung is Rung.TITLES
         assert own in by_pid(facts)
-        assert postgres.sample().view.rung is Rung.ORDINARY
+        postgres._timeout = 60.0
+        # The first session ends, or is waited for in vain on a busy machine: never are there two.
+        while (facts := postgres.sample()).view.rung is Rung.TITLES:
+            assert facts.view.attempts[-1].outcome == "the last session has not ended yet"
+        assert facts.view.rung is Rung.ORDINARY
 
 
 def test_no_second_slot_is_taken_while_the_first_is_not_given_back(bed: Bed) -> None:
     clock = Clock()
-    with source(bed.dsn(MONITOR, "postgres"), timeout=0.3, clock=lambda: clock.now + time.monotonic()) as postgres:
+    with source(bed.dsn(MONITOR, "postgres"), timeout=60.0, clock=lambda: clock.now + time.monotonic()) as postgres:
         own = postgres.sample().view.own_pid
         assert own is not None
         try:
             os.kill(own, signal.SIGSTOP)
+            postgres._timeout = 0.3
             postgres.sample()
+            postgres._timeout = 60.0
             facts = postgres.sample()
             assert facts.view.rung is Rung.TITLES
             assert facts.view.attempts[-1].outcome == "the last session has not ended yet"
