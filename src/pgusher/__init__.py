@@ -8,7 +8,35 @@ from __future__ import annotations
 
 from pgusher.errors import PgusherError
 
-__all__ = ["PgusherError", "__version__"]
+TYPE_CHECKING = False  # typing costs milliseconds; a type checker takes this name for true, whatever it is set to
+if TYPE_CHECKING:
+    from pgusher.client.async_pool import AsyncPool
+    from pgusher.client.pool import Pool
+
+__all__ = ["AsyncPool", "PgusherError", "Pool", "__version__"]
 
 # The one place of the version: pyproject.toml reads it from this line.
 __version__ = "0.1.0"
+
+_LATE = {
+    "AsyncPool": "pgusher.client.async_pool",
+    "Pool": "pgusher.client.pool",
+}
+"""Public names that need the driver, and where they are."""
+
+
+if not TYPE_CHECKING:  # a misspelt name is the type checker's to find
+
+    def __getattr__(name: str) -> object:
+        """One of the public names, on its first use. Raises AttributeError for any other."""
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        found = getattr(import_module(_LATE[name]), name)
+        globals()[name] = found
+        return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATE})

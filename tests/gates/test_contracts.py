@@ -19,6 +19,7 @@ MUST_NAME = {
     "pure": ["errors", "model", "attribute", "diagnose", "remedy.plan", "remedy.verify", "surfaces.render"],
     "cold": ["surfaces", "app", "record", "collect", "remedy", "diagnose", "attribute"],
     "wiring": ["collect"],
+    "tools": ["client", "guard"],
 }
 """What each contract is about; a part that does not exist yet need not be named."""
 
@@ -33,6 +34,7 @@ SAMPLES = [
     ("surfaces", {"surfaces/render/broken.py": "import pgusher.surfaces.cli", "surfaces/cli/__init__.py": ""}),
     ("cold", {"surfaces/cli/broken.py": "def late(): import psycopg"}),
     ("cold", {"collect/broken.py": "from psycopg_pool import ConnectionPool"}),
+    ("tools", {"client/broken.py": "def late(): import pgusher.collect.boot"}),
     ("wiring", {"collect/broken.py": "import pgusher.attribute", "attribute/__init__.py": ""}),
 ]
 
