@@ -11,15 +11,17 @@ from pgusher.errors import PgusherError
 TYPE_CHECKING = False  # typing costs milliseconds; a type checker takes this name for true, whatever it is set to
 if TYPE_CHECKING:
     from pgusher.client.async_pool import AsyncPool
+    from pgusher.client.budget import Budget
     from pgusher.client.pool import Pool
 
-__all__ = ["AsyncPool", "PgusherError", "Pool", "__version__"]
+__all__ = ["AsyncPool", "Budget", "PgusherError", "Pool", "__version__"]
 
 # The one place of the version: pyproject.toml reads it from this line.
 __version__ = "0.1.0"
 
 _LATE = {
     "AsyncPool": "pgusher.client.async_pool",
+    "Budget": "pgusher.client.budget",
     "Pool": "pgusher.client.pool",
 }
 """Public names that need the driver, and where they are."""
