@@ -8,16 +8,10 @@ eye. pg_activity is timed to its first table on a terminal of 200 x 60; it has n
 
 from __future__ import annotations
 
-import fcntl
 import os
-import pty
-import select
 import shutil
-import signal
-import struct
 import subprocess
 import sys
-import termios
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -26,6 +20,7 @@ from statistics import median
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bench.sessions import held
+from bench.terminal import Terminal
 from pgusher.demo.server import EmbeddedServer
 
 SIZES = ((100, 50), (1_000, 500))
@@ -57,22 +52,12 @@ def _by_hand(server: EmbeddedServer) -> float:
 def _pg_activity(server: EmbeddedServer, program: str) -> float:
     """Until the table's heading is on the screen."""
     began = time.perf_counter()
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(program, [program, server.dsn(), "--no-inst-info"])  # noqa: S606 - no shell is wanted
+    terminal = Terminal([program, server.dsn(), "--no-inst-info"])
     try:
-        fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 60, 200, 0, 0))
-        seen = b""
-        while b"DATABASE" not in seen:
-            if not select.select([terminal], (), (), 20)[0]:
-                raise RuntimeError("pg_activity shows nothing")
-            seen += os.read(terminal, 65536)
+        terminal.wait_for(b"DATABASE")
         return (time.perf_counter() - began) * 1000
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-        os.close(terminal)
+        terminal.close()
 
 
 def main() -> None:

@@ -8,12 +8,9 @@ Beside it pg_activity, at its own least interval of half a second and at one sec
 from __future__ import annotations
 
 import os
-import pty
 import shutil
-import signal
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -22,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 import psutil
 
 from bench.sessions import held
+from bench.terminal import Terminal
 from pgusher.demo.server import EmbeddedServer
 
 SESSIONS, PROCESSES = 500, 100
@@ -36,32 +34,19 @@ def _slots(server: EmbeddedServer, name: str) -> int:
 
 def _watch(server: EmbeddedServer, argv: list[str], name: str, seconds: float) -> tuple[float, float, int]:
     """Percent of a core, MB of memory of its own and the most slots, after a moment to start."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(argv[0], argv)  # noqa: S606 - no shell is wanted
-    threading.Thread(target=_swallow, args=(terminal,), daemon=True).start()
+    terminal = Terminal(argv)
     try:
-        process = psutil.Process(pid)
-        time.sleep(5)
+        process = psutil.Process(terminal.pid)
+        terminal.idle(5)
         before, began, most = process.cpu_times(), time.perf_counter(), 0
         while time.perf_counter() - began < seconds:
             most = max(most, _slots(server, name))
-            time.sleep(2)
+            terminal.idle(2)
         after, took = process.cpu_times(), time.perf_counter() - began
         cpu = (after.user + after.system - before.user - before.system) / took * 100
         return cpu, process.memory_full_info().uss / 1e6, most
     finally:
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
-
-
-def _swallow(terminal: int) -> None:
-    try:
-        while os.read(terminal, 65536):
-            pass
-    except OSError:
-        return
+        terminal.close()
 
 
 def main() -> None:

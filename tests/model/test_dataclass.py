@@ -6,6 +6,8 @@ import copy
 import dataclasses
 import inspect
 import pickle
+import subprocess
+import sys
 from dataclasses import field
 from typing import Any
 
@@ -107,16 +109,17 @@ def test_the_model_s_own_are_quick() -> None:
 
 
 def test_other_kinds_are_left_to_the_standard_library() -> None:
-    @values.dataclass
-    class Loose:
-        """Not frozen."""
+    class Wide(Quick):
+        """Inherits."""
 
-        pid: int = 1
+    @values.dataclass(frozen=True)
+    class Roomy(Wide):
+        """Other options, and it inherits."""
 
-    loose = Loose()
-    loose.pid = 2
-    assert loose == Loose(2)
+        more: int = 3
 
+    assert Roomy(1).more == 3
+    assert [f.name for f in dataclasses.fields(Roomy)][-1] == "more"
     with pytest.raises(TypeError, match=r"for dataclasses\.dataclass alone"):
 
         @values.dataclass(frozen=True, slots=True)
@@ -124,3 +127,64 @@ def test_other_kinds_are_left_to_the_standard_library() -> None:
             """A field that the constructor does not take."""
 
             pid: int = field(init=False, default=1)
+
+
+def test_a_class_that_changes() -> None:
+    @values.dataclass
+    class Loose:
+        """Not frozen."""
+
+        pid: int = 1
+        names: list[str] = values.field(default_factory=list, repr=False)
+
+    loose = Loose()
+    loose.pid = 2
+    loose.names.append("a")
+    assert loose == Loose(2, ["a"]) != Loose(2)
+    assert Loose().names == []
+    assert repr(loose).endswith("Loose(pid=2)")
+    assert values.replace(loose, pid=3) == dataclasses.replace(loose, pid=3) == Loose(3, ["a"])
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(loose)
+
+
+def test_one_that_is_itself_alone() -> None:
+    @values.dataclass(slots=True, eq=False)
+    class Alone:
+        """Equal to nothing else."""
+
+        pid: int
+
+    one = Alone(1)
+    one.pid = 2
+    assert one == one != Alone(2)  # noqa: PLR0124 - that is the question
+    assert hash(one) == object.__hash__(one)
+    assert not hasattr(one, "__dict__")
+
+
+def test_what_a_class_says_itself_stays() -> None:
+    @values.dataclass(frozen=True, slots=True)
+    class Own:
+        """With a representation of its own."""
+
+        pid: int
+
+        def __repr__(self) -> str:
+            return "own"
+
+    assert repr(Own(1)) == "own"
+
+
+def test_a_list_as_a_default_is_refused() -> None:
+    with pytest.raises(ValueError, match="default_factory"):
+
+        @values.dataclass
+        class Wrong:
+            """Its default would be shared."""
+
+            names: list[str] = []  # noqa: RUF012 - that is the mistake
+
+
+def test_the_standard_library_s_own_is_not_loaded() -> None:
+    program = "import sys, pgusher.model.snapshot; assert not {'dataclasses', 'inspect'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", program], check=True)

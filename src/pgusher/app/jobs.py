@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from pgusher.collect.cgroups import CgroupPaths
 from pgusher.collect.containers import ContainerSource
@@ -15,7 +14,7 @@ from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.process import Process
 from pgusher.model.sockets import ClientSocket
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 _DAEMONS = frozenset({"cron", "crond", "cronie", "busybox", "dcron", "fcron"})
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import field
 
 from pgusher.app.jobs import Jobs
 from pgusher.app.request import Request
@@ -20,7 +19,7 @@ from pgusher.model.facts import Facts
 from pgusher.model.process import Host
 from pgusher.model.server import Rung, Server
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 _DISCOVER_EVERY = 10.0
 """Seconds until a watch looks for further servers again."""

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 
 from pgusher.app.config import Config
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 # With one of these set, libpq would go to a server of its own choice: that choice is the person's.
 _LIBPQ_TARGETS = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGSERVICE")

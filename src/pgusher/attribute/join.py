@@ -7,7 +7,6 @@ ends as unknown can be followed up, one that leads to the wrong process cannot.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 from pgusher.model.address import ClientAddress, Transport
@@ -15,7 +14,7 @@ from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.session import Session
 from pgusher.model.sockets import ClientSocket, Sight
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 _TCP, _UNIX = Transport.TCP, Transport.UNIX
 _PROVEN, _LIKELY = Certainty.PROVEN, Certainty.LIKELY

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TypeVar
 
 from pgusher.model.facts import Facts
 from pgusher.model.jobs import Container, Unit
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from typing import NamedTuple
 
 from pgusher.collect import procfs, rights
@@ -23,7 +22,7 @@ from pgusher.collect.users import Users
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.process import Process
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 _HZ = os.sysconf("SC_CLK_TCK")
 _YOUNG = 2.0

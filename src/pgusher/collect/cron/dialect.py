@@ -9,10 +9,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from pgusher.collect import rooted
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 _CLASSICAL = re.compile(r"[A-Za-z0-9_-]+").fullmatch
 _LSB_HIERARCHY = re.compile(r"_?([a-z0-9_.]+-)+[a-z0-9]+").fullmatch

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import cache
 
 from pgusher.collect import rights, rooted
@@ -15,7 +14,7 @@ from pgusher.collect.cron.dialect import ELSEWHERE, UNKNOWN, Dialect, classical_
 from pgusher.collect.users import Users
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import CronEntry, CronKind
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 SYSTEM_CRONTAB = "/etc/crontab"
 SYSTEM_DIRECTORY = "/etc/cron.d"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pgusher.collect import procfs
 from pgusher.collect.postgres.postmaster import children, ticks_to_micros
@@ -15,7 +14,7 @@ from pgusher.model.evidence import Gap
 from pgusher.model.redact import redact_text
 from pgusher.model.session import SeenBy, Session
 from pgusher.model.text import decode
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 INITIALIZING = "initializing"
 """What a process does until it asks for a slot, or is told that there is none (source: BackendInitialize)."""

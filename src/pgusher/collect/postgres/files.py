@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import field
 
 from pgusher.collect import rooted
 from pgusher.collect.postgres import control
@@ -14,7 +13,7 @@ from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.server import Ceilings
 from pgusher.model.text import decode
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 DEFAULTS = {"max_connections": 100, "superuser_reserved_connections": 3, "reserved_connections": 0}
 """Source: PostgreSQL documentation, "Connections and Authentication". initdb writes max_connections down."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from pgusher.collect.postgres import target as words_of
 from pgusher.collect.postgres.connect import ConnectError, Connection, Peer, open_connection
@@ -18,6 +17,7 @@ from pgusher.collect.postgres.locate import alive, listener
 from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line, parse_error
 from pgusher.collect.postgres.target import Target
 from pgusher.model.server import Attempt, Ceiling, Rung, Server
+from pgusher.model.values import replace
 
 Locate = Callable[[Peer], Server | None]
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from pgusher.collect.postgres import rows
 from pgusher.collect.postgres.connect import NO_ANSWER, BrokenError, Connection, Peer, QueryError
@@ -19,7 +18,7 @@ from pgusher.collect.postgres.target import Target
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Attempt, Ceilings, Rung, Server, Setting, View
 from pgusher.model.session import Session
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 
 _LEAVES_NOW = 0.5
 _LEAVES_FOR = 30.0

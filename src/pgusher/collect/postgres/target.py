@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import field
 
 from pgusher.collect.postgres.refusal import one_line
 from pgusher.model.server import Server
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 APPLICATION_NAME = "pgusher"
 _PEOPLE_FROM = 1000

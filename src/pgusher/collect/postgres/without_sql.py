@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import replace
 
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.backends import idle_estimates, read_backends, sessions_of
@@ -12,6 +11,7 @@ from pgusher.collect.postgres.locate import alive
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Ceilings, Server
 from pgusher.model.session import Session
+from pgusher.model.values import replace
 
 
 def look(

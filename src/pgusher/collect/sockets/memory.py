@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import field
 
 from pgusher.collect.sockets.backends import Numbering, Proof, connector
 from pgusher.collect.sockets.inet import Hosts
@@ -15,7 +14,7 @@ from pgusher.collect.sockets.unix import Known
 from pgusher.collect.sockets.unixes import UnixSessions
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Server
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 
 class Memory:

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
 
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 Wanted = dict[str, int]
 """Links to inodes: {"socket:[4711]": 4711}."""

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterable, Sequence
-from dataclasses import field
 
 from pgusher.collect.procfs import parse_namespace
 from pgusher.collect.sockets import netlink, syscalls
 from pgusher.collect.sockets.space import KernelSpace, ProcSpace, Space, mark_of
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, field
 
 _MOUNTED = ("/run/netns", "/run/docker/netns")
 """Where namespaces are bound to names, by `ip netns` and by Docker: one may have no process and yet have sockets."""
