@@ -127,12 +127,13 @@ def test_a_child_ends_with_its_parent() -> None:
 def test_a_keeper_is_known_by_its_program(child: subprocess.Popen[bytes]) -> None:
     script = os.path.abspath(keeper.__file__)
     real = subprocess.Popen([sys.executable, "-I", "-S", script], stdin=subprocess.PIPE)
-    liar = subprocess.Popen(["sh", "-c", "sleep 600 # keeper.py", "/elsewhere/keeper.py"])
+    liar = subprocess.Popen(["sh", "-c", "sleep 600 # keeper.py", "/elsewhere/keeper.py"], start_new_session=True)
     assert eventually(lambda: reaper.is_keeper(real.pid))
     assert not reaper.is_keeper(child.pid)
     assert not reaper.is_keeper(liar.pid)
+    os.killpg(liar.pid, signal.SIGKILL)  # the shell may have a child for its command
+    child.kill()
     for process in (child, liar):
-        process.kill()
         process.wait()
     real.communicate()
     assert not reaper.is_keeper(real.pid)

@@ -126,3 +126,18 @@ def test_ten_kilobytes_of_quotes_take_no_time() -> None:
     for piece in ("'", '"', "$", "$a$", "--", "/*", "password=", "://x:", "--password ", "pass"):
         redact_sql(piece * 10_000)
         redact_text(piece * 10_000)
+
+
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("select 1", "select 1"),
+        ("select 123456789", "select ***"),
+        ("select 12345678", "select 12345678"),
+        ("select $$x$$", "select '***'"),
+        ("select 'x", "select '***'"),
+        ("update t set password = abc -- x", "update t set password = *** -- x"),
+    ],
+)
+def test_a_statement_without_a_literal_is_as_it_was(query: str, shown: str) -> None:
+    assert redact_sql(query) == shown

@@ -8,6 +8,7 @@ from enum import StrEnum
 from functools import lru_cache
 
 from pgusher.attribute.shell import SHELLS, basename, inner, shell_code, simple_commands
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass
 
 
@@ -54,7 +55,7 @@ class Command:
         return self.target or self.name
 
 
-_FAMILIES = re.compile(
+_FAMILIES = pattern(
     r"(?P<python>(?:python|pypy)[\d.]*t?(?:-dbg|d)?|ipython3?)|(?P<node>node(?:js)?|bun|deno)"
     r"|(?P<ruby>j?ruby[\d.]*)|(?P<perl>perl[\d.]*)|(?P<php>php[\d.]*(?:-cli)?)|(?P<java>java)|(?P<dotnet>dotnet)"
     r"|(?P<r>R|Rscript)|(?P<shell>sh|bash|dash|zsh|ksh|mksh|ash|fish|csh|tcsh|rbash)"
@@ -204,7 +205,7 @@ _SCENERY = frozenset(
     {"cd", "test", "[", "[[", "sleep", "export", "set", "umask", "ulimit", "true", "false", ":", "echo", "printf"}
     | {"exit", "mkdir", "rm", "touch", "date", "command", "source", ".", "unset", "pushd", "popd", "trap", "logger"}
 )
-_EXTENSION = re.compile(r"\.(?:py|pyc|pyz|sh|bash|rb|pl|php|js|mjs|cjs|ts|jar|r|R|phar|bin)$")
+_EXTENSION = pattern(r"\.(?:py|pyc|pyz|sh|bash|rb|pl|php|js|mjs|cjs|ts|jar|r|R|phar|bin)$")
 # Scripts that are many commands: the first word behind says which.
 _MANY_COMMANDS = frozenset({"manage", "django-admin", "artisan", "console", "rake", "rails", "occ", "airflow", "flask"})
 

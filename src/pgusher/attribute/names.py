@@ -7,17 +7,17 @@ terminal and is no option. Where two holders would get one name, both get what t
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from zlib import crc32
 
 from pgusher.attribute.roots import Root
+from pgusher.model.pattern import pattern
 
 LONGEST = 48
 """Characters of one part of a name."""
 
-_FOREIGN = re.compile(r"[^A-Za-z0-9._@:+-]+")
-NAME = re.compile(r"[A-Za-z0-9._@:+-]+(?:/[A-Za-z0-9._@:+-]+)?")
+_FOREIGN = pattern(r"[^A-Za-z0-9._@:+-]+")
+NAME = pattern(r"[A-Za-z0-9._@:+-]+(?:/[A-Za-z0-9._@:+-]+)?")
 """What every name is."""
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import TypeVar
 
 from pgusher.model.facts import Facts
 from pgusher.model.jobs import Container, Unit
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass, replace
 
 
@@ -48,9 +48,9 @@ _LAUNCHERS = (
 )
 _LAUNCHER_STARTS = ("user@", "ssh@", "sshd@", "getty@", "serial-getty@", "console-getty", "container-getty@", "pm2-")
 
-_ID = re.compile(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
-_LXC = re.compile(r"/lxc(?:\.payload)?[./]([^/]+)")
-_OWNER = re.compile(r"/user@(\d+)\.service(?:/|$)")
+_ID = pattern(r"(?:^|[-/:])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
+_LXC = pattern(r"/lxc(?:\.payload)?[./]([^/]+)")
+_OWNER = pattern(r"/user@(\d+)\.service(?:/|$)")
 _RUNTIMES = (("docker", "docker"), ("libpod", "podman"), ("crio", "cri-o"), ("cri-containerd", "containerd"))
 
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-_TOKEN = re.compile(
+from pgusher.model.pattern import pattern
+
+_TOKEN = pattern(
     r"(?P<blank>[ \t\r]+|\\\n)"
     r"|(?P<comment>\#[^\n]*)"
     r"|(?P<redirect>\d*(?:<<<|<<|<>|<&|>>|>&|>\||[<>])|&>>?)"
@@ -18,9 +20,9 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.S,
 )
-_QUOTED = re.compile(r"\\(\n|.)|'([^']*)'?|\"((?:[^\"\\]|\\.)*)\"?", re.S)
-_IN_DOUBLE = re.compile(r"\\([$`\"\\\n])")
-_ASSIGNMENT = re.compile(r"[A-Za-z_]\w*\+?=")
+_QUOTED = pattern(r"\\(\n|.)|'([^']*)'?|\"((?:[^\"\\]|\\.)*)\"?", re.S)
+_IN_DOUBLE = pattern(r"\\([$`\"\\\n])")
+_ASSIGNMENT = pattern(r"[A-Za-z_]\w*\+?=")
 _KEYWORDS = frozenset({"if", "then", "else", "elif", "while", "until", "do", "!", "{", "time", "fi", "done", "}"})
 LONGEST = 8192
 """Characters of a command that are read."""

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 from pgusher.attribute.shell import SHELLS
 from pgusher.attribute.tree import Lineage
+from pgusher.model.pattern import pattern
 from pgusher.model.process import Process
 from pgusher.model.values import dataclass
 
@@ -24,7 +23,7 @@ class Terminal:
 
 # "sshd: bob@pts/0", "sshd: bob [priv]", from OpenSSH 9.8 on "sshd-session: bob@notty"; not the one that listens,
 # "sshd: /usr/sbin/sshd -D [listener]", which is an ancestor of every login.
-_LOGIN = re.compile(r"sshd(?:-session)?: (?!unknown\b)([A-Za-z0-9_][\w.+-]*\$?)(?:@\S+| \[\w+\])?\s*$")
+_LOGIN = pattern(r"sshd(?:-session)?: (?!unknown\b)([A-Za-z0-9_][\w.+-]*\$?)(?:@\S+| \[\w+\])?\s*$")
 
 
 def ssh_user(process: Process) -> str | None:

@@ -9,7 +9,6 @@ do not tell is looked for among the processes: a server without a unix socket, o
 from __future__ import annotations
 
 import os
-import re
 from socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket
 from struct import unpack
 
@@ -29,11 +28,12 @@ from pgusher.collect.postgres.postmaster import (
 )
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
+from pgusher.model.pattern import pattern
 from pgusher.model.server import Server
 from pgusher.model.text import decode
 
-_LINK = re.compile(r"socket:\[(\d+)\]")
-_VERSION = re.compile(r"/(?:postgresql|pgsql|postgres)[/-]?(\d{1,2})(?:/|$)")
+_LINK = pattern(r"socket:\[(\d+)\]")
+_VERSION = pattern(r"/(?:postgresql|pgsql|postgres)[/-]?(\d{1,2})(?:/|$)")
 
 
 _USUAL_PORTS = range(5432, 5440)

@@ -7,9 +7,9 @@ vanishing entry is normal, as a process may end between any two reads.
 from __future__ import annotations
 
 import os
-import re
 from typing import NamedTuple
 
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
 UNSET = 0xFFFFFFFF
@@ -18,7 +18,7 @@ UNSET = 0xFFFFFFFF
 _KTHREAD = 0x00200000  # PF_KTHREAD in linux/sched.h
 _DELETED = " (deleted)"
 # What names a container: the whole list of shapes is in containers, this only says which hierarchy to believe.
-_CONTAINER = re.compile(rb"[0-9a-f]{64}|/lxc[./]|kubepods|/ecs/|machine\.slice/.")
+_CONTAINER = pattern(rb"[0-9a-f]{64}|/lxc[./]|kubepods|/ecs/|machine\.slice/.")
 
 
 class Stat(NamedTuple):

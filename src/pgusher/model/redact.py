@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pgusher.model.pattern import pattern
+
 HIDDEN = "***"
 
 _NAMES = (
@@ -23,24 +25,30 @@ _QUOTED = r"'(?:[^'\\]|\\.|\\\Z)*(?:'|\Z)|\"(?:[^\"\\]|\\.|\\\Z)*(?:\"|\Z)"
 _VALUE = rf"(?:\*\*\*(?![^\s&;,'\"}})\]])|{_QUOTED}|[^\s&;,'\"]+)"
 # A name may stand inside a longer word (PGPASSWORD; db_password_file is hidden too: a path costs nothing).
 # Every repetition that can fail is bounded, or ten kilobytes of "pass" would take minutes.
-_ASSIGN = re.compile(rf"(?is)((?:{_NAMES})[\w.-]{{0,64}}[\"']?\s{{0,9}}(?:=>|=|:(?!//))\s{{0,9}})({_VALUE})")
-_FLAG_IN_TEXT = re.compile(
+_ASSIGN = pattern(rf"(?is)((?:{_NAMES})[\w.-]{{0,64}}[\"']?\s{{0,9}}(?:=>|=|:(?!//))\s{{0,9}})({_VALUE})")
+_FLAG_IN_TEXT = pattern(
     rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
 )
-_FLAG = re.compile(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
+_FLAG = pattern(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
 # Up to the last "@" of the word: a password may hold "@", "/" and ":".
-_URI_WORD = re.compile(r"[^\s'\"]+")
-_URI_USER = re.compile(r"://[^\s:/@'\"]{0,256}:")
-_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
-_SHAPES = re.compile(
+_URI_WORD = pattern(r"[^\s'\"]+")
+_URI_USER = pattern(r"://[^\s:/@'\"]{0,256}:")
+_BEARER = pattern(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
+_SHAPES = pattern(
     r"\b(?:gl(?:sa|pat|ptt)[_-][\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|xox[abeoprs]-[\w-]{8,}"
     r"|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|sk[-_](?:live[-_]|test[-_]|proj-)?\w{12,}|npm_\w{16,}"
     r"|hv[sb]\.[\w-]{16,}|dop_v1_\w{16,}|eyJ[\w-]{6,2048}\.[\w-]{6,}(?:\.[\w-]*)?)"
 )
-_PEM = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
-_USER_PASS = re.compile(r"^([^\s:/@]+:)\S+$")
+# Each of those shapes begins so.
+_BEGINNINGS = (
+    *("glsa", "glpat", "glptt", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "AKIA", "ASIA", "AIza"),
+    *("sk-", "sk_", "npm_", "hvs.", "hvb.", "dop_v1_", "eyJ"),
+)
+_PEM = pattern(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
+_USER_PASS = pattern(r"^([^\s:/@]+:)\S+$")
 
-_SQL_TOKENS = re.compile(
+_LONG_NUMBER = pattern(r"\d{9}")
+_SQL_TOKENS = pattern(
     r"--[^\n]*"
     r"|/\*.*?(?:\*/|\Z)"
     r"|\"(?:[^\"]|\"\")*(?:\"|\Z)"
@@ -62,7 +70,7 @@ def redact_text(text: str) -> str:
     folded = text.casefold()
     if "bearer" in folded or "bas" in folded:
         text = _BEARER.sub(rf"\1{HIDDEN}", text)
-    if len(text) > 12:
+    if len(text) > 12 and any(beginning in text for beginning in _BEGINNINGS):
         text = _SHAPES.sub(HIDDEN, text)
     if any(word in folded for word in _TELLING):
         text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
@@ -121,4 +129,6 @@ def redact_sql(query: str) -> str:
             return token
         return HIDDEN if token[0].isdigit() else f"'{HIDDEN}'"
 
-    return redact_text(_SQL_TOKENS.sub(literal, query))
+    if "'" in query or '"' in query or "$" in query or "--" in query or "/*" in query or _LONG_NUMBER.search(query):
+        query = _SQL_TOKENS.sub(literal, query)
+    return redact_text(query)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 
+from pgusher.model.pattern import pattern
+
 # C0, DEL, C1, the line and paragraph separators, the directional controls that can reverse a line on screen,
 # zero-width and tag characters that make two names look alike, and lone surrogates, which no output can encode.
-_UNSAFE = re.compile(
+
+_UNSAFE = pattern(
     "[\x00-\x1f\x7f-\x9f\u2028\u2029\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ud800-\udfff"
     "\u061c\u180e\ufff9-\ufffb\U000e0000-\U000e007f]"
 )

@@ -16,6 +16,7 @@ from pgusher.attribute.programs.kinds import Program, ProgramKind
 from pgusher.attribute.programs.labels import LABELS
 from pgusher.attribute.shell import basename
 from pgusher.model.evidence import Certainty
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass
 
 __all__ = ["RUNTIMES", "TABLE", "Known", "Program", "ProgramKind", "claimed", "recognise"]
@@ -77,7 +78,7 @@ class _Index:
             self.says += [(word.casefold(), program) for word in program.says]
         # The longest first: "gunicorn: master [airflow" is not just gunicorn.
         self.titles.sort(key=lambda pair: -len(pair[0]))
-        self.path_marks = re.compile("|".join(re.escape(path) for path, _ in self.paths))
+        self.path_marks = pattern("|".join(re.escape(path) for path, _ in self.paths))
         self.title_starts = tuple(title for title, _ in self.titles)
         self.says_starts = tuple(word for word, _ in self.says)
         self.prefix_starts = tuple(prefix for prefix, _ in self.prefixes)

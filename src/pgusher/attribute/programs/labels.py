@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from pgusher.attribute.command import Command
 from pgusher.attribute.shell import basename
+from pgusher.model.pattern import pattern
 
-_APP = re.compile(r"[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*(?:\(.*\))?)?")
-_BRACKETS = re.compile(r"\[([^\]]*)\]")
+_APP = pattern(r"[A-Za-z_][\w.]*(?::[A-Za-z_][\w.]*(?:\(.*\))?)?")
+_BRACKETS = pattern(r"\[([^\]]*)\]")
 
 
 def application(command: Command) -> str:

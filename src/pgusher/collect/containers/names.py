@@ -9,17 +9,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pgusher.model.pattern import pattern
+
 _ID = r"[0-9a-f]{64}"
-_SCOPE = re.compile(
+_SCOPE = pattern(
     rf"(?P<runtime>docker|libpod|libpod-payload|crio|cri-containerd|containerd|nerdctl|buildkit)-(?P<id>{_ID})(?:\.scope)?"
 )
-_COLON = re.compile(rf"(?P<slice>.*):(?P<runtime>cri-containerd|docker|crio|containerd):(?P<id>{_ID})")
-_BARE = re.compile(rf"(?P<id>{_ID})(?:\.scope)?")
-_TASK = re.compile(r"(?P<id>[0-9a-f]{32}-[0-9]{6,12})")
-_LXC = re.compile(r"lxc\.payload\.(?P<name>.+)")
-_NSPAWN = re.compile(r"systemd-nspawn@(?P<name>.+)\.service")
-_MACHINE = re.compile(r"machine-(?P<name>.+)\.scope")
-_POD = re.compile(r"(?:^|-)pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$")
+_COLON = pattern(rf"(?P<slice>.*):(?P<runtime>cri-containerd|docker|crio|containerd):(?P<id>{_ID})")
+_BARE = pattern(rf"(?P<id>{_ID})(?:\.scope)?")
+_TASK = pattern(r"(?P<id>[0-9a-f]{32}-[0-9]{6,12})")
+_LXC = pattern(r"lxc\.payload\.(?P<name>.+)")
+_NSPAWN = pattern(r"systemd-nspawn@(?P<name>.+)\.service")
+_MACHINE = pattern(r"machine-(?P<name>.+)\.scope")
+_POD = pattern(r"(?:^|-)pod(?P<uid>[0-9a-f]{8}(?:[-_][0-9a-f]{4}){3}[-_][0-9a-f]{12}|[0-9a-f]{32})(?:\.slice)?$")
 _RUNTIMES = {
     "docker": "docker",
     "buildkit": "docker",

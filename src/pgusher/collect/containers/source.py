@@ -5,7 +5,6 @@ No runtime is asked: its socket is root's, and its daemon may be what is stuck.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Collection
 
@@ -17,6 +16,7 @@ from pgusher.collect.containers.stores import Known
 from pgusher.collect.users import Users
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 from pgusher.model.values import dataclass
 
@@ -28,8 +28,8 @@ _BUNDLES = "/run/containers/storage/overlay-containers"
 _NOTHING = Known()
 _LOGS = "/var/log/containers"
 _POD_LOGS = "/var/log/pods"
-_OWN = re.compile(r"/(?P<store>containers|overlay-containers)/(?P<id>[0-9a-f]{64})/")
-_OWN_POD = re.compile(r"/pods/([0-9a-f-]{32,36})/etc-hosts$")
+_OWN = pattern(r"/(?P<store>containers|overlay-containers)/(?P<id>[0-9a-f]{64})/")
+_OWN_POD = pattern(r"/pods/([0-9a-f-]{32,36})/etc-hosts$")
 _LISTS = {
     "docker": "docker ps --no-trunc",
     "podman": "podman ps --no-trunc",

@@ -8,11 +8,12 @@ from pgusher.collect import argv
 from pgusher.collect.cron.crontab import GAPS, Crontab
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import CronEntry, CronKind
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
-_EMPTY = re.compile(rb"[ \t]*(?:#.*)?", re.S)
-_ENVIRONMENT = re.compile(rb"[ \t]*([^ \t=]+)[ \t]*=(.*)", re.S)
-_JOB = re.compile(rb"[ \t]*([0-9]+|@[^ \t]+)[ \t]+([0-9]+)[ \t]+([^ \t/]+)[ \t]+([^ \t].*)", re.S)
+_EMPTY = pattern(rb"[ \t]*(?:#.*)?", re.S)
+_ENVIRONMENT = pattern(rb"[ \t]*([^ \t=]+)[ \t]*=(.*)", re.S)
+_JOB = pattern(rb"[ \t]*([0-9]+|@[^ \t]+)[ \t]+([0-9]+)[ \t]+([^ \t/]+)[ \t]+([^ \t].*)", re.S)
 _PERIODS = (b"@monthly", b"@yearly", b"@annually", b"@weekly", b"@daily")
 
 

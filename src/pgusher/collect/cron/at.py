@@ -6,14 +6,15 @@ import re
 
 from pgusher.collect import argv
 from pgusher.model.jobs import CronEntry, CronKind
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
 # Queue, number of the job, minutes since 1970; "=" in the place of the queue while the job runs (atd.c: run_file).
-_NAME = re.compile(r"([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})").fullmatch
-_UID = re.compile(rb"^# atrun uid=([0-9]{1,10}) gid=[0-9]+", re.M)
+_NAME = pattern(r"([a-zA-Z=])([0-9a-f]{5})([0-9a-f]{8})").fullmatch
+_UID = pattern(rb"^# atrun uid=([0-9]{1,10}) gid=[0-9]+", re.M)
 # What at.c writes behind the environment and before the command.
 _PREAMBLE = b" || {\n\t echo 'Execution directory inaccessible' >&2\n\t exit 1\n}\n"
-_HERE = re.compile(rb"\A\$\{SHELL:-/bin/sh\} << '([^'\n]+)'\n(.*?)\n?^\1$", re.M | re.S)
+_HERE = pattern(rb"\A\$\{SHELL:-/bin/sh\} << '([^'\n]+)'\n(.*?)\n?^\1$", re.M | re.S)
 
 
 def is_job_name(name: str) -> bool:

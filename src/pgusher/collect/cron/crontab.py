@@ -16,6 +16,7 @@ from pgusher.collect.cron.dialect import UNKNOWN, Dialect
 from pgusher.collect.cron.schedule import NICKNAMES, what_is_wrong
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import CronEntry, CronKind
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
 GAPS = 20
@@ -25,15 +26,15 @@ _NULS = 100  # a torn file has thousands, and each would cost a copy of the rest
 _BLANK = b" \t"
 _SPACE = rb" \t\n\v\f\r"
 # load_env in env.c: the name up to a blank or "=", or in quotes; the value to the end of the line, or in quotes.
-_ENVIRONMENT = re.compile(
+_ENVIRONMENT = pattern(
     rb"(?:(?P<q>[\"'])(?P<quoted>(?:(?!(?P=q))[^=])*)(?P=q)|(?P<name>(?![\"'])[^=%b]*))[%b]*=[%b]*"
     rb"(?:(?P<v>[\"'])(?P<inside>(?:(?!(?P=v)).)*)(?P=v)[%b]*|(?P<value>(?![\"'%b]).+)|(?P<empty>))" % ((_SPACE,) * 5),
     re.S,
 )
-_TOKEN = re.compile(rb"[^ \t]+")
-_FIELD = re.compile(rb"([^ \t]+)[ \t]*")
-_ESCAPE = re.compile(rb"\\.?|%", re.S)
-_NICKNAME = re.compile(rb"[^ \t\0]+")
+_TOKEN = pattern(rb"[^ \t]+")
+_FIELD = pattern(rb"([^ \t]+)[ \t]*")
+_ESCAPE = pattern(rb"\\.?|%", re.S)
+_NICKNAME = pattern(rb"[^ \t\0]+")
 
 
 class Crontab(NamedTuple):

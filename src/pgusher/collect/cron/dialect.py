@@ -11,13 +11,14 @@ import re
 from collections.abc import Callable
 
 from pgusher.collect import rooted
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass, replace
 
-_CLASSICAL = re.compile(r"[A-Za-z0-9_-]+").fullmatch
-_LSB_HIERARCHY = re.compile(r"_?([a-z0-9_.]+-)+[a-z0-9]+").fullmatch
-_LSB_TRADITION = re.compile(r"[a-z0-9][a-z0-9-]*").fullmatch
-_LSB_LEFT_OVER = re.compile(r"[a-z0-9-].*dpkg-(old|dist)").fullmatch
-_RED_HAT_LEFT_OVER = re.compile(r"[.#].*|.*(~|,v|,|\.rpmsave|\.rpmorig|\.rpmnew|\.swp|\.cfsaved)", re.S).fullmatch
+_CLASSICAL = pattern(r"[A-Za-z0-9_-]+").fullmatch
+_LSB_HIERARCHY = pattern(r"_?([a-z0-9_.]+-)+[a-z0-9]+").fullmatch
+_LSB_TRADITION = pattern(r"[a-z0-9][a-z0-9-]*").fullmatch
+_LSB_LEFT_OVER = pattern(r"[a-z0-9-].*dpkg-(old|dist)").fullmatch
+_RED_HAT_LEFT_OVER = pattern(r"[.#].*|.*(~|,v|,|\.rpmsave|\.rpmorig|\.rpmnew|\.swp|\.cfsaved)", re.S).fullmatch
 
 
 def classical_name(name: str) -> bool:

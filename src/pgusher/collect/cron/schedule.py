@@ -6,15 +6,15 @@ Cron is lenient in one way that surprises: what stands behind a number or a star
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
 from pgusher.collect.cron.dialect import Dialect
+from pgusher.model.pattern import pattern
 
 NICKNAMES = frozenset({b"reboot", b"yearly", b"annually", b"monthly", b"weekly", b"daily", b"midnight", b"hourly"})
 """What may stand behind an @; in small letters only."""
 
-_WORD = re.compile(rb"[0-9A-Za-z]*")  # isalnum(3) in the C locale
+_WORD = pattern(rb"[0-9A-Za-z]*")  # isalnum(3) in the C locale
 
 
 class _Field(NamedTuple):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable
 
 from pgusher.collect import procfs
@@ -11,6 +10,7 @@ from pgusher.collect.postgres.postmaster import children, ticks_to_micros
 from pgusher.collect.postgres.titles import Title, TitleKind, cluster_of, parse_title
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
+from pgusher.model.pattern import pattern
 from pgusher.model.redact import redact_text
 from pgusher.model.session import SeenBy, Session
 from pgusher.model.text import decode
@@ -19,7 +19,7 @@ from pgusher.model.values import dataclass, replace
 INITIALIZING = "initializing"
 """What a process does until it asks for a slot, or is told that there is none (source: BackendInitialize)."""
 
-_EXEC_START = re.compile(rb"se\.exec_start\s*:\s*(\d+)\.(\d+)")
+_EXEC_START = pattern(rb"se\.exec_start\s*:\s*(\d+)\.(\d+)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass
 
 # What a letter is not: all that is not ASCII is one. A class of all those would take 10 ms to compile.
@@ -16,14 +17,14 @@ _LETTER_OR_DIGIT = r"[^\x00-/:-@\[-^`{-\x7f]"
 _ID = rf"{_LETTER}{_LETTER_OR_DIGIT}*"
 # The longest first, as flex takes the longest.
 _NUMBER = r"[-+]?(?:[0-9]*\.[0-9]*(?:[eE][-+]?[0-9]+)?|(?:0x[0-9A-Fa-f]+|[0-9]+)[A-Za-z]*)"
-_TOKENS = re.compile(
+_TOKENS = pattern(
     rf"(?P<space>[ \t\r]+)|(?P<comment>\#.*)|(?P<equals>=)"
     rf"|(?P<string>'(?:[^'\\]|\\.|'')*')"
     rf"|(?P<word>{_ID}(?:{_LETTER_OR_DIGIT}|[:/.-])*|{_NUMBER})"
 )
-_NAME = re.compile(rf"{_ID}(?:\.{_ID})?")
-_QUALIFIED = re.compile(rf"{_ID}\.{_ID}")
-_ESCAPE = re.compile(r"\\([0-7]{1,3}|.)|''", re.S)
+_NAME = pattern(rf"{_ID}(?:\.{_ID})?")
+_QUALIFIED = pattern(rf"{_ID}\.{_ID}")
+_ESCAPE = pattern(r"\\([0-7]{1,3}|.)|''", re.S)
 _CONTROL = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
 UnixSocket = tuple[str, int, int]
@@ -24,7 +25,7 @@ UnixSocket = tuple[str, int, int]
 # Flags with __SO_ACCEPTCON, type SOCK_STREAM: a socket that listens (source: unix_seq_show in net/unix/af_unix.c).
 _UNIX = rb"(?m)^[0-9a-f]+: [0-9A-F]{8} [0-9A-F]{8} 00010000 0001 [0-9A-F]{2} +(\d+) (.+)$"
 # State 0A is TCP_LISTEN; then queues, timer, retransmits, uid, timeout, inode (source: proc_net_tcp.rst).
-_TCP = re.compile(rb"^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+) ", re.M)
+_TCP = pattern(rb"^ *\d+: ([0-9A-F]{8}|[0-9A-F]{32}):([0-9A-F]{4}) 0+:0000 0A \S+ \S+ \S+ +(\d+) +\d+ (\d+) ", re.M)
 _INODE = rb"(?m)^[0-9a-f]+: \S+ \S+ \S+ \S+ \S+ +(\d+)"
 _NAME = r"(?s).*/\.s\.PGSQL\.(\d{1,5})"
 

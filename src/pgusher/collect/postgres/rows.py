@@ -5,12 +5,12 @@ A line that is torn or of another form is counted, never raised for: a fork of P
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from pgusher.model.address import UNIX, UNKNOWN, ClientAddress, Micros, Transport
+from pgusher.model.pattern import pattern
 from pgusher.model.redact import redact_sql, redact_text
 from pgusher.model.server import Ceilings, Limit, Setting
 from pgusher.model.session import SeenBy, Session
@@ -23,7 +23,7 @@ HIDDEN_QUERY = "<insufficient privilege>"
 _LONGEST_QUERY = 4096
 """Characters; the server cuts at track_activity_query_size, which somebody may have set to a megabyte."""
 _REMEMBERED = 20_000
-_ESCAPE = re.compile(r"\\([bfnrtv\\])")
+_ESCAPE = pattern(r"\\([bfnrtv\\])")
 _PLAIN = {"b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\"}
 _COLUMNS = 16
 _SERVE_CLIENTS = frozenset({"client backend", "walsender", "parallel worker"})

@@ -16,6 +16,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 from pgusher.model.address import UNIX, UNKNOWN, ClientAddress, Transport
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass
 
 PREFIX = "postgres: "
@@ -52,19 +53,19 @@ class Title:
 # The right end. What each set_ps_display() writes: postgres.c (idle states, command tags), postinit.c (authentication,
 # startup), backend_startup.c (initializing), async.c (notify interrupt), walsender.c, basebackup.c. A command tag has
 # no digits, dots or brackets (src/include/tcop/cmdtaglist.h), so no address can be inside one.
-_ACTIVITY = re.compile(
+_ACTIVITY = pattern(
     r"(?P<words>|idle|idle in transaction|idle in transaction \(aborted\)|authentication|startup|initializing"
     r"|notify interrupt|<FASTPATH>|\?\?\?|[A-Z]+(?:[ _][A-Z]+)*"
     r"|streaming [0-9A-F]{1,8}/[0-9A-F]{1,8}|sending backup \".*\")"
     r"(?P<wait> waiting(?: for [0-9A-F]{1,8}/[0-9A-F]{1,8})?)?",
     re.S,
 )
-_ADDRESS = re.compile(
+_ADDRESS = pattern(
     r" (?P<all>\[local\]|(?P<host>[0-9A-Za-z_.:-]{1,255})(?:%[\w.-]{1,32})?\((?P<port>\d{1,5})\)|\?\?\?(?:\(\?\?\?\))?)"
     r"(?: |\Z)"
 )
-_REPLICATION = re.compile(r"streaming |sending backup |[A-Z]+_[A-Z_]+")
-_PARALLEL = re.compile(r"parallel worker for PID \d{1,10} ?")
+_REPLICATION = pattern(r"streaming |sending backup |[A-Z]+_[A-Z_]+")
+_PARALLEL = pattern(r"parallel worker for PID \d{1,10} ?")
 _OWN = ("autovacuum worker", "autovacuum launcher", "background worker", "startup", "archiver", "logical replication")
 _ALWAYS = ("checkpointer", "background writer", "walwriter")
 """Processes of which every server has at least one, whose titles end with nothing else."""

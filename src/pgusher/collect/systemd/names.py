@@ -10,18 +10,19 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from pgusher.model.pattern import pattern
 from pgusher.model.text import decode
 
-_NAME = re.compile(r"[A-Za-z0-9:_.\\@-]{1,240}\.(service|scope|socket|mount|swap|automount|path|timer|target|slice)")
+_NAME = pattern(r"[A-Za-z0-9:_.\\@-]{1,240}\.(service|scope|socket|mount|swap|automount|path|timer|target|slice)")
 _HOLDS = (".service", ".scope", ".socket", ".mount", ".swap")
-_MANAGER = re.compile(r"user@(\d{1,10})\.service")
+_MANAGER = pattern(r"user@(\d{1,10})\.service")
 _TOPS = ("system.slice", "user.slice", "machine.slice", "init.scope", "app.slice", "session.slice")
 # Scopes of containers and virtual machines: another source names them.
-_CONTAINER = re.compile(
+_CONTAINER = pattern(
     r"(?:docker|libpod|libpod-conmon|libpod-payload|crio|crio-conmon|cri-containerd|nerdctl|buildkit|containerd)"
     r"-[0-9a-f]{12,64}\.scope|machine-.*\.scope|lxc[.-].*\.scope|.*[0-9a-f]{64}\.scope"
 )
-_SESSION = re.compile(r"session-c?\d+\.scope")
+_SESSION = pattern(r"session-c?\d+\.scope")
 
 
 class UnitPath(NamedTuple):

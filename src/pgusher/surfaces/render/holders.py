@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping
 
 from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.pattern import pattern
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.screen import Line, Screen
@@ -31,12 +32,10 @@ _IN_A_PIPE = (
     *(Column(title) for title in ("oldest session", "processes", "runs", "certainty", "what it is", "limit", "stop")),
 )
 _BAR = 20
-_UNIT = re.compile(
-    r"systemd unit (?P<unit>\S+)(?: of user \S+)?(?: \((?P<description>.*?)\))?(?:, started by .*)?", re.S
-)
+_UNIT = pattern(r"systemd unit (?P<unit>\S+)(?: of user \S+)?(?: \((?P<description>.*?)\))?(?:, started by .*)?", re.S)
 # What stands before the words that tell one job from another: "cd DIR &&", the directory of an interpreter.
-_CD = re.compile(r"\bcd [^\s&;]+ *(?:&&|;) *")
-_PATH = re.compile(r"(?<!\S)/\S*/((?:python|pypy|ruby|perl|php|node|bash|sh)[\d.]*)(?!\S)")
+_CD = pattern(r"\bcd [^\s&;]+ *(?:&&|;) *")
+_PATH = pattern(r"(?<!\S)/\S*/((?:python|pypy|ruby|perl|php|node|bash|sh)[\d.]*)(?!\S)")
 _EIGHTHS = " ▏▎▍▌▋▊▉"
 
 
