@@ -9,6 +9,7 @@ from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Server, Setting, View
 from pgusher.model.session import Session
 from pgusher.model.sockets import ClientSocket
+from pgusher.model.stacks import ProcessStacks
 from pgusher.model.values import dataclass
 
 
@@ -33,3 +34,5 @@ class Facts:
     gaps: tuple[Gap, ...] = ()
     settings: tuple[Setting, ...] = ()
     """Settings of the server that have to do with slots; none without SQL."""
+    stacks: tuple[ProcessStacks, ...] = ()
+    """The threads of the processes that were looked into; none unless asked for, as it takes time."""
