@@ -10,6 +10,7 @@ from pgusher.app.request import Request
 from pgusher.attribute import Attributor
 from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
+from pgusher.collect.ledgers import LedgerSource
 from pgusher.collect.postgres import PostgresSource, Target
 from pgusher.collect.processes import ProcessSource
 from pgusher.collect.sockets import SocketFacts, SocketSource
@@ -68,6 +69,7 @@ class Looker:
         self._monotonic = monotonic
         self._processes = ProcessSource()
         self._jobs = Jobs(request.config.crontabs)
+        self._ledgers = LedgerSource()
         self._eyes: list[_Eye] | None = None
         self._gaps: tuple[Gap, ...] = ()
         self._discover_at = 0.0
@@ -157,9 +159,11 @@ class Looker:
         backends = [session.pid for session in sample.sessions]
         sockets = eye.sockets.look(sample.server, backends, full=not eye.looked)
         eye.looked = True
-        processes = self._processes.look(_holders(sockets))
+        holders = _holders(sockets)
+        processes = self._processes.look(holders)
+        ledgers = self._ledgers.read(process for process in processes.processes if process.pid in holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
-        gaps = (*sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps)
+        gaps = (*sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
         facts = Facts(
             taken_at=taken_at,
             host=host,
@@ -174,6 +178,7 @@ class Looker:
             containers=jobs.containers,
             gaps=gaps,
             settings=sample.settings,
+            loans=ledgers.loans,
         )
         return eye.attributor.attribute(facts)
 

@@ -8,6 +8,7 @@ from operator import is_
 from pgusher.attribute.chains import Drafter
 from pgusher.attribute.drafts import Draft
 from pgusher.attribute.holders import gather
+from pgusher.attribute.loans import with_loans
 from pgusher.attribute.names import assign
 from pgusher.attribute.origins import Origins
 from pgusher.attribute.rooting import shadows
@@ -51,7 +52,8 @@ class Attributor:
             self._by_pid = {draft.session.pid: draft for draft in drafts}
         self._facts = facts
         names = self._names
-        return Snapshot(facts, tuple([draft.chain(names[draft.root.key]) for draft in drafts]), self._holders)
+        chains = tuple([draft.chain(names[draft.root.key]) for draft in drafts])
+        return Snapshot(facts, with_loans(facts, chains) if facts.loans else chains, self._holders)
 
     def _draft(self, drafter: Drafter, changed: Origins | None, session: Session) -> Draft:
         joined = drafter.join(session)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container, CronEntry, Unit
+from pgusher.model.loans import Loan
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Server, Setting, View
 from pgusher.model.session import Session
@@ -34,5 +35,7 @@ class Facts:
     gaps: tuple[Gap, ...] = ()
     settings: tuple[Setting, ...] = ()
     """Settings of the server that have to do with slots; none without SQL."""
+    loans: tuple[Loan, ...] = ()
+    """What processes with a loan ledger say of the sessions in their pools."""
     stacks: tuple[ProcessStacks, ...] = ()
     """The threads of the processes that were looked into; none unless asked for, as it takes time."""

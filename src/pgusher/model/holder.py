@@ -23,6 +23,8 @@ class LinkKind(StrEnum):
     PROGRAM = "program"
     TERMINAL = "terminal"
     REMOTE = "remote"
+    LOAN = "loan"
+    """The thread and line that has borrowed the session, by the ledger of its process."""
 
 
 @dataclass(frozen=True, slots=True)

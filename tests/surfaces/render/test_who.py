@@ -181,3 +181,20 @@ def test_doctor_in_a_pipe_is_a_table() -> None:
     lines = Screen(width=None).page(doctor_page(Screen(width=None), CHECKS)).splitlines()
     assert lines[0] == "sight\tcheck\tfact\twhy\topens"
     assert {line.count("\t") for line in lines} == {4}
+
+
+def test_each_borrowing_line_is_told_and_a_process_with_many_of_them_leaves_the_rest_to_all() -> None:
+    def loan(number: int) -> Chain:
+        links = (
+            Link(LinkKind.PROCESS, "python orders.py (pid 5)", Certainty.PROVEN, "its socket", 5),
+            Link(LinkKind.LOAN, f"thread w-{number} at orders.py:{number}", Certainty.PROVEN, "lent since then", 5),
+        )
+        return Chain(700 + number, None, ChainEnd.HOLDER, "script/orders.py", links)
+
+    few = shown(chain_lines(Screen(width=400), [loan(number) for number in range(9)]))
+    assert sum("thread w-" in line for line in few) == 9
+    many = [loan(number) for number in range(12)]
+    short = shown(chain_lines(Screen(width=400), many))
+    assert sum("thread w-" in line for line in short) == 8
+    assert "4 further loans: --all shows them" in short[-1]
+    assert sum("thread w-" in line for line in shown(chain_lines(Screen(width=400), many, everything=True))) == 12

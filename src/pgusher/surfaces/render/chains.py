@@ -14,6 +14,9 @@ Links = dict[Link, None]
 """Links in the order in which they were met, each once."""
 
 _LABEL = 10
+_MOST_LOANS = 8
+_EACH = frozenset({LinkKind.SOCKET, LinkKind.PROCESS, LinkKind.LOAN})
+"""Links that belong to one process, also where those of several read alike."""
 _ENDS = {
     ChainEnd.REMOTE: "on another host: pgusher there would show the process",
     ChainEnd.GONE: "the client is gone, and the server has not noticed",
@@ -84,15 +87,23 @@ def _group_lines(
     screen: Screen, group: list[Chain], shared: Mapping[tuple[LinkKind, str], Links], everything: bool
 ) -> list[Line]:
     """The links of one process. Its sockets, and whatever else each session has of its own, as one line a kind."""
-    found: dict[tuple[LinkKind, int | None], Links] = {}
+    found: dict[tuple[LinkKind, int | None, str], Links] = {}
     for chain in group:
         for link in chain.links:
             if (link.kind, link.subject) not in shared:
-                found.setdefault((link.kind, link.pid), {})[link] = None
+                # Each borrowing line is worth a line of its own: it is what one looks for.
+                apart = link.subject if link.kind is LinkKind.LOAN else ""
+                found.setdefault((link.kind, link.pid, apart), {})[link] = None
+    loans = [key for key in found if key[0] is LinkKind.LOAN]
+    left_out = [] if everything or len(loans) <= _MOST_LOANS + 1 else loans[_MOST_LOANS:]
+    for key in left_out:
+        del found[key]
     lines: list[Line] = []
-    for (kind, _), alike in found.items():
+    for (kind, _, _), alike in found.items():
         count = f", {words.count(len(group), 'session')}" if kind is LinkKind.PROCESS and len(group) > 1 else ""
         lines += _alike_lines(screen, alike, everything, count)
+    if left_out:
+        lines += [[(f"  {screen.sign('more')} {len(left_out)} further loans: --all shows them", "dim")]]
     return lines
 
 
@@ -112,7 +123,7 @@ def _shared(groups: list[list[Chain]]) -> dict[tuple[LinkKind, str], Links]:
     if len(groups) < 2:
         return {}
     everywhere = [{(link.kind, link.subject) for chain in group for link in chain.links} for group in groups]
-    common = {key for key in set.intersection(*everywhere) if key[0] not in {LinkKind.SOCKET, LinkKind.PROCESS}}
+    common = {key for key in set.intersection(*everywhere) if key[0] not in _EACH}
     found: dict[tuple[LinkKind, str], Links] = {}
     for group in groups:
         for chain in group:

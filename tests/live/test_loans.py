@@ -1,0 +1,60 @@
+"""`pgusher who` names the thread and the line that have borrowed a session, from the ledger of a real process."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from pgusher.demo.server import EmbeddedServer
+from pgusher.model.evidence import Certainty
+from pgusher.model.holder import LinkKind
+from pgusher.surfaces.render.find import find
+from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.render.who import who_page
+from tests.bed.holder import ROOT
+from tests.live.looking import chain_of, look
+
+# It keeps the book itself, so that this is about the ledger alone, whatever the pools above it do.
+PROGRAM = """
+import sys, threading, time
+import psycopg
+from pgusher.client.ledger import own_ledger
+
+def session(slot):
+    made = psycopg.connect(sys.argv[1], autocommit=True)
+    own_ledger().opened(slot, made.info.backend_pid, time.time())
+    return made
+
+def borrow():
+    own_ledger().lent(0, threading.get_ident(), threading.get_native_id(), "", "/srv/shop/orders.py", 42)
+    barrier.wait()
+    time.sleep(600)
+
+sessions = [session(0), session(1)]
+barrier = threading.Barrier(2)
+threading.Thread(target=borrow, name="worker-3", daemon=True).start()
+barrier.wait()
+print(*(one.info.backend_pid for one in sessions), flush=True)
+time.sleep(600)
+"""
+
+
+def test_who_names_the_thread_and_the_line_as_proven(server: EmbeddedServer) -> None:
+    environment = {**os.environ, "PYTHONPATH": os.path.join(ROOT, "src")}
+    command = [sys.executable, "-c", PROGRAM, server.dsn("app", "app")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
+        assert started.stdout is not None
+        try:
+            lent, idle = map(int, started.stdout.readline().split())
+            snapshot = look(server)
+        finally:
+            started.kill()
+    (link,) = (link for link in chain_of(snapshot, lent).links if link.kind is LinkKind.LOAN)
+    assert (link.subject, link.certainty) == ("thread worker-3 at /srv/shop/orders.py:42", Certainty.PROVEN)
+    assert link.pid == started.pid
+    (link,) = (link for link in chain_of(snapshot, idle).links if link.kind is LinkKind.LOAN)
+    assert (link.subject, link.certainty) == ("idle in its pool, lent to nobody", Certainty.PROVEN)
+    screen = Screen()
+    page = screen.page(who_page(screen, find((snapshot,), str(lent)).matches, str(lent)))
+    assert "thread worker-3 at /srv/shop/orders.py:42" in page
