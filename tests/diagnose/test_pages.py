@@ -29,7 +29,7 @@ def printed(finding: Finding) -> str:
 def diagnosed(example: Example) -> Diagnosis:
     world = World(example.world)
     snapshot = world.snapshot()
-    return diagnose(snapshot, hangs=world.found_hangs(), strict=True)
+    return diagnose(snapshot, hangs=world.found_hangs(), earlier=world.before, strict=True)
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -13,7 +13,8 @@ What a process belongs to is told by `cron`, `unit`, `tty` ("pts/3 anna"), `cont
 sessions say `count`, `state`, `idle` (since its state changed), `age` (since it began, as old as the process else),
 `used = false` (no statement yet), `app`, `user`, `database`, `query`, `id` and `blocked_by` (an id), `superuser`.
 `copies` makes several such processes, `share` forked children that have the same sockets. Beside [[process]] there are
-[[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone.
+[[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone. [earlier] is a look before, which
+differs in what the server had counted.
 """
 
 from __future__ import annotations
@@ -70,12 +71,15 @@ class World:
         self._blocked: list[tuple[int, str]] = []
         self._daemon: int | None = None
         self._parents: dict[str, int] = {}
+        self.before: Snapshot | None = None
+        """The look before, where the world tells of one."""
         self.hangs: list[dict[str, Any]] = []
         self._make(1, 0, ("/sbin/init",), BOOT, comm="systemd", cgroup="/init.scope")
 
     def snapshot(self) -> Snapshot:
         """The whole of it, attributed."""
         told = self._told
+        self.earlier = self._earlier(told.pop("earlier", None))
         for each in told.pop("process", []):
             self._process(each)
         for kind in ("remote", "gone", "hidden", "unknown"):
@@ -83,7 +87,15 @@ class World:
                 self._without_process(kind, each)
         facts = self._facts(told)
         assert not told, f"unknown keys of a world: {sorted(told)}"
-        return attribute(facts)
+        snapshot = attribute(facts)
+        if self.earlier is not None:
+            ago, opened, empty = self.earlier
+            before = replace(facts, taken_at=NOW - ago, server=replace(facts.server, opened=opened))
+            self.before = attribute(replace(before, sessions=(), sockets=()) if empty else before)
+        return snapshot
+
+    def _earlier(self, told: dict[str, Any] | None) -> tuple[Micros, int, bool] | None:
+        return None if told is None else (span(told["ago"]), told["opened"], told.get("empty", False))
 
     def found_hangs(self) -> list[Any] | None:
         """What its processes hang in; None where nobody looked at their threads."""
@@ -110,7 +122,8 @@ class World:
             taken_at=NOW,
             host=Host("db1", "boot", BOOT, uid=0, user="root", addresses=("127.0.0.1", "::1", "10.0.0.5"), pid=99_999),
             server=Server(
-                5432, local=told.pop("local", True), version="18.6", version_num=180_006, started=NOW - span("142d")
+                5432, local=told.pop("local", True), version="18.6", version_num=180_006, started=NOW - span("142d"),
+                opened=told.pop("opened", None),
             ),
             view=View(
                 Rung.RESERVED if by_sql else Rung.TITLES, role="postgres" if by_sql else None, superuser=by_sql,

@@ -33,6 +33,9 @@ class Server:
     os_uid: int | None = None
     cluster_name: str | None = None
     in_recovery: bool | None = None
+    opened: int | None = None
+    """Sessions that it has opened since its statistics were reset (pg_stat_database.sessions); None before 14, and
+    without SQL."""
 
     @property
     def label(self) -> str:

@@ -33,7 +33,9 @@ def sample(version: int, *, settings: bool, blocking: bool, guards: str) -> tupl
         sessions = re.sub(r"case when a\.wait_event_type = 'Lock' then .*? end", "null", sessions)
     # The locks last: who is there, and was not in pg_stat_activity before, is looked for.
     parts = {"self": own, "settings": statement("settings"), "sessions": sessions, "locks": statement("locks")}
-    names = [name for name in parts if (name != "settings" or settings) and (name != "locks" or version < 180000)]
+    parts["traffic"] = statement("traffic")
+    wanted = {"settings": settings, "locks": version < 180000, "traffic": version >= 140000}
+    names = [name for name in parts if wanted.get(name, True)]
     texts = [*(parts[name] for name in names), statement("limits")]
     if guards:
         texts = ["begin read only", guards, *texts, "commit"]

@@ -223,6 +223,11 @@ def _limits(pairs: Iterable[tuple[str | None, str | None]], used: Counter[str | 
     return tuple(sorted(limits, key=lambda one: one.name))
 
 
+def opened_of(lines: Iterable[bytes]) -> int | None:
+    """The row of traffic.sql; None before 14, where there is none."""
+    return next((int(line) for line in lines if line.isdigit()), None)
+
+
 def pids_of(lines: Iterable[bytes]) -> set[int]:
     """The pids in rows of one pid each."""
     return {int(line) for line in lines if line.isdigit()}

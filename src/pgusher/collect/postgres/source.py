@@ -59,14 +59,19 @@ class PostgresSource:
         self._environ = os.environ if environ is None else environ
         self._reader = rows.SessionReader()
         self._held: Held | None = None
+        self._within = timeout
         self._leaving: tuple[Connection, float] | None = None
         self._refused: Climb | None = None
         self._again_at = 0.0
         self._peer: Peer | None = None
         self._local: Server | None = None
 
-    def sample(self) -> PostgresFacts:
-        """Look once. Never raises for a refusal, a missing right, a deadline or a server that is not there."""
+    def sample(self, within: float | None = None) -> PostgresFacts:
+        """Look once. Never raises for a refusal, a missing right, a deadline or a server that is not there.
+
+        `within`: seconds for each connect and each answer of this sample alone, where less than usual is left.
+        """
+        self._within = self._timeout if within is None else min(within, self._timeout)
         attempts: list[Attempt] = []
         gaps: list[Gap] = []
         climb: Climb | None = None
@@ -108,7 +113,7 @@ class PostgresSource:
                 )
             )
             return None
-        climb = Ladder(library, self._target, self._timeout, self._clock, self._environ).climb(self._by_address)
+        climb = Ladder(library, self._target, self._within, self._clock, self._environ).climb(self._by_address)
         if climb.connection is not None:
             self._held = Held(climb.connection, climb, self._timeout, self._clock)
         elif any(attempt.sqlstate or attempt.outcome == NO_ANSWER for attempt in climb.attempts):
@@ -121,7 +126,7 @@ class PostgresSource:
         held = self._held
         if held is None:
             return None, True
-        deadline = self._clock() + self._timeout
+        deadline = self._clock() + self._within
         try:
             return self._ask(held, deadline, attempts), True
         except (BrokenError, QueryError, ValueError) as error:
@@ -162,7 +167,8 @@ class PostgresSource:
         if held.server is None:
             held.server = self._local = self._describe(held, own)
             self._peer = held.peer
-        server = replace(held.server, in_recovery=own.in_recovery)
+        opened = rows.opened_of(results.get("traffic", ()))
+        server = replace(held.server, in_recovery=own.in_recovery, opened=opened)
         sessions = fill_in(sessions, self._reader, server, own.cluster_name, self._proc)
         gaps += gaps_of(own, self._reader, sessions)
         ceilings = rows.read_ceilings(own, results["roles"], results["databases"], sessions)
@@ -200,7 +206,8 @@ class PostgresSource:
         )
         from pgusher.collect.postgres import without_sql  # late: seldom needed
 
-        seen = without_sql.look(server, self._proc)
+        refused = (climb is not None and climb.refusal is not None) if self._target.sql else None
+        seen = without_sql.look(server, self._proc, refused=refused)
         if seen is None:
             return PostgresFacts(server, view, gaps=tuple(gaps))
         server, sessions, ceilings, more = seen
@@ -232,7 +239,7 @@ class PostgresSource:
 
         address = server.socket_paths[0] if server.socket_paths else (where(server), server.port)
         user = climb.peer.user or "postgres"
-        return ask(address, user, climb.peer.dbname or user, self._clock() + self._timeout, self._clock).full
+        return ask(address, user, climb.peer.dbname or user, self._clock() + self._within, self._clock).full
 
     def _by_address(self, peer: Peer) -> Server | None:
         return by_address(peer, self._proc)
