@@ -2,22 +2,355 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+import sys
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from time import monotonic
+from typing import Any, Generic, cast, get_origin
 
-from psycopg_pool import ConnectionPool
+import psycopg
+from psycopg_pool import ConnectionPool, PoolTimeout
 from psycopg_pool.abc import CT
+from psycopg_pool.pool import AddConnection, MaintenanceTask
 
-from pgusher.client.label import label
+from pgusher.client.care import Care
+from pgusher.client.core import IDLE, LONG_LOAN, UNKNOWN, ended, pool_logger
+from pgusher.client.crew import TIMEKEEPER, Post
+from pgusher.client.fork import cut_loose
+from pgusher.client.gate import Gate
+from pgusher.client.ledger_hook import Ledger
+from pgusher.client.lending import Lending
+from pgusher.client.limits import Limits
+from pgusher.client.loans import seat_of
+from pgusher.client.refusal import cut_off
+from pgusher.client.sqlstate import telling
+
+_CONNECTION: Any = psycopg.Connection
 
 
-class Pool(ConnectionPool[CT]):
-    """A connection pool for threads. Its sessions carry the name of the service, host and process."""
+class Pool(Care, ConnectionPool[CT], Generic[CT]):
+    """A connection pool for threads: `psycopg_pool.ConnectionPool` that says who holds, and loses nothing.
 
-    def __init__(self, conninfo: Any = "", *, service: str | None = None, **options: Any) -> None:
-        """`service`: the name that its sessions carry; None for that of the script. The rest is psycopg_pool's."""
-        self._service = service
-        super().__init__(conninfo, **options)
+    Beyond psycopg_pool's documentation: a caller that waits in vain is told who has the sessions, since when and at
+    which line. A full server is waited for, a wrong password is not. A thread that ends with a loan gives it back.
+    The child of a fork opens its own sessions. A program ends without `close()`.
+    """
+
+    def __init__(
+        self,
+        conninfo: str | Callable[[], str] = "",
+        *,
+        service: str | None = None,
+        gate: Gate | None = None,
+        ledger: Ledger | None = None,
+        limits: Limits | None = None,
+        long_loan: float = LONG_LOAN,
+        give_all_back: bool = False,
+        connection_class: type[CT] = _CONNECTION,
+        **options: Any,
+    ) -> None:
+        """What psycopg_pool's constructor takes, and more.
+
+        `service`: the name that the sessions carry (None: that of the script). `gate`: what other processes know.
+        `ledger`: who is told of each loan. `limits`: how the sessions limit themselves. `long_loan`: seconds after
+        which a loan is told. `give_all_back`: close everything that was not needed for `max_idle`, instead of one
+        session at a time.
+        """
+        self._set_up(
+            conninfo,
+            service=service,
+            gate=gate,
+            ledger=ledger,
+            limits=limits,
+            long_loan=long_loan,
+            give_all_back=give_all_back,
+        )
+        self._post: Post | None = None
+        # What it does at a commit is known, and left out where there is nothing to commit.
+        known = psycopg.Connection
+        kind = get_origin(connection_class) or connection_class
+        self._plain = kind.__exit__ is known.__exit__ and kind.commit is known.commit
+        super().__init__(cast("Any", conninfo), connection_class=telling(connection_class), **options)
+
+    def __del__(self) -> None:
+        # Nothing is waited for: threads that end with the process must not be joined, least of all at its exit.
+        if getattr(self, "_post", None) is not None:
+            self._signal_stop_worker()
+
+    # -- threads ---------------------------------------------------------------------------------------------------
+
+    def _start_workers(self) -> None:
+        self._post = post = Post(self.name, self.num_workers)
+        self._workers = [cast("threading.Thread", post)]
+        self._sched_runner = cast("threading.Thread", post)
+        if self._foreign_gate:
+            self._watched = True
+            self._watch_in(0.1)
+
+    def _signal_stop_worker(self) -> list[threading.Thread]:
+        post, self._post, self._workers, self._sched_runner = self._post, None, [], None
+        if post is None:
+            return []
+        post.stop()
+        return [cast("threading.Thread", post)]
+
+    def run_task(self, task: MaintenanceTask) -> None:
+        """Run a maintenance task in a helper thread."""
+        post = self._post
+        if post is not None:
+            post.put(task.run)
+
+    def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
+        """Run a maintenance task in a helper thread, later."""
+        TIMEKEEPER.after(delay, task.tick)
+
+    # -- borrowing -------------------------------------------------------------------------------------------------
+
+    def connection(self, timeout: float | None = None) -> Lending[CT]:  # type: ignore[override]  # is one, and faster
+        """A loan for a `with` block: committed and given back at its end, rolled back after an exception."""
+        return Lending(self, timeout)
+
+    def getconn(self, timeout: float | None = None) -> CT:
+        """Borrow a connection: at once if one is idle, else wait in line for at most `timeout` seconds.
+
+        Raises PoolTimeout, which names the borrowers; ConnectFailed, a PoolTimeout, when no connect can work;
+        TooManyRequests and PoolClosed as psycopg_pool does.
+        """
+        plain = not (self._closed or self._check or self._open_implicit or pool_logger.isEnabledFor(logging.INFO))
+        if plain and (timeout is None or timeout > 0.0):
+            with self._lock:
+                conn = self._pool.popleft() if self._pool else None
+                if conn is not None and len(self._pool) < self._nconns_min:
+                    self._nconns_min = len(self._pool)
+            if conn is not None:
+                if not ended(conn):
+                    self._stats[self._REQUESTS_NUM] += 1
+                    self._waits.at_once += 1
+                    conn._pool = self  # noqa: SLF001  # as psycopg_pool does
+                    self._lent(conn, sys._getframe(1))  # noqa: SLF001  # who borrows
+                    return conn
+                self._drop_idle(conn)
+        return self._wait_for_one(self.timeout if timeout is None else timeout)
+
+    def _wait_for_one(self, timeout: float) -> CT:
+        began = monotonic()
+        pool_logger.info("connection requested from %r", self.name)
+        self._stats[self._REQUESTS_NUM] += 1
+        self._check_open_getconn()
+        try:
+            conn = self._getconn_with_check_loop(began + timeout)
+        except PoolTimeout as error:
+            if error.__cause__ is not None:  # no connect can work
+                raise
+            with self._lock:
+                self._prune()
+                self._stats["requests_timeouts"] += 1
+            raise self._timed_out(timeout) from self._last_error
+        finally:
+            self._waits.add(monotonic() - began)
+        self._lent(conn, sys._getframe(1))  # noqa: SLF001  # who borrows
+        return conn
+
+    def putconn(self, conn: CT) -> None:
+        """Give a connection back. Raises ValueError for one that is not lent by this pool."""
+        seat = seat_of(conn)
+        if seat is None or getattr(conn, "_pool", None) is not self:
+            self._check_pool_putconn(conn)
+            super().putconn(conn)  # a connection that something else has put under our care
+            return
+        if seat.over and seat.since == 0.0:  # a fork lies between: the session is the parent's
+            return
+        self._back(seat)
+        if (
+            not (self._closed or self._reset or self._gate.pressed)
+            and conn.pgconn.transaction_status == IDLE
+            and conn._created_at > self._drained_at  # noqa: SLF001  # as psycopg_pool does
+            and conn._expire_at > seat.returned  # noqa: SLF001  # as psycopg_pool does
+            and not pool_logger.isEnabledFor(logging.INFO)
+        ):
+            conn._pool = None  # noqa: SLF001  # as psycopg_pool does
+            with self._lock:
+                if not (self._waiting or self._closed) and self._pool_full_event is None:
+                    self._pool.append(conn)
+                    return
+            self._add_to_pool(conn)
+        else:
+            super().putconn(conn)
+
+    def _get_ready_connection(self, timeout: float | None) -> CT | None:
+        while True:
+            conn = super()._get_ready_connection(timeout)
+            if conn is None:
+                wrong = self._wrong() if not self._out else None
+                if wrong is not None:
+                    self._stats[self._REQUESTS_ERRORS] += 1
+                    raise wrong
+                return None
+            if not ended(conn):
+                return conn
+            self._drop_idle(conn)
+
+    def _drop_idle(self, conn: CT) -> None:
+        """An idle connection has ended: let it go, and what ended with it."""
+        with self._lock:
+            self._dropped(conn)
+            lost = [conn, *self._generation(everything=False)]
+        for each in lost:
+            with suppress(Exception):
+                each.close()
+
+    def _check_connection(self, conn: CT) -> None:
+        try:
+            super()._check_connection(conn)
+        except Exception as error:
+            if conn.broken:
+                self._drop_generation(cut_off(str(error)) or not ended(conn))
+            raise
+
+    def _drop_generation(self, everything: bool, told: bool = False) -> None:
+        with self._lock:
+            lost = self._generation(everything)
+            self._grow_if_needed()
+        for conn in lost:
+            if told:
+                pool_logger.warning("discarding broken connection: %s", conn)
+            conn._pool = None  # noqa: SLF001  # so that close() closes it
+            with suppress(Exception):
+                conn.close()
+
+    # -- connecting ------------------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float = 30.0) -> None:
+        """Wait until there are `min_size` sessions. Raises PoolTimeout, at once when no connect can work."""
+        self._init_error = None
+        try:
+            super().wait(timeout)
+        except PoolTimeout as error:
+            if self._last_error is None:
+                raise
+            raise PoolTimeout(f"{error}: {self._last_error}") from self._last_error
+        failed = self._init_failed()
+        if failed is not None:
+            self.close()
+            raise failed
+
+    def _resolve_conninfo(self) -> str:
+        self._conninfo_seen = found = super()._resolve_conninfo()
+        return found
 
     def _resolve_kwargs(self) -> dict[str, Any]:
-        # libpq takes it only where neither the connection string nor PGAPPNAME says another.
-        return {"fallback_application_name": label(self._service), **super()._resolve_kwargs()}
+        return self._parameters(super()._resolve_kwargs())
+
+    def _connect(self, timeout: float | None = None) -> CT:
+        while True:
+            try:
+                conn = super()._connect(timeout)
+            except psycopg.OperationalError as error:
+                if not self._self_limits.learn(str(error)):
+                    raise
+            else:
+                self._seated(conn)
+                return conn
+
+    def _add_connection(self, attempt: Any, growing: bool = False) -> None:  # noqa: ARG002  # as psycopg_pool has it
+        with self._lock:
+            delay = self._ask(growing)
+        if delay is None:
+            return
+        if delay > 0.0:
+            self.schedule_task(AddConnection(self, growing=True), delay)
+            return
+        try:
+            conn = self._connect()
+        except Exception as error:  # noqa: BLE001  # as psycopg_pool does: whatever a hook may raise
+            pool_logger.warning("error connecting in %r: %s", self.name, error)
+            self._after_failure(error, growing)
+            return
+        self._worked()
+        pool_logger.info("adding new connection to the pool")
+        self._add_to_pool(conn)
+        if growing:
+            with self._lock:
+                if self._nconns < self._min_size or (self._nconns < self._max_size and self._waiting):
+                    self._nconns += 1
+                    self.run_task(AddConnection(self, growing=True))
+                else:
+                    self._growing = False
+
+    def _after_failure(self, error: BaseException, growing: bool) -> None:
+        with self._lock:
+            delay, gave_up, losers = self._failed(error, growing)
+            again = self._refill_in(gave_up) if delay is None else None
+        for position in losers:
+            position.fail(self._connect_failed(error))
+        if delay is not None:
+            self.schedule_task(AddConnection(self, growing=True), delay)
+        if again is not None:
+            self.schedule_task(Refill(self), again)
+        if gave_up:
+            self.reconnect_failed()
+
+    def _refill(self) -> None:
+        with self._lock:
+            self._refilling = False
+            self._grow_if_needed()
+
+    # -- giving back -----------------------------------------------------------------------------------------------
+
+    def _return_connection(self, conn: CT, from_getconn: bool) -> None:
+        seat = seat_of(conn)
+        if self._gate.pressed and seat is not None and self._gate.give_back(monotonic(), seat.made):
+            self._reset_connection(conn)
+            self._give_slot_back(conn)
+            return
+        text = conn.pgconn.error_message.decode("utf-8", "replace") if conn.broken else ""
+        super()._return_connection(conn, from_getconn)
+        if conn.pgconn.transaction_status == UNKNOWN:
+            self._ended(conn)
+            if text:
+                self._drop_generation(cut_off(text))
+
+    def _close_connection(self, conn: CT) -> None:
+        super()._close_connection(conn)
+        self._ended(conn)
+
+    def check(self) -> None:
+        """Verify the idle connections: replace those that are broken. One that does not answer condemns them all."""
+        self._drop_generation(everything=False, told=True)
+        super().check()
+
+    def _shrink_pool(self) -> None:
+        if not self._give_all_back:
+            super()._shrink_pool()
+            return
+        with self._lock:
+            spare = min(self._nconns_min, self._nconns - self._min_size, len(self._pool))
+            unneeded = [self._pool.popleft() for _ in range(max(0, spare))]
+            self._nconns -= len(unneeded)
+            self._nconns_min = len(self._pool)
+        for conn in unneeded:
+            self._close_connection(conn)
+
+    # -- the end, and other processes ------------------------------------------------------------------------------
+
+    def _forked(self) -> None:
+        """In the child of a fork: nothing of the parent's is used or ended."""
+        conns = self._forget()
+        self._lock = threading.RLock()
+        cut_loose(conns)
+        if self._post is not None:
+            self._start_workers()
+
+    def _at_exit(self) -> None:
+        for conn in list(self._pool):
+            with suppress(Exception):
+                conn.pgconn.finish()
+
+
+class Refill(MaintenanceTask):
+    """After a failure for good: look whether it still is one, for the sake of `min_size`."""
+
+    def _run(self, pool: Any) -> None:
+        pool._refill()  # noqa: SLF001  # a method of the pool's own

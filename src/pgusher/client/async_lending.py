@@ -1,0 +1,59 @@
+"""The loan of an `async with` block."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AsyncContextDecorator
+from functools import partial
+from time import monotonic
+from types import TracebackType
+from typing import Any, Generic
+
+from psycopg_pool.abc import ACT
+
+from pgusher.client.core import IDLE
+from pgusher.client.crew import TIMEKEEPER
+
+
+class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Generic[ACT]):
+    """What `AsyncPool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
+
+    __slots__ = ("_began", "_conn", "_pool", "_timeout")
+
+    def __init__(self, pool: Any, timeout: float | None) -> None:
+        self._pool = pool
+        self._timeout = timeout
+        self._conn: ACT | None = None
+
+    def _recreate_cm(self) -> AsyncLending[ACT]:
+        return AsyncLending(self._pool, self._timeout)
+
+    async def __aenter__(self) -> ACT:
+        self._conn = conn = await self._pool.getconn(self._timeout)
+        self._began = monotonic()
+        return conn  # type: ignore[no-any-return]  # a connection of the pool's class
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        pool, conn = self._pool, self._conn
+        assert conn is not None, "left without having been entered"  # noqa: S101  # a mistake of the caller's
+        try:
+            # With nothing to commit, the commit would only cost time. It looks at the same three things.
+            if (
+                kind is not None
+                or not pool._plain  # noqa: SLF001  # our own
+                or conn.pgconn.transaction_status != IDLE
+                or conn._num_transactions  # noqa: SLF001  # as AsyncConnection.commit does
+                or conn._tpc is not None  # noqa: SLF001  # as AsyncConnection.commit does
+            ):
+                await conn.__aexit__(kind, error, at)
+        finally:
+            self._conn = None
+            await pool.putconn(conn)
+            pool._stats[pool._USAGE_MS] += int(1000.0 * (monotonic() - self._began))  # noqa: SLF001  # our own
+
+    def __del__(self) -> None:
+        # Entered, never left, and forgotten. This may be the midst of anything: the loop gives it back.
+        conn = self._conn
+        if conn is not None:
+            TIMEKEEPER.after(0.0, partial(self._pool._found, conn))  # noqa: SLF001  # our own

@@ -1,0 +1,93 @@
+"""How sessions limit themselves, so that a vanished owner frees its slots without a DBA.
+
+All of it goes into the startup packet: no round trip. What a server or pooler does not know it refuses by name; that is
+left out from then on, and the connect is tried again at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """All in seconds; 0 leaves one to the server. What the connection string, `kwargs` or PGOPTIONS say goes first.
+
+    They go before what ALTER ROLE ... SET and ALTER DATABASE ... SET say, as all that a client asks for does.
+    """
+
+    idle_in_transaction: float = 3600.0
+    """The server ends a session that waits in a transaction for so long: it holds locks and keeps vacuum back."""
+    idle_session: float = 0.0
+    """The server ends a session that nobody used for so long (14 and later). Off: a session that listens for
+    notifications is idle, too, and the pool closes those that it does not need. See `over`."""
+    check_interval: float = 10.0
+    """The server looks so often, during a query, whether its client is still there (14 and later, Linux)."""
+    keepalive: float = 60.0
+    """Both sides ask an idle peer after so many seconds, then every 10, and give it up after 3 without an answer."""
+    user_timeout: float = 30.0
+    """We give a server up that does not acknowledge what was sent for so long."""
+
+    @classmethod
+    def over(cls, max_idle: float) -> Limits:
+        """With a limit for idle sessions a little over the time after which the pool itself closes or uses them.
+
+        For programs that do not keep a loan idle for longer than that.
+        """
+        return cls(idle_session=2 * max_idle + 10)
+
+
+class SelfLimits:
+    """What one pool may ask of its server: it learns from what is refused."""
+
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self._unknown: set[str] = set()
+        interval, count = 10, 3
+        self._settings = {
+            "idle_in_transaction_session_timeout": round(limits.idle_in_transaction * 1000),
+            "idle_session_timeout": round(limits.idle_session * 1000),
+            "client_connection_check_interval": round(limits.check_interval * 1000),
+            "tcp_keepalives_idle": round(limits.keepalive),
+            "tcp_keepalives_interval": interval if limits.keepalive else 0,
+            "tcp_keepalives_count": count if limits.keepalive else 0,
+        }
+        self._words = {
+            "keepalives_idle": round(limits.keepalive),
+            "keepalives_interval": interval if limits.keepalive else 0,
+            "keepalives_count": count if limits.keepalive else 0,
+            "tcp_user_timeout": round(limits.user_timeout * 1000),
+        }
+
+    def add(self, conninfo: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """`kwargs` and what to ask for besides."""
+        try:
+            given = {**conninfo_to_dict(conninfo), **kwargs}
+        except ProgrammingError:  # the connect will tell what is wrong with it
+            return dict(kwargs)
+        asked = dict(kwargs)
+        # What a service file says is not known here, and would be overruled.
+        if given.get("service") or os.environ.get("PGSERVICE"):
+            return asked
+        if not given.get("keepalives") and not any(given.get(word) for word in self._words):
+            asked.update({word: value for word, value in self._words.items() if value})
+        ours = [f"-c {name}={value}" for name, value in self._settings.items() if value and name not in self._unknown]
+        if ours:
+            # Of two that say the same the last one holds: what the user says.
+            theirs = given.get("options") or os.environ.get("PGOPTIONS") or ""
+            asked["options"] = " ".join([*ours, theirs]).strip()
+        return asked
+
+    def learn(self, text: str) -> bool:
+        """Whether the connect was refused for one of ours, which is then left out: try again."""
+        named = {name for name in self._settings if name in text} - self._unknown
+        if not named and "startup parameter" in text and "options" in text:  # PgBouncer, before 1.20
+            named = set(self._settings) - self._unknown
+        self._unknown |= named
+        return bool(named)

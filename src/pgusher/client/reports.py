@@ -1,0 +1,106 @@
+"""What a pool says: to a caller that waited in vain, of loans that are old or lost, and in figures."""
+
+from __future__ import annotations
+
+import logging
+from time import monotonic
+from typing import Any
+
+from psycopg_pool import PoolTimeout
+from psycopg_pool.base import BasePool
+
+from pgusher.client.loans import Seat, longest, now_at
+from pgusher.client.stats import Waits
+
+logger = logging.getLogger("pgusher.pool")
+
+
+class Reports(BasePool):
+    """The part of a pool that tells."""
+
+    _waiting: Any
+    _out: dict[int, Seat]
+    _waits: Waits
+    _last_error: BaseException | None
+
+    def _timed_out(self, timeout: float) -> PoolTimeout:
+        """The error of a caller whose time is up: who has the sessions, and why there are no more."""
+        now = monotonic()
+        out = list(self._out.values())
+        lines = [
+            (
+                f"couldn't get a connection after {timeout:.2f} sec: pool {self.name!r} has {self._nconns} of at most "
+                f"{self._max_size} sessions, {len(out)} of them lent, and {len(self._waiting)} more callers waiting"
+            ),
+            *(f"  lent for {line}" for line in longest(out, now)),
+        ]
+        if self._last_error is not None:
+            lines.append(f"  last connect error: {self._last_error}")
+        error = PoolTimeout("\n".join(lines))
+        error.__cause__ = self._last_error
+        error.__suppress_context__ = True
+        return error
+
+    def _tell_long(self, seat: Seat, now: float) -> None:
+        if not seat.told & 1:
+            seat.told |= 1
+            self._stats["loans_long"] += 1
+            logger.warning(
+                "pool %r: a loan to %s is %.1f s old; borrowed at %s, now at %s",
+                self.name,
+                seat.who,
+                now - seat.since,
+                seat.place,
+                now_at(seat) or "no line of its own",
+            )
+
+    def _tell_handed_on(self, seat: Seat) -> None:
+        if not seat.told & 2:
+            seat.told |= 2
+            logger.warning(
+                "pool %r: %s ended with a loan, borrowed at %s, that something else uses still",
+                self.name,
+                seat.who,
+                seat.place,
+            )
+
+    def _tell_reclaimed(self, seat: Seat) -> None:
+        logger.warning(
+            "pool %r: %s ended with a loan of %.1f s, borrowed at %s; its session is closed, the slot is free",
+            self.name,
+            seat.who,
+            monotonic() - seat.since,
+            seat.place,
+        )
+
+    def _tell_forgotten(self, seat: Seat) -> None:
+        logger.warning(
+            "pool %r: %s forgot a loan of %.1f s, borrowed at %s; the slot is free",
+            self.name,
+            seat.who,
+            monotonic() - seat.since,
+            seat.place,
+        )
+
+    def _get_measures(self) -> dict[str, int]:
+        measured = super()._get_measures()
+        out = [seat.since for seat in list(self._out.values()) if seat.since]
+        measured["loans_out"] = len(out)
+        measured["loans_oldest_ms"] = int(1000 * (monotonic() - min(out))) if out else 0
+        return measured
+
+    def get_stats(self) -> dict[str, int]:
+        """psycopg_pool's figures and more.
+
+        `loans_out` and `loans_oldest_ms` (of those that are out), `loans_long` (told because of their age),
+        `loans_reclaimed` (their thread or task had ended), `loans_forgotten` (nobody had them any more),
+        `connections_refused` (the server was full), `generations_dropped`, `requests_timeouts`, and the waits of the
+        callers as a cumulative histogram: `waits_le_1ms` ... `waits_le_30000ms`, `waits`.
+        """
+        return {**super().get_stats(), **self._waits.measured()}
+
+    def pop_stats(self) -> dict[str, int]:
+        """The same, and all counters are reset to zero."""
+        found = {**super().pop_stats(), **self._waits.measured()}
+        self._waits = Waits()
+        return found

@@ -1,0 +1,80 @@
+"""Whether the borrower of a loan is gone, and whether anybody else still has the connection."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
+from typing import Any
+
+from psycopg import Connection
+
+from pgusher.client.loans import Seat
+
+
+def gone(seat: Seat) -> bool:
+    """Whether the thread, or in an event loop the task, that borrowed it has ended."""
+    if seat.task is not None:
+        return bool(seat.task.done())
+    owner = seat.owner
+    if owner is None or owner is threading.main_thread():
+        return False
+    if isinstance(owner, threading._DummyThread):  # noqa: SLF001  # a thread of another library: always "alive" up to 3.12
+        return seat.ident not in sys._current_frames()  # noqa: SLF001  # the one list of the threads that run
+    return not owner.is_alive()
+
+
+class _Probe:
+    """What a connection is to a reference count."""
+
+
+def _references(reference: Any) -> int:
+    thing = reference()
+    return sys.getrefcount(thing)
+
+
+def _count(reference: Any) -> int:
+    """How many references there are besides ours: how many are ours depends on the version, so it is measured."""
+    probe = _Probe()
+    return _references(reference) - (_references(weakref.ref(probe)) - 1)
+
+
+def in_use(seat: Seat) -> bool:
+    """Whether something that runs, or can go on, has the connection of a borrower that is gone.
+
+    A suspended generator or coroutine (a web framework may run the two halves of a dependency in two threads), or a
+    function that is running. Not: what merely remembers it, as the frames of a traceback and the attributes of the
+    thread that ended do. Costs a walk over all objects of the interpreter, so ask for a borrower that is gone only.
+    """
+    others = _count(seat.conn)
+    if others <= 0:
+        return False
+    conn = seat.conn()
+    if conn is None:
+        return False
+    remembered = 0
+    for holder in gc.get_referrers(conn):
+        if isinstance(holder, GeneratorType | CoroutineType | AsyncGeneratorType):
+            return True
+        if isinstance(holder, FrameType) and _runs(holder):
+            return True
+        remembered += sum(1 for thing in gc.get_referents(holder) if thing is conn)
+    # A function that runs keeps its variables where the collector does not see them.
+    return others > remembered
+
+
+def _runs(frame: FrameType) -> bool:
+    for top in sys._current_frames().values():  # noqa: SLF001  # the one list of the threads that run
+        step: FrameType | None = top
+        while step is not None:
+            if step is frame:
+                return True
+            step = step.f_back
+    return False
+
+
+def busy(conn: Any) -> bool:
+    """Whether somebody is in the midst of a call on it, in whatever thread."""
+    return isinstance(conn, Connection) and conn.lock.locked()
