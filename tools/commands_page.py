@@ -20,6 +20,10 @@ _SCREENS: dict[str, list[tuple[str, str, str]]] = {
         ("pgusher who cron/version_history", "who-cron", "A cron job whose runs never ended:"),
         ("pgusher who 10.0.0.7", "who-address", "Clients on another host: the chain ends where its evidence ends:"),
     ],
+    "why": [
+        ("pgusher why", "why", "What the rules find in the incident, worst first, on a terminal of 80 columns:"),
+        ("pgusher why terminal/anna@pts3", "why-holder-nothing", "A holder about whom nothing is wrong:"),
+    ],
     "doctor": [("pgusher doctor", "doctor", "")],
 }
 _INTRODUCTION = """\

@@ -29,6 +29,12 @@ def bash() -> str:
         for c in commands
         if c.argument and c.argument.choices
     )
+    arguments += "".join(
+        f'        {c.name}) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;\n'
+        for c in commands
+        if c.argument and c.argument.files
+    )
+    asked = "|".join(c.name for c in commands if c.argument and c.argument.asked)
     return f"""# bash completion for pgusher
 {_HEAD}
 _pgusher_words() {{
@@ -78,7 +84,7 @@ _pgusher() {{
     fi
     case $command in
         '') _pgusher_words '{" ".join(registry.NAMES)} help' ;;
-        who) _pgusher_holders "$1" ;;
+        {asked}) _pgusher_holders "$1" ;;
 {arguments.rstrip()}
         help) _pgusher_words '{" ".join(registry.NAMES)}' ;;
     esac
@@ -134,8 +140,10 @@ _pgusher "$@"
 
 def _zsh_case(command: Command) -> str:
     argument = ""
-    if command.name == "who":
-        argument = " \\\n    '1:holder:_pgusher_holders'"
+    if command.argument and command.argument.asked:
+        argument = f" \\\n    '1:{command.argument.name}:_pgusher_holders'"
+    elif command.argument and command.argument.files:
+        argument = " \\\n    '1:file:_files'"
     elif command.argument and command.argument.choices:
         argument = f" \\\n    '1:shell:({' '.join(command.argument.choices)})'"
     return f"    ({command.name}) _arguments -s -S \\\n{_zsh_options(command)[:-2]}{argument} ;;"
@@ -187,8 +195,10 @@ def fish() -> str:
             else f"not __fish_seen_subcommand_from {names}"
         )
         lines += [f"complete -c pgusher -n '{when}' {_fish_option(option)}" for option in command.options]
-        if command.name == "who":
+        if command.argument and command.argument.asked:
             lines.append(f"complete -c pgusher -n '{when}' -a '(__pgusher_holders)'")
+        elif command.argument and command.argument.files:
+            lines.append(f"complete -c pgusher -n '{when}' -F")
         elif command.argument and command.argument.choices:
             lines.append(f"complete -c pgusher -n '{when}' -a '{' '.join(command.argument.choices)}'")
     return "\n".join(lines) + "\n"

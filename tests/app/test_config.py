@@ -39,6 +39,13 @@ def test_crontabs_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.crontabs == (str(tmp_path / "jobs/crontab"), "/srv/crontab")
 
 
+def test_what_the_rules_are_told(tmp_path: Path) -> None:
+    (tmp_path / "pgusher.toml").write_text('ignore = ["stuck-job:cron/x"]\n[ratios]\nslots-running-out = 1\n')
+    config = load(environment={}, cwd=str(tmp_path))
+    assert config.ignore == ("stuck-job:cron/x",)
+    assert config.ratios == (("slots-running-out", 1.0),)
+
+
 def test_a_pyproject_without_our_table_is_not_ours(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("this is [not toml")
     assert load(environment={}, cwd=str(tmp_path)) == Config()
@@ -61,6 +68,12 @@ def test_root_does_not_obey_a_stranger_s_file(tmp_path: Path) -> None:
         ('crontabs = "x"', "crontabs: expected a list of strings"),
         ('crontabs = ["x", 5]', "crontabs[1]: expected a string"),
         ("crontab = []", "unknown key 'crontab'"),
+        ("ignore = 'stuck-job'", "ignore: expected a list of strings"),
+        ("ignore = ['stuck-job', 1]", "ignore[1]: expected a string"),
+        ("ratios = 0.5", "ratios: expected a table of numbers"),
+        ("ratios = {slots-running-out = 'x'}", "ratios.slots-running-out: expected a number from 0 to 1000"),
+        ("ratios = {slots-running-out = true}", "ratios.slots-running-out: expected a number from 0 to 1000"),
+        ("ratios = {slots-running-out = nan}", "ratios.slots-running-out: expected a number from 0 to 1000"),
     ],
 )
 def test_a_broken_file_is_one_message(tmp_path: Path, text: str, words: str) -> None:

@@ -11,6 +11,7 @@ from pgusher.app.config import Config
 from pgusher.app.request import Request
 from pgusher.errors import SnapshotError
 from pgusher.model.evidence import Gap
+from pgusher.model.findings import Diagnosis, Severity
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.main import main
@@ -49,6 +50,20 @@ CHECKS = (
 )
 
 
+@dataclass(frozen=True)
+class Rule:
+    name: str
+    severity: Severity
+    summary: str
+
+
+RULES = (
+    Rule("idle-in-transaction", Severity.WARNING, "a session waits inside a transaction for its client"),
+    Rule("no-idle-timeout", Severity.NOTE, "nothing ends a session that is idle for ever"),
+    Rule("stuck-job", Severity.CRITICAL, "a run of a cron job is older than its schedule explains"),
+)
+
+
 class FakeApp:
     """Gives the looks one after the other; an exception among them is raised."""
 
@@ -59,6 +74,11 @@ class FakeApp:
         self.saved: dict[str, Any] = {}
         self.files: dict[str, Any] = {}
         self.closed = 0
+        self.diagnoses: dict[int, Diagnosis] = {}
+        """What is found, by the server's port."""
+        self.earlier: list[Any] = []
+        self.reports: dict[str, tuple[Any, dict[str, Any], bool]] = {}
+        self.choose: Any = None
         self.config_path: str | None = None
 
     def config(self, path: str | None) -> Config:
@@ -77,6 +97,33 @@ class FakeApp:
 
     def close(self) -> None:
         self.closed += 1
+
+    def deep_looker(self, request: Request, choose: Any) -> Any:
+        self.requests.append(request)
+        self.choose = choose
+        return self
+
+    def diagnose(self, look: Any, config: Config, earlier: Any = None) -> tuple[Diagnosis, ...]:  # noqa: ARG002 - as App
+        self.earlier.append(earlier)
+        return tuple(self.diagnoses.get(s.facts.server.port, Diagnosis()) for s in look.snapshots)
+
+    def redacted(self, look: Any) -> Any:
+        from pgusher.app.report import redacted
+
+        return redacted(look)
+
+    def write_report(self, path: str, look: Any, data: dict[str, Any], force: bool) -> int:
+        self.reports[path] = (look, data, force)
+        return 1234
+
+    def rule_names(self) -> tuple[str, ...]:
+        return tuple(rule.name for rule in RULES)
+
+    def rules(self) -> Any:
+        return RULES
+
+    def page(self, rule: str) -> str:
+        return f"# {rule}\n\nIt says `why`, and **what** to do.\n"
 
     def examine(self, request: Request) -> Any:
         self.requests.append(request)

@@ -15,14 +15,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pgusher.model.evidence import Gap
+from pgusher.model.findings import Diagnosis
 from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render.diagnosed import Diagnosed, about
 from pgusher.surfaces.render.doctor import doctor_page
 from pgusher.surfaces.render.find import find
+from pgusher.surfaces.render.findings import why_page
+from pgusher.surfaces.render.rules import rules_page
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.render.state import state_page
 from pgusher.surfaces.render.who import who_page
-from tests.surfaces import worlds
-from tests.surfaces.fakes import CHECKS
+from tests.surfaces import findings, worlds
+from tests.surfaces.fakes import CHECKS, RULES
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -34,8 +38,27 @@ PLAIN = Screen(plain=True)
 PIPE = Screen(width=None, height=None)
 
 
-def state(screen: Screen, *snapshots: Snapshot, everything: bool = False, gaps: tuple[Gap, ...] = ()) -> str:
-    return screen.page(state_page(screen, snapshots, gaps, everything=everything))
+def state(
+    screen: Screen,
+    *snapshots: Snapshot,
+    everything: bool = False,
+    gaps: tuple[Gap, ...] = (),
+    found: Diagnosis = findings.QUIET,
+) -> str:
+    return screen.page(state_page(screen, snapshots, gaps, everything=everything, findings=found.findings))
+
+
+def why(screen: Screen, *servers: Diagnosed, word: str | None = None, everything: bool = False) -> str:
+    shown = servers if word is None else about(servers, find([one.snapshot for one in servers], word).matches)
+    return screen.page(why_page(screen, shown, everything=everything))
+
+
+def incident() -> Diagnosed:
+    return Diagnosed(findings.stacked(), findings.INCIDENT)
+
+
+def rules(screen: Screen) -> str:
+    return screen.page(rules_page(screen, RULES))
 
 
 def who(screen: Screen, word: str | None, *snapshots: Snapshot, everything: bool = False) -> str:
@@ -49,12 +72,12 @@ def doctor(screen: Screen) -> str:
 
 
 SCREENS: dict[str, Callable[[], str]] = {
-    "state": lambda: state(NARROW, worlds.incident()),
-    "state-wide": lambda: state(WIDE, worlds.incident()),
-    "state-colour": lambda: state(COLOUR, worlds.incident()),
-    "state-ascii": lambda: state(ASCII, worlds.incident()),
-    "state-plain": lambda: state(PLAIN, worlds.incident()),
-    "state-pipe": lambda: state(PIPE, worlds.incident()),
+    "state": lambda: state(NARROW, worlds.incident(), found=findings.INCIDENT),
+    "state-wide": lambda: state(WIDE, worlds.incident(), found=findings.INCIDENT),
+    "state-colour": lambda: state(COLOUR, worlds.incident(), found=findings.INCIDENT),
+    "state-ascii": lambda: state(ASCII, worlds.incident(), found=findings.INCIDENT),
+    "state-plain": lambda: state(PLAIN, worlds.incident(), found=findings.INCIDENT),
+    "state-pipe": lambda: state(PIPE, worlds.incident(), found=findings.INCIDENT),
     "state-all": lambda: state(NARROW, worlds.quiet(limits=True), everything=True),
     "half-blind": lambda: state(NARROW, worlds.half_blind()),
     "half-blind-all": lambda: state(NARROW, worlds.half_blind(), everything=True),
@@ -74,6 +97,21 @@ SCREENS: dict[str, Callable[[], str]] = {
     "who-everything": lambda: who(NARROW, "orders", worlds.incident(), everything=True),
     "who-nobody-named": lambda: who(NARROW, None, worlds.incident()),
     "who-pipe": lambda: who(PIPE, "cron/stock_sync", worlds.incident()),
+    "why": lambda: why(NARROW, incident()),
+    "why-wide": lambda: why(WIDE, incident()),
+    "why-colour": lambda: why(COLOUR, incident()),
+    "why-ascii": lambda: why(ASCII, incident()),
+    "why-plain": lambda: why(PLAIN, incident()),
+    "why-pipe": lambda: why(PIPE, incident()),
+    "why-all": lambda: why(NARROW, incident(), everything=True),
+    "why-holder": lambda: why(NARROW, incident(), word="orders"),
+    "why-holder-nothing": lambda: why(NARROW, incident(), word="terminal/anna@pts3"),
+    "why-holder-stack": lambda: why(NARROW, Diagnosed(findings.stacked(), findings.QUIET), word="version_history"),
+    "why-nothing": lambda: why(NARROW, Diagnosed(worlds.quiet(), findings.QUIET)),
+    "why-nothing-pipe": lambda: why(PIPE, Diagnosed(worlds.quiet(), findings.QUIET)),
+    "why-two-servers": lambda: why(NARROW, Diagnosed(worlds.quiet(), findings.NOTES), incident()),
+    "rules": lambda: rules(NARROW),
+    "rules-pipe": lambda: rules(PIPE),
     "doctor": lambda: doctor(NARROW),
     "doctor-pipe": lambda: doctor(PIPE),
 }

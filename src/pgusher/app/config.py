@@ -25,6 +25,10 @@ class Config:
     """`dsn`: the server to look at when the command names none."""
     crontabs: tuple[str, ...] = ()
     """`crontabs`: further crontab files or directories, for cron daemons that keep them elsewhere."""
+    ignore: tuple[str, ...] = ()
+    """`ignore`: names of rules ("stuck-job") or of findings ("stuck-job:cron/report") not to be told of."""
+    ratios: tuple[tuple[str, float], ...] = ()
+    """`[ratios]`: for a rule that has a threshold, another one: a share of the server's own limits."""
 
 
 def load(explicit: str | None = None, *, environment: Mapping[str, str] | None = None, cwd: str = ".") -> Config:
@@ -87,19 +91,36 @@ def _parse(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
 
 
+_KEYS = {"dsn": (str, "a string"), "crontabs": (list, "a list of strings"), "ignore": (list, "a list of strings"),
+         "ratios": (dict, "a table of numbers")}  # fmt: skip
+
+
 def _read(path: str, table: dict[str, Any]) -> Config:
-    known = {"dsn": str, "crontabs": list}
     for key, value in table.items():
-        if key not in known:
-            hint = f"the keys are: {', '.join(sorted(known))}"
+        if key not in _KEYS:
+            hint = f"the keys are: {', '.join(sorted(_KEYS))}"
             raise ConfigError(f"{path}: unknown key {key[:40]!r}", hint=hint)
-        if not isinstance(value, known[key]):
-            expected = "a string" if known[key] is str else "a list of strings"
+        kind, expected = _KEYS[key]
+        if not isinstance(value, kind):
             raise ConfigError(f"{path}: {key}: expected {expected}")
-    crontabs = table.get("crontabs", [])
-    for index, item in enumerate(crontabs):
-        if not isinstance(item, str):
-            raise ConfigError(f"{path}: crontabs[{index}]: expected a string")
     base = os.path.dirname(os.path.abspath(path))
-    found = tuple(os.path.join(base, os.path.expanduser(item)) for item in crontabs)
-    return Config(path, table.get("dsn"), found)
+    crontabs = tuple(os.path.join(base, os.path.expanduser(item)) for item in _strings(path, table, "crontabs"))
+    ratios = table.get("ratios", {})
+    for name, value in ratios.items():
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1000:
+            raise ConfigError(f"{path}: ratios.{name[:40]}: expected a number from 0 to 1000")
+    return Config(
+        path,
+        table.get("dsn"),
+        crontabs,
+        tuple(_strings(path, table, "ignore")),
+        tuple((name, float(value)) for name, value in ratios.items()),
+    )
+
+
+def _strings(path: str, table: dict[str, Any], key: str) -> list[str]:
+    items: list[str] = table.get(key, [])
+    for index, item in enumerate(items):
+        if not isinstance(item, str):
+            raise ConfigError(f"{path}: {key}[{index}]: expected a string")
+    return items

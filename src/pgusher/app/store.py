@@ -19,41 +19,61 @@ from pgusher.model import codec
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
 
+KIND, REPORT = "pgusher snapshot", "pgusher report"
 SCHEMA = 1
 _LIMIT = 1 << 29
 
 
 def save(path: str, look: Look) -> None:
-    """Writes the look to `path`, whole or not at all, readable by its owner only.
+    """Writes the look to `path`, whole or not at all, readable by its owner only. An older file is replaced.
 
     Raises PgusherError when it cannot be written.
     """
-    if _is_special(path):  # /dev/null, for root
-        raise PgusherError(f"{path}: the snapshot cannot be written: no regular file", hint="name a new file")
-    data = {
-        "kind": "pgusher snapshot",
+    write(path, dumped(look), "snapshot")
+
+
+def dumped(look: Look) -> dict[str, Any]:
+    """The look as `json.dumps` takes it."""
+    return {
+        "kind": KIND,
         "schema": SCHEMA,
         "elapsed_ms": look.elapsed_ms,
         "gaps": codec.dump(look.gaps),
         "servers": [codec.dump(snapshot.facts) for snapshot in look.snapshots],
     }
+
+
+def write(path: str, data: object, what: str, *, force: bool = True) -> int:
+    """Writes data as JSON to `path`, whole or not at all, readable by its owner only; gives the number of bytes.
+
+    Without `force` an existing file stays as it is. Raises PgusherError when it cannot be written.
+    """
+    if force and _is_special(path):  # /dev/null, for root
+        raise PgusherError(f"{path}: the {what} cannot be written: no regular file", hint="name a new file")
+    text = (json.dumps(data, separators=(",", ":")) + "\n").encode()
     directory = os.path.dirname(path) or "."
     temporary = None
     try:
         # mkstemp gives mode 0600: a snapshot tells who runs what where.
         handle, temporary = tempfile.mkstemp(prefix=".pgusher-", dir=directory)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            json.dump(data, file, separators=(",", ":"))
-            file.write("\n")
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        if force:
+            os.replace(temporary, path)
+        else:
+            os.link(temporary, path)  # fails when something is there, also when that came a moment ago
+            os.unlink(temporary)
     except OSError as error:
         if temporary is not None:
             with contextlib.suppress(OSError):  # renamed already, or its directory is gone: nothing of ours is left
                 os.unlink(temporary)
+        if isinstance(error, FileExistsError) and not force:
+            raise PgusherError(f"{path}: the {what} was not written: it exists", hint="--force replaces it") from None
         reason = (error.strerror or str(error)).lower()
-        raise PgusherError(f"{path}: the snapshot could not be written: {reason}") from None
+        raise PgusherError(f"{path}: the {what} could not be written: {reason}") from None
+    return len(text)
 
 
 def _is_special(path: str) -> bool:
@@ -89,7 +109,9 @@ def read(path: str) -> Look:
 
 
 def _look(path: str, data: Any) -> Look:
-    if not isinstance(data, dict) or data.get("kind") != "pgusher snapshot":
+    if isinstance(data, dict) and data.get("kind") == REPORT:
+        data = data.get("snapshot")  # what it says beside that is concluded anew
+    if not isinstance(data, dict) or data.get("kind") != KIND:
         raise SnapshotError(f"{path}: no snapshot of pgusher's", hint="write one with: pgusher --save FILE")
     if data.get("schema") != SCHEMA:
         raise SnapshotError(

@@ -35,6 +35,8 @@ class Frame:
     """The path as the interpreter knows it; may be relative to the process's directory, or "<string>"."""
     line: int
     """The line being executed, from 1; 0 when not known."""
+    text: str = ""
+    """That line as it is written in the file, redacted; "" when it was not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,12 +98,18 @@ class ThreadStack:
 
 
 class ClueKind(StrEnum):
-    """What the text of a user's own source file says about why a hang could come about."""
+    """What the text of a source file, or the log of a job, says about why a hang could come about."""
 
+    AT = "at"
+    """A call on the very line of a frame: "q.join"; for a with statement "with lock"."""
+    INSIDE = "inside"
+    """A with statement that the line of a frame stands in: "lock"."""
+    CALLS = "calls"
+    """A function on a stack has a call in it that others may wait for: "q.task_done", "sem.release"."""
     NOT_IN_FINALLY = "not-in-finally"
-    """A call that others wait for (task_done, release, putconn, set ...) is skipped by any error before it."""
+    """Such a call, anywhere in the file, that any error before it skips."""
     TRACEBACK = "traceback"
-    """A line that is known to have raised."""
+    """The log of the job holds a traceback that ends at this line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +118,16 @@ class Clue:
 
     kind: ClueKind
     what: str
-    """The name of the call that is skipped: "task_done"; or the class of the error."""
+    """The call as it is written, without its arguments: "q.task_done"; or the class of the error: "ValueError"."""
     file: str
     line: int
-    """Of the call, or the line that raised."""
+    """Of the call or of the frame, or the line that raised."""
     function: str = ""
-    """The function it stands in."""
+    """The function it stands in; "" for the module itself."""
     after: int = 0
-    """The first line of the stretch between the wait and the call in which an error skips it; 0 when not known."""
+    """The first line of the stretch in which an error skips the call; 0 when not known."""
+    raises: tuple[int, ...] = ()
+    """The lines of that stretch that have a raise statement."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,8 +74,8 @@ def bash(home: Path, line: str) -> list[str]:
     ("line", "offered"),
     [
         ("pgusher do", ["doctor"]),
-        ("pgusher --port 5433 w", ["who"]),
-        ("pgusher --port=5433 w", ["who"]),
+        ("pgusher --port 5433 wh", ["who", "why"]),
+        ("pgusher --port=5433 why", ["why"]),
         ("pgusher --pl", ["--plain"]),
         ("pgusher demo --", ["--keep", "--stop", "--help", "--version"]),
         ("pgusher --color a", ["auto", "always"]),

@@ -35,6 +35,9 @@ class App:
     def looker(self, request): return self
     def look(self): return Look
     def close(self): pass
+    def diagnose(self, look, config, earlier=None):
+        from pgusher.app.why import diagnose
+        return diagnose(look, config, earlier)
 class Terminal(io.StringIO):
     def isatty(self): return {terminal}
 environ = {{"TERM": "xterm"}}

@@ -17,6 +17,7 @@ _WHERE = "Where to look"
 _HOW = "How to look"
 _PRINT = "What to print"
 _FILES = "Snapshots"
+_JUDGE = "For scripts and monitoring"
 
 CONNECTION = (
     Option("dsn", ("--dsn",), "a connection string or URI, as libpq takes it", "DSN", group=_WHERE),
@@ -48,6 +49,12 @@ REPLAY = (
            parse=number(0.1, 86400, "seconds from 0.1 to 86400"), group=_HOW),
     Option("save", ("--save",), "write what was seen into FILE, to be replayed", "FILE", group=_FILES, files=True),
     Option("replay", ("--from",), "show what FILE holds instead of looking", "FILE", group=_FILES, files=True),
+)  # fmt: skip
+JUDGE = (
+    Option("fail_on", ("--fail-on",), "exit with 1 from this severity on: critical, warning, note, or never (default "
+           "warning)", "SEVERITY", choices=("critical", "warning", "note", "never"), default="warning", group=_JUDGE),
+    Option("format", ("--format",), "text, json, or nagios: one line with performance data, and Nagios' exit codes",
+           "FORMAT", choices=("text", "json", "nagios"), default="text", group=_JUDGE),
 )  # fmt: skip
 GENERAL = (
     Option("help", ("-?", "--help"), "show this help", group="General", default=False),
@@ -85,6 +92,12 @@ def request_of(values: Values, config: Config) -> Request:
 
 def check_together(values: Values) -> None:
     """Raises UsageError for options that contradict each other."""
+    if values.get("format") == "json":
+        values["json"] = True
+    if values.get("format") == "nagios" and values["json"]:
+        raise UsageError("--json prints an object, --format nagios a line: use one of them")
+    if values.get("format") == "nagios" and values["watch"] is not None:
+        raise UsageError("--watch looks again and again, --format nagios is about one look: use one of them")
     if values["watch"] is not None:
         for name, flag in (("save", "--save"), ("replay", "--from")):
             if values[name] is not None:

@@ -51,7 +51,7 @@ def _words(line: list[str]) -> list[str]:
 
 
 def names(line: list[str], context: Context) -> list[tuple[str, str]]:
-    """The holders there are now, each with a few words; none if anything at all is in the way.
+    """The holders there are now (or the rules), each with a few words; none if anything at all is in the way.
 
     `line` holds the words typed so far, so that `pgusher -p 5433 who <Tab>` asks the right server.
     """
@@ -60,7 +60,9 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
     screen = context.out.screen("never")
     try:
         command, rest = split_command(line)
-        if command.name != "who":
+        if command.name == "explain":
+            return [(name, "") for name in context.app.rule_names()]
+        if command.argument is None or not command.argument.asked:
             return []
         values = read(command, rest)
         values["timeout"] = min(values["timeout"], _PATIENCE)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 from pgusher.surfaces.cli.output import Output, real
 from pgusher.surfaces.render.advice import quote
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from pgusher.app.config import Config
     from pgusher.app.look import Look
     from pgusher.app.request import Request
+    from pgusher.model.findings import Diagnosis
+    from pgusher.model.snapshot import Snapshot
     from pgusher.surfaces.render.doctor import Check
+    from pgusher.surfaces.render.rules import Rule
+
+
+Choose = Callable[["Snapshot"], "frozenset[int] | None"]
+"""The processes of a snapshot whose threads are to be looked at."""
 
 
 class Looks(Protocol):
@@ -37,6 +44,9 @@ class App(Protocol):
     def looker(self, request: Request) -> Looks:
         """What will look."""
 
+    def deep_looker(self, request: Request, choose: Choose) -> Looks:
+        """What will look at threads, too. `choose` says of which processes; None leaves that to the use case."""
+
     def examine(self, request: Request) -> tuple[Check, ...]:
         """What pgusher can see here."""
 
@@ -45,6 +55,24 @@ class App(Protocol):
 
     def read(self, path: str) -> Look:
         """Reads one. Raises SnapshotError."""
+
+    def redacted(self, look: Look) -> tuple[Look, dict[str, int]]:
+        """The look by other names, and how many of each kind were replaced."""
+
+    def write_report(self, path: str, look: Look, data: dict[str, Any], force: bool) -> int:
+        """Writes a report with the look in it; its size in bytes. Raises PgusherError, also when the file exists."""
+
+    def diagnose(self, look: Look, config: Config, earlier: Look | None = None) -> tuple[Diagnosis, ...]:
+        """What the rules find, for each snapshot of the look. Raises ConfigError for names of no rule."""
+
+    def rule_names(self) -> tuple[str, ...]:
+        """The names of all rules; none of them is loaded."""
+
+    def rules(self) -> Sequence[Rule]:
+        """All rules."""
+
+    def page(self, rule: str) -> str:
+        """The page of a rule. Raises PgusherError."""
 
 
 class RealApp:
@@ -61,6 +89,12 @@ class RealApp:
         from pgusher.app.look import Looker
 
         return Looker(request)
+
+    def deep_looker(self, request: Request, choose: Choose) -> Looks:
+        """As App."""
+        from pgusher.app.deep import DeepLooker
+
+        return DeepLooker(request, choose)
 
     def examine(self, request: Request) -> tuple[Check, ...]:
         """As App."""
@@ -79,6 +113,43 @@ class RealApp:
         from pgusher.app.store import read
 
         return read(path)
+
+    def redacted(self, look: Look) -> tuple[Look, dict[str, int]]:
+        """As App."""
+        from pgusher.app.report import redacted
+
+        return redacted(look)
+
+    def write_report(self, path: str, look: Look, data: dict[str, Any], force: bool) -> int:
+        """As App."""
+        from pgusher.app.store import REPORT, SCHEMA, dumped, write
+
+        whole = {"kind": REPORT, "schema": SCHEMA, **data, "snapshot": dumped(look)}
+        return write(path, whole, "report", force=force)
+
+    def diagnose(self, look: Look, config: Config, earlier: Look | None = None) -> tuple[Diagnosis, ...]:
+        """As App."""
+        from pgusher.app.why import diagnose
+
+        return diagnose(look, config, earlier)
+
+    def rule_names(self) -> tuple[str, ...]:
+        """As App."""
+        from pgusher.diagnose.engine import names
+
+        return names()
+
+    def rules(self) -> Sequence[Rule]:
+        """As App."""
+        from pgusher.app.why import rules
+
+        return rules()
+
+    def page(self, rule: str) -> str:
+        """As App."""
+        from pgusher.app.why import page
+
+        return page(rule)
 
 
 class Context:

@@ -5,11 +5,16 @@ from __future__ import annotations
 from pgusher.surfaces.cli import registry
 from pgusher.surfaces.cli.options import Command, Option
 
-EXIT_CODES = (
-    (0, "nothing found: no server is full, no limit is reached"),
-    (1, "a finding: a server is full or a limit is reached; for doctor: something is not seen whole"),
+_FINDING = (
+    "a finding: a server is full, a limit is reached, or a rule found something as bad as --fail-on says (by default a "
+    "warning); for doctor: something is not seen whole"
+)
+EXIT_CODES: tuple[tuple[int | str, str], ...] = (
+    (0, "nothing found: no server is full, no limit is reached, no finding is as bad as --fail-on says"),
+    (1, _FINDING),
     (2, "wrong usage, an unusable file, or a name that means nothing here"),
     (3, "no server could be reached, or nothing could be written"),
+    ("0-3", "with --format nagios: OK, WARNING, CRITICAL, UNKNOWN"),
     (130, "interrupted with Ctrl-C, also out of --watch"),
 )
 _INDENT = 2

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.errors import PgusherError, UnreachableError, UsageError
 from pgusher.surfaces.cli.common import check_together, request_of
-from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.options import Values
 from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.tally import tally
@@ -26,13 +26,16 @@ Show = Callable[["Look"], int]
 """Shows a look and gives the exit code."""
 
 
-def show_looks(values: Values, context: Context, show: Show) -> int:
-    """Looks as the options ask for, and shows each look. The exit code is that of the last."""
+def show_looks(values: Values, context: Context, show: Show, looker: Looks | None = None) -> int:
+    """Looks as the options ask for, and shows each look. The exit code is that of the last.
+
+    `looker` is what looks, where it is not the usual one.
+    """
     check_together(values)
     if values["replay"] is not None:
         return show(_replayed(values, context))
     request = request_of(values, context.app.config(values["config"]))
-    looker = context.app.looker(request)
+    looker = looker or context.app.looker(request)
     try:
         if values["watch"] is None:
             with Waiting(context, request):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli import registry
-from pgusher.surfaces.cli.common import CONNECTION, PRINT, REPLAY, looks_like_dsn
+from pgusher.surfaces.cli.common import CONNECTION, JUDGE, PRINT, REPLAY, looks_like_dsn
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Values, meant, read, shown
 from pgusher.surfaces.render.advice import quote
@@ -50,7 +51,8 @@ def split_command(words: list[str]) -> tuple[Command, list[str]]:
 
     The first word that is neither an option nor the value of one is the command, or a connection string.
     """
-    valued = {flag for option in CONNECTION + PRINT + REPLAY if option.value is not None for flag in option.flags}
+    options = CONNECTION + PRINT + JUDGE + REPLAY
+    valued = {flag for option in options if option.value is not None for flag in option.flags}
     index = 0
     rest = list(words)
     while index < len(rest):
@@ -86,16 +88,28 @@ def _before_dashes(words: list[str]) -> list[str]:
 def _fail(error: PgusherError, words: list[str], context: Context) -> int:
     """The message on standard error; with --json an object on standard output as well."""
     code = USAGE if isinstance(error, UsageError) else UNREACHABLE
+    if _format(words, "nagios"):
+        from pgusher.surfaces.render.nagios import unknown
+
+        line, code = unknown(error.message)
+        with suppress(PgusherError):  # where it cannot be written the exit code says it
+            context.out.write(line + "\n")
     lines = [f"pgusher: {error.message}"]
     lines += [f"DETAIL:  {error.detail}"] if error.detail else []
     lines += [f"HINT:  {error.hint}"] if error.hint else []
     context.narrate("\n".join(" ".join(line.split("\n")) for line in lines))
-    if "--json" in words and not context.out.gone:
+    if ("--json" in words or _format(words, "json")) and not context.out.gone:
         import json
-        from contextlib import suppress
 
         from pgusher.surfaces.render.asjson import error_json
 
         with suppress(PgusherError):  # where neither stream can be written the exit code says it
             context.out.write(json.dumps(error_json(error.message, error.detail, error.hint, code)) + "\n")
     return code
+
+
+def _format(words: list[str], name: str) -> bool:
+    """Whether --format NAME was given; the words may be unreadable otherwise."""
+    return f"--format={name}" in words or any(
+        word == "--format" and words[at + 1 : at + 2] == [name] for at, word in enumerate(words)
+    )

@@ -54,6 +54,10 @@ class Argument:
     required: bool = False
     choices: tuple[str, ...] = ()
     many: bool = False
+    asked: bool = False
+    """True when the words it can be are asked for by `pgusher completion names`."""
+    files: bool = False
+    """True when it is a file, for completion."""
 
 
 Values = dict[str, Any]

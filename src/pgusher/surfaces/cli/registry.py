@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgusher.surfaces.cli.options import Command
 
-NAMES = ("who", "doctor", "demo", "schema", "completion")
+NAMES = ("who", "why", "explain", "rules", "report", "doctor", "demo", "schema", "completion")
 """As help lists them. The bare command is ""."""
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, repeat
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, REPLAY, repeat
 from pgusher.surfaces.cli.context import Context
-from pgusher.surfaces.cli.looking import exit_code, put, show_looks, watch_screen
+from pgusher.surfaces.cli.judging import judged, print_nagios
+from pgusher.surfaces.cli.looking import put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Command, Values
 from pgusher.surfaces.render.advice import next_commands
+from pgusher.surfaces.render.diagnosed import Diagnosed
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.state import state_page
 from pgusher.surfaces.render.tally import tally
@@ -18,14 +20,21 @@ if TYPE_CHECKING:
 
 
 def run(values: Values, context: Context) -> int:
-    """Shows the state. Exit code 1 when a server is full or a limit is reached."""
+    """Shows the state. Exit code 1 when a server is full, or a finding is as bad as --fail-on says."""
     letters: dict[str, str] = {}
     command = repeat(values)
+    config = context.app.config(values["config"])
+    before: list[Look] = []
 
     def show(look: Look) -> int:
+        diagnoses = context.app.diagnose(look, config, before[0] if before else None)
+        before[:] = [look]
+        servers = [Diagnosed(s, d) for s, d in zip(look.snapshots, diagnoses, strict=True)]
+        if values["format"] == "nagios":
+            return print_nagios(values, context, servers)
         if values["json"]:
-            _print_json(context, look, command)
-            return exit_code(look)
+            _print_json(context, look, servers, command)
+            return judged(values, servers)
         screen = watch_screen(values, context)
         if look.snapshots:
             letters.update(assign(look.snapshots[0].holders, letters))
@@ -37,21 +46,25 @@ def run(values: Values, context: Context) -> int:
             repeat=command,
             program=context.program,
             everything=values["all"],
+            findings=servers[0].diagnosis.findings if servers else (),
         )
         put(values, context, screen, lines)
-        return exit_code(look)
+        return judged(values, servers)
 
     return show_looks(values, context, show)
 
 
-def _print_json(context: Context, look: Look, command: str) -> None:
+def _print_json(context: Context, look: Look, servers: list[Diagnosed], command: str) -> None:
     import json
 
     from pgusher.surfaces.render.asjson import state_json
 
-    first = look.snapshots[0] if look.snapshots else None
-    commands = next_commands(first, tally(first), command, bool(look.gaps), context.program) if first else []
-    context.out.write(json.dumps(state_json(look.snapshots, look.gaps, look.elapsed_ms, commands)) + "\n")
+    commands = []
+    if servers:
+        first, findings = servers[0].snapshot, servers[0].diagnosis.findings
+        commands = next_commands(first, tally(first), command, bool(look.gaps), context.program, findings)
+    diagnoses = [one.diagnosis for one in servers]
+    context.out.write(json.dumps(state_json(look.snapshots, look.gaps, look.elapsed_ms, commands, diagnoses)) + "\n")
 
 
 COMMAND = Command(
@@ -62,7 +75,7 @@ COMMAND = Command(
         "Without an option it finds the servers of this host by itself. It works while the server refuses "
         "everybody: then it looks at process titles and sockets, best as root."
     ),
-    options=CONNECTION + PRINT + (ALL,) + REPLAY + GENERAL,
+    options=CONNECTION + PRINT + (ALL,) + JUDGE + REPLAY + GENERAL,
     run=run,
     examples=(
         ("pgusher", "the servers of this host, the fullest first"),

@@ -24,7 +24,7 @@ def run(values: Values, context: Context) -> int:
         found = find(look.snapshots, word)
         if not found.matches and word is not None:
             if values["watch"] is None:
-                raise _not_found(word, found)
+                raise not_found(word, found)
             frame(context, f"{clock()}  nothing is called {context.out.screen().text(word)} now\n")
             return exit_code(look)
         if values["json"]:
@@ -40,7 +40,8 @@ def run(values: Values, context: Context) -> int:
     return show_looks(values, context, show)
 
 
-def _not_found(word: str, found: Found) -> UsageError:
+def not_found(word: str, found: Found) -> UsageError:
+    """What is said of a word that means nothing here, or too much."""
     if found.candidates:
         names = listed(list(found.candidates), 8)
         return UsageError(
@@ -75,6 +76,7 @@ COMMAND = Command(
         "HOLDER|PID|IP:PORT|APP",
         "a holder's name or the beginning of it, a kind of holder (cron), a server's or a client's process, "
         "a client's address, or an application_name",
+        asked=True,
     ),
     run=run,
     examples=(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
+from pgusher.model.findings import Finding, Severity
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
@@ -33,21 +35,32 @@ def quote(word: str) -> str:
 
 
 def next_commands(
-    snapshot: Snapshot, tally: Tally, repeat: str = "pgusher", gaps: bool = False, program: str = "pgusher"
+    snapshot: Snapshot,
+    tally: Tally,
+    repeat: str = "pgusher",
+    gaps: bool = False,
+    program: str = "pgusher",
+    findings: Sequence[Finding] = (),
 ) -> list[Command]:
     """What to type after the state.
 
     `repeat` is the command as it was typed, with its connection options; `program` is how sudo finds it. `gaps` tells
-    that there are some beside those of the snapshot.
+    that there are some beside those of the snapshot. `findings` are those of this server.
     """
     facts = snapshot.facts
     found: list[Command] = []
     opens = " ".join(gap.opens for gap in facts.gaps)
     if facts.gaps and facts.host.uid != 0 and re.search(r"\b(root|sudo)\b", opens) and " --from" not in repeat:
         found.append(Command(f"sudo {program}{repeat.removeprefix('pgusher')}", "root sees what is hidden now"))
+    told = [f for f in findings if f.severity is not Severity.NOTE]
+    if told:
+        worst = min((f.severity for f in told), key=lambda severity: severity.rank)
+        text = f"{words.count(len(told), 'finding')}, {worst.value}: the thread, the line, the remedy"
+        found.append(Command(f"{repeat} why", text))
     suspects = _suspects(snapshot, tally.status.finding)
     # Where root would see more, that comes first, and guessing around in what is seen now does not.
-    found += [_who(snapshot, tally, name, group, repeat) for name, group in (suspects[:1] if found else suspects)]
+    most = max(1, 3 - len(found)) if told else 1 if found else 3
+    found += [_who(snapshot, tally, name, group, repeat) for name, group in suspects[:most]]
     if not found and tally.taken:
         found.append(Command(f"{repeat} who", "the chain of every session"))
     if (facts.gaps or gaps) and " --from" not in repeat:

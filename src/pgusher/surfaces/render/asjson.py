@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgusher.model.evidence import Gap
+from pgusher.model.findings import Diagnosis
 from pgusher.model.holder import Chain, Holder
 from pgusher.model.server import Limit
 from pgusher.model.session import Session
@@ -20,6 +21,7 @@ from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command
 from pgusher.surfaces.render.doctor import Check
 from pgusher.surfaces.render.find import Match
+from pgusher.surfaces.render.findings_json import finding_json
 from pgusher.surfaces.render.tally import Ceiling, Doing, by_sql, states, tally
 
 SCHEMA = 1
@@ -27,15 +29,22 @@ SCHEMA = 1
 
 
 def state_json(
-    snapshots: Sequence[Snapshot], gaps: tuple[Gap, ...], elapsed_ms: float, commands: Sequence[Command] = ()
+    snapshots: Sequence[Snapshot],
+    gaps: tuple[Gap, ...],
+    elapsed_ms: float,
+    commands: Sequence[Command] = (),
+    diagnoses: Sequence[Diagnosis] = (),
 ) -> dict[str, Any]:
-    """What `pgusher --json` prints."""
+    """What `pgusher --json` prints. `diagnoses` are one for each snapshot, in their order, or none at all."""
+    found = [[finding_json(finding) for finding in one.findings] for one in diagnoses] or [[] for _ in snapshots]
     return {
         "schema": SCHEMA,
         "kind": "state",
         "elapsed_ms": round(elapsed_ms, 3),
-        "servers": [{**server_json(s), "holders": _holders(s)} for s in snapshots],
-        "gaps": [_gap(gap) for gap in gaps],
+        "servers": [
+            {**server_json(s), "holders": _holders(s), "findings": its} for s, its in zip(snapshots, found, strict=True)
+        ],
+        "gaps": [gap_json(gap) for gap in gaps],
         "next": [{"command": command.text, "reason": command.reason} for command in commands],
     }
 
@@ -55,7 +64,7 @@ def who_json(matches: Sequence[Match], gaps: tuple[Gap, ...], word: str | None) 
             }
             for match in matches
         ],
-        "gaps": [_gap(gap) for gap in gaps],
+        "gaps": [gap_json(gap) for gap in gaps],
     }
 
 
@@ -110,7 +119,7 @@ def server_json(snapshot: Snapshot) -> dict[str, Any]:
             "refuses": view.refuses,
             "refuses_all": view.refuses_all,
         },
-        "gaps": [_gap(gap) for gap in facts.gaps],
+        "gaps": [gap_json(gap) for gap in facts.gaps],
     }
 
 
@@ -122,7 +131,8 @@ def _limit(limit: Limit) -> dict[str, Any]:
     return {"name": limit.name, "taken": limit.used, "limit": limit.limit}
 
 
-def _gap(gap: Gap) -> dict[str, Any]:
+def gap_json(gap: Gap) -> dict[str, Any]:
+    """What could not be read."""
     return {"source": gap.source, "what": gap.what, "why": gap.why, "opens": gap.opens, "count": gap.count}
 
 

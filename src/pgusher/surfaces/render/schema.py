@@ -6,6 +6,7 @@ from typing import Any
 
 from pgusher.model.address import Transport
 from pgusher.model.evidence import Certainty
+from pgusher.model.findings import Safety, Severity
 from pgusher.model.holder import ChainEnd, HolderKind, LinkKind
 from pgusher.model.server import Rung
 from pgusher.model.session import SeenBy
@@ -13,6 +14,7 @@ from pgusher.surfaces.render.asjson import SCHEMA
 from pgusher.surfaces.render.tally import Doing, Status
 
 _TEXT = {"type": "string"}
+_TEXTS = {"type": "array", "items": {"type": "string"}}
 _MAYBE_TEXT = {"type": ["string", "null"]}
 _MAYBE_BOOL = {"type": ["boolean", "null"]}
 _BOOL = {"type": "boolean"}
@@ -22,20 +24,34 @@ _PID = {"type": "integer"}
 _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 2026-01-24T03:12:00.123456Z"}
 
 
+_KINDS = ("state", "who", "why", "rules", "page", "doctor", "error")
+
+
 def json_schema() -> dict[str, Any]:
     """One schema for all commands; `kind` says which screen an object is."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "what pgusher prints with --json",
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in ("state", "who", "doctor", "error")],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in _KINDS],
         "$defs": {
             "state": _page("state", elapsed_ms={"type": "number"}, servers=_list("full_server"), gaps=_list("gap"),
                            next=_list("next")),
             "who": _page("who", word=_MAYBE_TEXT, matches=_list("match"), gaps=_list("gap")),
+            "why": _page("why", word=_MAYBE_TEXT, elapsed_ms={"type": "number"}, servers=_list("diagnosed_server"),
+                         gaps=_list("gap")),
+            "rules": _page("rules", rules=_list("rule")),
+            "page": _page("page", rule=_TEXT, markdown=_TEXT),
             "doctor": _page("doctor", checks=_list("check")),
             "error": _page("error", message=_TEXT, detail=_MAYBE_TEXT, hint=_MAYBE_TEXT, exit=_COUNT),
             "server": _object(**_server()),
-            "full_server": _object(**_server(), holders=_list("state_holder")),
+            "full_server": _object(**_server(), holders=_list("state_holder"), findings=_list("finding")),
+            "diagnosed_server": _object(**_server(), findings=_list("finding"), skipped=_list("skipped"),
+                                        ignored=_TEXTS, asked=_TEXTS),
+            "finding": _object(**_finding()),
+            "evidence": _object(fact=_TEXT, certainty=_one_of(Certainty)),
+            "remedy": _object(text=_TEXT, safety=_one_of(Safety), command=_TEXT, loses=_TEXT),
+            "skipped": _object(rule=_TEXT, need=_TEXT, gap=_ref("gap")),
+            "rule": _object(name=_TEXT, severity=_one_of(Severity), summary=_TEXT),
             "ceiling": _object(taken=_COUNT, limit=_COUNT),
             "limit": _object(name=_TEXT, taken=_COUNT, limit=_COUNT),
             "view": _object(rung=_one_of(Rung), role=_MAYBE_TEXT, os_user=_MAYBE_TEXT, uid=_PID, sees_all=_MAYBE_BOOL,
@@ -66,6 +82,17 @@ def _server() -> dict[str, Any]:
         "ceilings_certainty": {"enum": [*(c.value for c in Certainty), None]}, "ordinary": ceiling, "reserved": ceiling,
         "superuser": ceiling, "roles": limits, "databases": limits, "view": _ref("view"),
         "gaps": _list("gap"),
+    }  # fmt: skip
+
+
+def _finding() -> dict[str, Any]:
+    pids = {"type": "array", "items": _PID}
+    return {
+        "id": _TEXT, "rule": _TEXT, "key": _TEXT, "severity": _one_of(Severity), "certainty": _one_of(Certainty),
+        "symptom": _BOOL, "message": _TEXT, "detail": _TEXTS, "holder": _MAYBE_TEXT, "sessions": pids,
+        "processes": pids, "slots": _COUNT, "since": _TIME, "file": _MAYBE_TEXT,
+        "line": {"type": ["integer", "null"]}, "thread": _MAYBE_TEXT, "evidence": _list("evidence"),
+        "remedies": _list("remedy"),
     }  # fmt: skip
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pgusher.model.evidence import Gap
+from pgusher.model.findings import Finding, Severity
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command, advice_lines, next_commands
@@ -18,6 +19,8 @@ from pgusher.surfaces.render.tally import by_sql, tally
 
 _LEAST_ROWS = 6
 """Holders that are shown on the lowest terminal."""
+FINDINGS = 3
+"""Lines about findings that a terminal shows unless all are asked for."""
 
 
 def state_page(
@@ -29,26 +32,29 @@ def state_page(
     repeat: str = "pgusher",
     program: str = "pgusher",
     everything: bool = False,
+    findings: Sequence[Finding] = (),
 ) -> list[Line]:
     """The fullest server whole, the others by one line each.
 
     `letters` are those of the look before (`letters.assign`); `repeat` is the command as it was typed, with its
     connection options, for the commands to type next, `program` how sudo finds it; `everything` is --all.
+    `findings` are what is wrong with the fullest server, as far as it is known without a look at threads.
     """
     if not snapshots:
         return [[("no server seen", "warn")], *gap_lines(gaps, everything=True)]
     first, others = snapshots[0], snapshots[1:]
     known = letters if letters is not None else assign(first.holders)
     if screen.pipe or screen.plain:
-        return _plain(screen, first, others, gaps, known, repeat, program)
+        return _plain(screen, first, others, gaps, known, repeat, program, findings)
     sums = tally(first)
     above = heading(screen, first, sums, everything)
     above += gap_lines(first.facts.gaps + gaps, everything)
     above.append(BLANK)
     if seats := seat_map(screen, first, known):
         above += [*seats, BLANK]
-    commands = next_commands(first, sums, repeat, bool(gaps), program)
-    below = [BLANK, *advice_lines(screen, commands)] if commands else []
+    commands = next_commands(first, sums, repeat, bool(gaps), program, findings)
+    below = [BLANK, *told] if (told := finding_lines(findings, everything)) else []
+    below += [BLANK, *advice_lines(screen, commands)] if commands else []
     below += _others(screen, others, repeat)
     rows = None
     if not everything and screen.height is not None:
@@ -89,6 +95,7 @@ def _plain(
     letters: Mapping[str, str],
     repeat: str,
     program: str,
+    findings: Sequence[Finding],
 ) -> list[Line]:
     """The same in words and tables: a fact a line, its name first."""
     sums, facts = tally(first), first.facts
@@ -104,14 +111,31 @@ def _plain(
     pairs += [("limit", text) for text in limit_words(sums, first, True)]
     lines = [fact_line(screen, name, text) for name, text in pairs]
     lines += [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in facts.gaps + gaps]
+    told = [f for f in findings if not f.symptom]
+    lines += [fact_line(screen, "finding", f.severity.value, f.rule, f.message) for f in told]
     lines.append(BLANK)
     lines += holder_table(screen, first, letters)
     if others:
         columns = [Column(title) for title in ("port", "status", "slots")]
         rows = [(str(s.facts.server.port), tally(s).status.value, counts(tally(s))) for s in others]
         lines += [BLANK, *table(screen, columns, rows)]
-    if not screen.pipe and (commands := next_commands(first, sums, repeat, bool(gaps), program)):
+    if not screen.pipe and (commands := next_commands(first, sums, repeat, bool(gaps), program, findings)):
         lines += [BLANK, *advice_lines(screen, commands)]
+    return lines
+
+
+def finding_lines(findings: Sequence[Finding], everything: bool = False) -> list[Line]:
+    """What is behind it, one line each: the worst, without what the first line of the screen has said, and notes."""
+    told = [f for f in findings if not f.symptom and f.severity is not Severity.NOTE]
+    shown = told if everything or len(told) <= FINDINGS else told[: FINDINGS - 1]
+    lines: list[Line] = []
+    for place, finding in enumerate(shown):
+        style = "bold" if finding.severity is Severity.CRITICAL else ""
+        lines.append([("why   " if place == 0 else " " * 6, "dim"), (finding.message, style)])
+    if more := told[len(shown) :]:
+        slots = sum(finding.slots for finding in more)
+        cost = f", {words.count(slots, 'slot')}" if slots else ""
+        lines.append([(f"      and {len(more)} more findings{cost}", "dim")])
     return lines
 
 

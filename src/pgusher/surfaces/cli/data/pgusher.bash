@@ -17,8 +17,12 @@ _pgusher_holders() {
 
 _pgusher_options() {
     case ${1:-_} in
-            _) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
+            _) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
             who) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
+            why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
+            explain) echo '--json --plain --color -? --help -V --version' ;;
+            rules) echo '--json --plain --color -? --help -V --version' ;;
+            report) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --redact --force -v --verbose --from -? --help -V --version' ;;
             doctor) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -? --help -V --version' ;;
             demo) echo '--keep --stop -? --help -V --version' ;;
             schema) echo '-? --help -V --version' ;;
@@ -34,7 +38,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --color|--colour|--config|--database|--dbname|--dsn|--from|--host|--port|--save|--service|--timeout|--user|--username|--watch|-U|-d|-h|-p)
+        --color|--colour|--config|--database|--dbname|--dsn|--fail-on|--format|--from|--host|--port|--save|--service|--timeout|--user|--username|--watch|-U|-d|-h|-p)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -45,6 +49,8 @@ _pgusher() {
     case $prev in
         --color) _pgusher_words 'auto always never' ; return ;;
         --colour) _pgusher_words 'auto always never' ; return ;;
+        --fail-on) _pgusher_words 'critical warning note never' ; return ;;
+        --format) _pgusher_words 'text json nagios' ; return ;;
         --config|--from|--save) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
         --database|--dbname|--dsn|--host|--port|--service|--timeout|--user|--username|--watch|-U|-d|-h|-p) return ;;
     esac
@@ -53,10 +59,11 @@ _pgusher() {
         return
     fi
     case $command in
-        '') _pgusher_words 'who doctor demo schema completion help' ;;
-        who) _pgusher_holders "$1" ;;
+        '') _pgusher_words 'who why explain rules report doctor demo schema completion help' ;;
+        who|why|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
-        help) _pgusher_words 'who doctor demo schema completion' ;;
+        report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
+        help) _pgusher_words 'who why explain rules report doctor demo schema completion' ;;
     esac
 }
 
