@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -129,6 +130,16 @@ class TestLiars:
             found = find(5998)
         if os.geteuid() == 0:
             assert [one.postmaster_pid for one in found] == [None]
+
+    @needs_root
+    def test_nobody_is_not_led_to_another_s_server_by_a_lock_file(self, server: EmbeddedServer) -> None:
+        with tempfile.TemporaryDirectory() as open_to_all:  # pytest's own directories are closed to nobody
+            os.chmod(open_to_all, 0o755)  # noqa: S103  # as /tmp itself
+            with self.socket(open_to_all, 5995, f"{server.postmaster_pid}\n"):
+                os.chmod(os.path.join(open_to_all, ".s.PGSQL.5995"), 0o777)  # noqa: S103  # as a server's
+                with as_nobody():
+                    # Which sockets the server has open nobody may see: the kernel tells who listens.
+                    assert find(5995) == []
 
     def test_a_lock_file_that_is_a_pipe_is_not_waited_for(self, tmp_path: str) -> None:
         os.mkfifo(os.path.join(tmp_path, ".s.PGSQL.5997.lock"))

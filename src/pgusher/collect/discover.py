@@ -9,12 +9,11 @@ do not tell is looked for among the processes: a server without a unix socket, o
 from __future__ import annotations
 
 import os
-from socket import AF_UNIX, SO_PEERCRED, SOCK_STREAM, SOL_SOCKET, socket
-from struct import unpack
 
 from pgusher.collect import rooted
 from pgusher.collect.boot import boot_time
 from pgusher.collect.postgres.listening import Listening, UnixSocket, in_own_network, listening
+from pgusher.collect.postgres.locate import who_listens
 from pgusher.collect.postgres.postmaster import (
     NAMES,
     Postmaster,
@@ -62,7 +61,9 @@ def find_servers(proc: str = "/proc", *, thorough: bool = False) -> tuple[tuple[
     lost: list[UnixSocket] = []
     for path, port, inode in here.unix:
         entry = _by_lock_file(path, proc)
-        if entry is None and (pid := _listener(path)):
+        if entry is not None and entry.own is None and _owner(path) != entry.postmaster.uid:
+            entry = None  # anybody can write a lock file that names another's server: the kernel shall tell
+        if entry is None and (pid := who_listens(path)):
             postmaster = read_postmaster(pid, proc)
             entry = None if postmaster is None else _Found(postmaster, _sockets_of(pid, proc))
             if entry is None and comm_of(pid, proc) not in {None, *NAMES}:
@@ -109,20 +110,6 @@ def _by_lock_file(path: str, proc: str) -> _Found | None:
         return None
     postmaster = read_postmaster(int(lines[0]), proc)
     return None if postmaster is None else _Found(postmaster, _sockets_of(postmaster.pid, proc))
-
-
-def _listener(path: str) -> int:
-    """The pid of who listens on a unix socket, as the kernel tells whoever connects there; 0 when it does not.
-
-    Needed only where the lock file does not tell. It costs a server a fork; no slot, as nothing is asked.
-    """
-    try:
-        with socket(AF_UNIX, SOCK_STREAM) as connection:
-            connection.settimeout(0.2)
-            connection.connect(f"\0{path[1:]}" if path.startswith("@") else path)
-            return int(unpack("3i", connection.getsockopt(SOL_SOCKET, SO_PEERCRED, 12))[0])
-    except (OSError, ValueError):
-        return 0
 
 
 def _sockets_of(pid: int, proc: str) -> set[int] | None:

@@ -19,6 +19,7 @@ from pgusher.collect.postgres.files import read_ceilings
 from pgusher.collect.postgres.postmaster import Postmaster
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.server import Rung, Server
+from tests.bed.bed import APP, Bed
 from tests.collect.postgres.common import found, look
 
 CLEARTEXT = struct.pack("!cII", b"R", 8, 3)
@@ -109,6 +110,21 @@ def test_a_server_that_hangs_is_not_asked_again_at_once(tmp_path: Path) -> None:
     assert next(asked) <= 2
 
 
+def test_a_server_that_hangs_is_asked_once_in_a_look(tmp_path: Path) -> None:
+    asked = count()
+
+    def answer(_one: socket.socket, _startup: bytes) -> None:
+        next(asked)
+        threading.Event().wait(1.0)
+
+    with fake(tmp_path, answer) as server:
+        source = PostgresSource(Target(server=server), timeout=30.0, environ={})
+        facts = source.sample(within=0.3)
+        source.close()
+    assert [attempt.outcome for attempt in facts.view.attempts] == [connect.NO_ANSWER]
+    assert next(asked) == 1
+
+
 def test_rows_without_end_are_left_at_a_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connect, "_MOST", 100_000)
 
@@ -162,3 +178,15 @@ def test_who_answers_in_the_place_of_the_server_that_was_found_is_not_taken_for_
         view = look(Target(server=replace(there, postmaster_pid=os.getpid()))).view
     assert view.rung not in {Rung.ORDINARY, Rung.RESERVED}
     assert "another server answers at its socket's path" in [attempt.outcome for attempt in view.attempts]
+
+
+def test_another_server_s_refusal_is_not_taken_for_its_own(bed: Bed, monkeypatch: pytest.MonkeyPatch) -> None:
+    bed.fill(APP)
+    there = found(bed.server)
+    target = Target(server=there, user=APP, allow_reserved=False)
+    full = look(target).view
+    monkeypatch.setattr(ladder, "alive", lambda _: there)
+    view = look(replace(target, server=replace(there, postmaster_pid=os.getpid()))).view
+    assert full.refuses is not None
+    assert view.refuses is None
+    assert "another server refuses at its socket's path" in [attempt.outcome for attempt in view.attempts]

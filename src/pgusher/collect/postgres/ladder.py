@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Mapping
 
 from pgusher.collect.postgres import target as words_of
-from pgusher.collect.postgres.connect import ConnectError, Connection, Peer, open_connection
+from pgusher.collect.postgres.connect import NO_ANSWER, ConnectError, Connection, Peer, open_connection
 from pgusher.collect.postgres.identity import effective_uid
 from pgusher.collect.postgres.libpq import Libpq
-from pgusher.collect.postgres.locate import alive, listener
+from pgusher.collect.postgres.locate import alive, listener, who_listens
 from pgusher.collect.postgres.refusal import POSTGRES, Refusal, one_line, parse_error
 from pgusher.collect.postgres.target import Target
 from pgusher.model.server import Attempt, Ceiling, Rung, Server
@@ -45,6 +45,8 @@ class Climb:
         self.peer: Peer | None = None
         # Whether somebody was refused whom only a completely full server refuses.
         self.full = False
+        # Whether it was silent until the deadline: it would be so again.
+        self.silent = False
 
     @property
     def refuses(self) -> str | None:
@@ -86,7 +88,8 @@ class Ladder:
         if server is not None and not self._target.is_given(self._environ) and self._may_be(server):
             # Nothing was said but that server: its own user gets in nearly everywhere, a role "root" nearly nowhere.
             self._as_server_user(climb, server)
-        if climb.connection is None and not climb.full:  # nobody else would get in either, and each try costs a fork
+        if climb.connection is None and not climb.full and not climb.silent:
+            # On a full server nobody else would get in either, and each try costs a fork.
             self._as_told(climb)
         if climb.connection is None and climb.refusal is not None and climb.peer is not None:
             server = server or locate(climb.peer)
@@ -147,6 +150,16 @@ class Ladder:
         # A server that was restarted since it was found is no other.
         return pid is not None and pid != server.postmaster_pid and alive(server) is not None
 
+    def _refused_by_another(self, peer: Peer, failed: ConnectError | OSError) -> bool:
+        """The same of a refusal for lack of slots: libpq has closed the socket by then, so who listens is asked."""
+        server = self._target.server
+        if server is None or server.postmaster_pid is None or peer.host != words_of.where(server):
+            return False
+        if not peer.host.startswith(("/", "@")) or not parse_error(str(failed)).too_many:
+            return False
+        pid = who_listens(f"{peer.host}/.s.PGSQL.{peer.port}")
+        return pid not in {0, server.postmaster_pid} and alive(server) is not None
+
     def _try(self, climb: Climb, pairs: list[tuple[str, str]], uid: int | None = None) -> Refusal | None:
         """One connect; None when it got a session, else what came instead."""
         deadline = self._clock() + self._timeout
@@ -173,6 +186,9 @@ class Ladder:
             climb.connection = connection
             climb.attempts.append(Attempt(shown, "connected"))
             return None
+        if peer is not None and self._refused_by_another(peer, failed):
+            failed = ConnectError("another server refuses at its socket's path")
+        climb.silent = climb.silent or str(failed) == NO_ANSWER
         refusal = parse_error(str(failed))
         if connection is not None:
             connection.ended(_TO_GO if refusal.sqlstate else 0.0)

@@ -72,7 +72,7 @@ def parse_unix(raw: bytes) -> list[UnixSocket]:
 
 def parse_tcp(raw: bytes) -> list[tuple[str, int, int, int]]:
     """The listening sockets in /proc/net/tcp or tcp6."""
-    return [(_address(m[1]), int(m[2], 16), int(m[3]), int(m[4])) for m in re.finditer(_TCP, raw)]
+    return [(_address(m[1]), int(m[2], 16), int(m[3]), int(m[4])) for m in _TCP.finditer(raw)]
 
 
 def _port(path: str) -> int | None:

@@ -15,9 +15,12 @@ from pgusher.model.values import replace
 
 
 def look(
-    server: Server, proc: str = "/proc"
+    server: Server, proc: str = "/proc", *, refused: bool | None = True
 ) -> tuple[Server, tuple[Session, ...], Ceilings | None, tuple[Gap, ...]] | None:
-    """What can be seen of a local server without asking it anything; None when its postmaster is not to be seen."""
+    """What can be seen of a local server without asking it anything; None when its postmaster is not to be seen.
+
+    `refused`: whether it is for lack of a slot that it cannot be asked; None when nobody tried.
+    """
     postmaster = alive(server, proc)
     if postmaster is None:
         return None
@@ -30,12 +33,20 @@ def look(
                 "postgres",
                 f"query, application name and exact times of {len(sessions)} sessions",
                 "process titles do not hold them",
-                "run pgusher as root or as the server's own user: it may take a slot reserved for superusers"
-                if os.geteuid() not in {0, server.os_uid}
-                else "free one slot, and look again",
+                _opens(server, refused),
                 len(sessions),
             )
         )
     if server.cluster_name is None and cluster:
         server = replace(server, cluster_name=cluster)
     return server, tuple(sessions), ceilings, (*gaps, *more)
+
+
+def _opens(server: Server, refused: bool | None) -> str:
+    if refused is None:
+        return "ask the server by SQL as well (without --no-sql)"
+    if not refused:
+        return "see by the attempts of this look why it could not be asked"
+    if os.geteuid() not in {0, server.os_uid}:
+        return "run pgusher as root or as the server's own user: it may take a slot reserved for superusers"
+    return "free one slot, and look again"
