@@ -12,6 +12,7 @@
 What a process belongs to is told by `cron`, `unit`, `tty` ("pts/3 anna"), `container` or `title` of its parent. Its
 sessions say `count`, `state`, `idle` (since its state changed), `age` (since it began, as old as the process else),
 `used = false` (no statement yet), `app`, `user`, `database`, `query`, `id` and `blocked_by` (an id), `superuser`.
+[process.hang] is what its stack would have shown.
 `copies` makes several such processes, `share` forked children that have the same sockets. Beside [[process]] there are
 [[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone. [earlier] is a look before, which
 differs in what the server had counted.
@@ -28,14 +29,16 @@ from typing import Any
 
 from pgusher.attribute import attribute
 from pgusher.model.address import UNKNOWN, ClientAddress, Micros, Transport
-from pgusher.model.evidence import Gap
+from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.facts import Facts
+from pgusher.model.findings import Evidence
 from pgusher.model.jobs import CronEntry, CronKind, Unit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Limit, Rung, Server, Setting, View
 from pgusher.model.session import SeenBy, Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.sockets import ClientSocket, FdHolder, Sight
+from pgusher.model.stacks import Hang, Raised
 
 SECOND: Micros = 1_000_000
 NOW: Micros = 1_775_963_520_000_000
@@ -97,9 +100,20 @@ class World:
     def _earlier(self, told: dict[str, Any] | None) -> tuple[Micros, int, bool] | None:
         return None if told is None else (span(told["ago"]), told["opened"], told.get("empty", False))
 
-    def found_hangs(self) -> list[Any] | None:
-        """What its processes hang in; None where nobody looked at their threads."""
-        return None
+    def found_hangs(self) -> list[Hang] | None:
+        """What its processes hang in, as their stacks would have told; None where nobody looked at their threads."""
+        return [self._hang(dict(told)) for told in self.hangs] or None
+
+    def _hang(self, told: dict[str, Any]) -> Hang:
+        raised = told.pop("raised", None)
+        likely = Certainty(told.pop("certainty", "proven"))
+        words = {"still": True, "thread": "MainThread", **told}
+        if raised is not None:
+            how = f"task_done() at line {raised} is skipped by an error"
+            words["raised"] = Raised(words["file"], raised, Certainty.LIKELY, how)
+        evidence = (Evidence(f"the stack of {words['thread']}"), Evidence("it did not move", likely))
+        ticks = self.processes[words["pid"]].start_ticks
+        return Hang(start_ticks=ticks, certainty=likely, still_certainty=likely, evidence=evidence, **words)
 
     def _facts(self, told: dict[str, Any]) -> Facts:
         view = told.pop("view", "superuser")

@@ -26,7 +26,6 @@ argument with a default value is a need that the rule can do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run, find_runs
@@ -38,6 +37,7 @@ from pgusher.model.server import Limit, Rung, Setting
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.sockets import ClientSocket
+from pgusher.model.stacks import Hang
 from pgusher.model.values import dataclass
 
 IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})
@@ -68,7 +68,7 @@ class Case:
         self,
         snapshot: Snapshot,
         *,
-        hangs: Sequence[Any] | Gap | None = None,
+        hangs: Sequence[Hang] | Gap | None = None,
         earlier: Snapshot | None = None,
     ) -> None:
         self.snapshot = snapshot

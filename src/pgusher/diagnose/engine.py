@@ -7,13 +7,13 @@ from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from types import ModuleType
-from typing import Any
 
 from pgusher.diagnose import rules as _package
 from pgusher.diagnose.case import Case
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Diagnosis, Finding, Severity, Skipped
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.stacks import Hang
 from pgusher.model.values import dataclass
 
 BROKEN = "broken-rule"
@@ -74,7 +74,7 @@ def rule_of(module: ModuleType) -> Rule:
 def diagnose(
     snapshot: Snapshot,
     *,
-    hangs: Sequence[Any] | Gap | None = None,
+    hangs: Sequence[Hang] | Gap | None = None,
     earlier: Snapshot | None = None,
     ignore: Iterable[str] = (),
     ratios: Mapping[str, float] | None = None,
