@@ -10,19 +10,36 @@ from pgusher.errors import PgusherError
 
 TYPE_CHECKING = False  # typing costs milliseconds; a type checker takes this name for true, whatever it is set to
 if TYPE_CHECKING:
+    from pgusher.client.async_database import AsyncDatabase
     from pgusher.client.async_pool import AsyncPool
     from pgusher.client.budget import Budget
+    from pgusher.client.database import Database
     from pgusher.client.pool import Pool
+    from pgusher.client.registry import DatabaseError, metrics
 
-__all__ = ["AsyncPool", "Budget", "PgusherError", "Pool", "__version__"]
+__all__ = [
+    "AsyncDatabase",
+    "AsyncPool",
+    "Budget",
+    "Database",
+    "DatabaseError",
+    "PgusherError",
+    "Pool",
+    "__version__",
+    "metrics",
+]
 
 # The one place of the version: pyproject.toml reads it from this line.
 __version__ = "0.1.0"
 
 _LATE = {
+    "AsyncDatabase": "pgusher.client.async_database",
     "AsyncPool": "pgusher.client.async_pool",
     "Budget": "pgusher.client.budget",
+    "Database": "pgusher.client.database",
+    "DatabaseError": "pgusher.client.registry",
     "Pool": "pgusher.client.pool",
+    "metrics": "pgusher.client.registry",
 }
 """Public names that need the driver, and where they are."""
 

@@ -1,0 +1,299 @@
+"""`Database`: what a script or back end uses. A pool below it, and nothing to remember."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from threading import get_ident
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+
+from psycopg import Connection, Cursor
+from psycopg.rows import DictRow, RowFactory, dict_row
+
+from pgusher.client import registry
+from pgusher.client.budget import Budget
+from pgusher.client.core import IDLE
+from pgusher.client.exposition import exposition
+from pgusher.client.limits import Limits
+from pgusher.client.pool import Pool
+from pgusher.client.registry import DatabaseError
+
+if TYPE_CHECKING:
+    from psycopg.abc import Params
+    from psycopg.abc import QueryNoTemplate as Query  # only from 3.3 on
+
+Row = TypeVar("Row")
+
+
+class Database:
+    """A database of this process, by its name or its connection string.
+
+        db = Database("orders")
+        with db.cursor() as cur:
+            rows = cur.execute("select * from parts where id = %s", (7,)).fetchall()
+
+    All objects of one database share one pool, whichever thread makes them; it opens its first session when one is
+    needed, and gives back what is not needed. A block is committed at its end, and rolled back after an exception,
+    which goes on to the caller. Rows are dictionaries unless a row factory is given.
+
+    What asks for a session may raise PoolTimeout (none within `timeout`), ConnectFailed, a PoolTimeout too (no connect
+    can work: a wrong password), TooManyRequests and PoolClosed, all of psycopg_pool; what runs a statement raises
+    psycopg's errors. Nothing is swallowed.
+    """
+
+    def __init__(  # noqa: PLR0913  # all but the first by name
+        self,
+        name_or_dsn: str = "",
+        *,
+        min_size: int | None = None,
+        max_size: int | None = None,
+        budget: Budget | None = None,
+        timeout: float | None = None,
+        max_idle: float | None = None,
+        service: str | None = None,
+        limits: Limits | None = None,
+        long_loan: float | None = None,
+        configure: Callable[[Connection[Any]], None] | None = None,
+        **options: Any,
+    ) -> None:
+        """What is not given is as whoever asked before has said, or the default (docs/database.md).
+
+        `min_size` (0) and `max_size` (10): sessions of this process. `budget`: what all processes may have together.
+        `timeout` (30 s): how long a caller waits for a session. `max_idle` (60 s): what was not needed for so long is
+        given back. `service`: the name that the sessions carry. `limits`: how sessions limit themselves. `long_loan`
+        (60 s): a loan as old is told in the log. `configure` and `options`: as in `pgusher.Pool`.
+
+        Raises DatabaseError when the string cannot be read, or the options contradict earlier ones.
+        """
+        given = {
+            "min_size": min_size,
+            "max_size": max_size,
+            "budget": budget,
+            "timeout": timeout,
+            "max_idle": max_idle,
+            "service": service,
+            "limits": limits,
+            "long_loan": long_loan,
+            "configure": configure,
+            **options,
+        }
+        self._entry = registry.entry(name_or_dsn, {key: value for key, value in given.items() if value is not None})
+        self._entered: list[tuple[int, CursorLoan[Any]]] = []
+
+    def __repr__(self) -> str:
+        return f"<Database {self.name!r}>"  # without the connection string, which may hold a password
+
+    @property
+    def name(self) -> str:
+        """The name in logs, errors and metrics."""
+        return self._entry.name
+
+    @property
+    def pool(self) -> Pool[Connection[DictRow]]:
+        """The pool, open; made if need be."""
+        return self._entry.opened()
+
+    # -- blocks ----------------------------------------------------------------------------------------------------
+
+    def connection(self, timeout: float | None = None) -> AbstractContextManager[Connection[DictRow]]:
+        """`with db.connection() as conn:` a session for the block."""
+        return self._entry.opened().connection(timeout)
+
+    def transaction(self, timeout: float | None = None) -> AbstractContextManager[Connection[DictRow]]:
+        """`with db.transaction() as conn:` the same, in a transaction that begins at once."""
+        return TransactionLoan(self._entry.opened(), timeout)
+
+    @overload
+    def cursor(self, *, timeout: float | None = None) -> AbstractContextManager[Cursor[DictRow]]: ...
+    @overload
+    def cursor(
+        self, *, row_factory: RowFactory[Row], timeout: float | None = None
+    ) -> AbstractContextManager[Cursor[Row]]: ...
+    def cursor(self, *, row_factory: RowFactory[Any] = dict_row, timeout: float | None = None) -> Any:
+        """`with db.cursor() as cur:` a cursor on a session of its own for the block."""
+        return CursorLoan(self._entry.opened(), row_factory, timeout)
+
+    def __enter__(self) -> Cursor[DictRow]:
+        """`with Database("orders") as cur:` is `with db.cursor() as cur:`."""
+        loan: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), dict_row, None)
+        cursor = loan.__enter__()
+        self._entered.append((get_ident(), loan))
+        return cursor
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        me = get_ident()
+        # One object may be entered by many threads at the same time, and twice by one.
+        for index in range(len(self._entered) - 1, -1, -1):
+            if self._entered[index][0] == me or len(self._entered) == 1:
+                self._entered.pop(index)[1].__exit__(kind, error, at)
+                return
+        raise DatabaseError(
+            f"database {self.name!r}: a block was left in another thread than it was entered in",
+            hint="use with db.cursor() there",
+        )
+
+    # -- statements ------------------------------------------------------------------------------------------------
+
+    @overload
+    def fetch_all(
+        self, query: Query, params: Params | None = None, *, timeout: float | None = None
+    ) -> list[DictRow]: ...
+    @overload
+    def fetch_all(
+        self, query: Query, params: Params | None = None, *, row_factory: RowFactory[Row], timeout: float | None = None
+    ) -> list[Row]: ...
+    def fetch_all(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        row_factory: RowFactory[Any] = dict_row,
+        timeout: float | None = None,
+    ) -> list[Any]:
+        """All rows of one statement. The session is borrowed for it alone, and committed by the server."""
+        with StatementLoan(self._entry.opened(), row_factory, timeout) as cursor:
+            return cursor.execute(query, params).fetchall()
+
+    @overload
+    def fetch_one(
+        self, query: Query, params: Params | None = None, *, timeout: float | None = None
+    ) -> DictRow | None: ...
+    @overload
+    def fetch_one(
+        self, query: Query, params: Params | None = None, *, row_factory: RowFactory[Row], timeout: float | None = None
+    ) -> Row | None: ...
+    def fetch_one(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        row_factory: RowFactory[Any] = dict_row,
+        timeout: float | None = None,
+    ) -> Any:
+        """The first row of one statement, None when there is none."""
+        with StatementLoan(self._entry.opened(), row_factory, timeout) as cursor:
+            return cursor.execute(query, params).fetchone()
+
+    def execute(self, query: Query, params: Params | None = None, *, timeout: float | None = None) -> int:
+        """Run one statement; how many rows it was about, -1 when the server does not tell."""
+        with StatementLoan(self._entry.opened(), dict_row, timeout) as cursor:
+            return cursor.execute(query, params).rowcount
+
+    # -- the pool --------------------------------------------------------------------------------------------------
+
+    def wait(self, timeout: float = 30.0) -> Self:
+        """Wait until the `min_size` sessions are there, one at least. Raises PoolTimeout with the reason."""
+        pool = self._entry.opened()
+        pool.wait(timeout)
+        if not pool.min_size:
+            with pool.connection(timeout):
+                pass
+        return self
+
+    def stats(self) -> dict[str, int]:
+        """The pool's figures, see `Pool.get_stats`; without a pool there are none."""
+        pool = self._entry.pool
+        return pool.get_stats() if pool is not None else {}
+
+    def metrics(self) -> str:
+        """The same as Prometheus reads them. Those of all databases of the process: `pgusher.metrics()`."""
+        return exposition([(self.name, self.stats())])
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Close the pool. Not needed at the end of a program. The next use opens another."""
+        pool = self._entry.forget()
+        if pool is not None:
+            pool.close(timeout)
+
+
+class CursorLoan(Generic[Row]):
+    """A session and a cursor on it for a `with` block."""
+
+    __slots__ = ("_cursor", "_factory", "_lending", "_pool", "_timeout")
+
+    def __init__(self, pool: Pool[Any], factory: RowFactory[Row], timeout: float | None) -> None:
+        self._pool = pool
+        self._factory = factory
+        self._timeout = timeout
+        self._cursor: Cursor[Row] | None = None
+
+    def __enter__(self) -> Cursor[Row]:
+        self._lending = lending = self._pool.connection(self._timeout)
+        conn = lending.__enter__()
+        try:
+            self._begin(conn)
+            self._cursor = cursor = conn.cursor(row_factory=self._factory)
+        except BaseException as error:
+            lending.__exit__(type(error), error, error.__traceback__)
+            raise
+        return cursor  # type: ignore[no-any-return]  # of a connection whose rows are anything
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        cursor, self._cursor = self._cursor, None
+        try:
+            if cursor is not None:
+                cursor.close()
+                self._end(cursor.connection)
+        except BaseException as failed:
+            self._lending.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        self._lending.__exit__(kind, error, at)
+
+    def _begin(self, conn: Connection[Any]) -> None:
+        """Before the cursor is made."""
+
+    def _end(self, conn: Connection[Any]) -> None:
+        """After it was closed."""
+
+
+class StatementLoan(CursorLoan[Row]):
+    """The same for one statement: the server commits it by itself, which saves two of three round trips."""
+
+    __slots__ = ("_was",)
+
+    def _begin(self, conn: Connection[Any]) -> None:
+        self._was = conn.autocommit
+        if not self._was:
+            conn.autocommit = True
+
+    def _end(self, conn: Connection[Any]) -> None:
+        # In any other state the session is rolled back or dropped, and the setting with what it was about.
+        if not self._was:
+            if conn.pgconn.transaction_status != IDLE and not conn.closed:
+                conn.rollback()
+            if not conn.closed:
+                conn.autocommit = False
+
+
+class TransactionLoan:
+    """A session and a transaction on it for a `with` block."""
+
+    __slots__ = ("_lending", "_transaction")
+
+    def __init__(self, pool: Pool[Any], timeout: float | None) -> None:
+        self._lending = pool.connection(timeout)
+
+    def __enter__(self) -> Connection[DictRow]:
+        conn = self._lending.__enter__()
+        try:
+            self._transaction = conn.transaction()
+            self._transaction.__enter__()
+        except BaseException as error:
+            self._lending.__exit__(type(error), error, error.__traceback__)
+            raise
+        return conn  # type: ignore[no-any-return]  # of a pool whose rows are dictionaries
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> bool | None:
+        try:
+            # psycopg.Rollback ends here, and with it the reason to roll back.
+            swallowed: bool | None = self._transaction.__exit__(kind, error, at)
+        except BaseException as failed:
+            self._lending.__exit__(type(failed), failed, failed.__traceback__)
+            raise
+        if swallowed:
+            kind = error = at = None
+        self._lending.__exit__(kind, error, at)
+        return swallowed

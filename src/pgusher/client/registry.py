@@ -1,0 +1,230 @@
+"""The databases of this process: one pool for each, made once, whoever asks and however many at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Any
+
+import psycopg
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg.rows import dict_row
+
+from pgusher.client.async_pool import AsyncPool
+from pgusher.client.budget import Budget
+from pgusher.client.exposition import exposition
+from pgusher.client.gate import Gate
+from pgusher.client.host_full import host_gate
+from pgusher.client.joined import JoinedGate
+from pgusher.client.ledger import own_ledger
+from pgusher.client.limits import Limits
+from pgusher.client.pool import Pool
+from pgusher.errors import UsageError
+
+DEFAULTS: dict[str, Any] = {
+    "min_size": 0,
+    "max_size": 10,
+    "timeout": 30.0,
+    "max_idle": 60.0,
+    "budget": None,
+    "service": None,
+    "limits": None,
+    "long_loan": 60.0,
+}
+"""What holds where nothing else is said. Times are in seconds."""
+
+CONNECT_TIMEOUT = 10
+"""Seconds for a connect, unless the connection string or PGCONNECT_TIMEOUT says otherwise: libpq's own is for ever."""
+
+
+class DatabaseError(UsageError):
+    """A database is asked for in a way that cannot be: two pools of different kinds for one, or a wrong string."""
+
+
+class Entry:
+    """One database of this process: how its pools are to be, and the pools."""
+
+    def __init__(self, name: str, conninfo: str) -> None:
+        self.name = name
+        self.conninfo = conninfo
+        self.options: dict[str, Any] = {}
+        self.pool: Pool[Any] | None = None
+        self._pools: dict[asyncio.AbstractEventLoop, AsyncPool[Any]] = {}
+        self._lock = threading.Lock()
+
+    def take(self, options: dict[str, Any]) -> None:
+        """Further options. Raises DatabaseError when they contradict earlier ones, or come after the first use."""
+        with self._lock:
+            used = self.pool is not None or bool(self._pools)
+            for key, value in options.items():
+                if key not in self.options and not used:
+                    continue
+                known = self.options.get(key, DEFAULTS.get(key))
+                if known is not value and known != value:
+                    raise DatabaseError(
+                        f"database {self.name!r}: two values of {key} in one process, {known!r} and {value!r}",
+                        detail="a process has one pool for a database; whoever uses it first has said how it is",
+                        hint=f"give {key} in one place, before the first use",
+                    )
+            self.options.update(options)
+
+    def opened(self) -> Pool[Any]:
+        """The pool for threads, open. It is made by whoever comes first; the others wait for that moment."""
+        pool = self.pool
+        if pool is None or pool.closed:
+            with self._lock:
+                pool = self.pool
+                if pool is None or pool.closed:
+                    pool = Pool(self.conninfo, open=True, **self._arguments())
+                    self.pool = pool
+        return pool
+
+    async def opened_here(self) -> AsyncPool[Any]:
+        """The pool of the running event loop, open."""
+        loop = asyncio.get_running_loop()
+        pool = self._pools.get(loop)
+        if pool is None or pool.closed:
+            with self._lock:
+                self._bury()
+                pool = self._pools.get(loop)
+                # One that is not open yet is being opened by another task.
+                if pool is None or (pool.closed and getattr(pool, "_opened", False)):
+                    pool = self._pools[loop] = AsyncPool(self.conninfo, open=False, **self._arguments())
+            await pool.open()
+        return pool
+
+    def here(self) -> AsyncPool[Any] | None:
+        """The pool of the running event loop if there is one."""
+        return self._pools.get(asyncio.get_running_loop())
+
+    def forget_here(self) -> AsyncPool[Any] | None:
+        """The same, and the next use opens another."""
+        return self._pools.pop(asyncio.get_running_loop(), None)
+
+    def forget(self) -> Pool[Any] | None:
+        """The pool for threads, and the next use opens another."""
+        with self._lock:
+            pool, self.pool = self.pool, None
+        return pool
+
+    def pools(self) -> list[Pool[Any] | AsyncPool[Any]]:
+        """All that are open."""
+        found: list[Pool[Any] | AsyncPool[Any]] = [self.pool] if self.pool is not None else []
+        return [*found, *self._pools.values()]
+
+    def forked(self) -> None:
+        """This is the child of a fork: no other thread has the lock. The pools see to themselves."""
+        self._lock = threading.Lock()
+
+    def _bury(self) -> None:
+        """Under the lock: event loops that have ended take their pools with them, whose sessions nobody closed."""
+        for loop in [loop for loop in self._pools if loop.is_closed()]:
+            pool = self._pools.pop(loop)
+            for conn in list(pool._pool):  # noqa: SLF001  # no method of it works without its loop
+                with suppress(Exception):
+                    conn.pgconn.finish()
+
+    def _arguments(self) -> dict[str, Any]:
+        chosen = {**DEFAULTS, **self.options}
+        budget = chosen.pop("budget")
+        kwargs = chosen.pop("kwargs", None)
+        if not callable(kwargs):
+            kwargs = {"row_factory": dict_row, **self._patience(), **(kwargs or {})}
+        if chosen["limits"] is None:
+            # A pool that keeps sessions would have them ended under it.
+            chosen["limits"] = Limits() if chosen["min_size"] else Limits.over(chosen["max_idle"])
+        return {
+            "gate": gate_for(self.conninfo, budget),
+            "ledger": own_ledger(),
+            "give_all_back": True,
+            "name": self.name,
+            "kwargs": kwargs,
+            **chosen,
+        }
+
+    def _patience(self) -> dict[str, Any]:
+        given = conninfo_to_dict(self.conninfo)
+        if given.get("connect_timeout") or given.get("service") or os.environ.get("PGCONNECT_TIMEOUT"):
+            return {}
+        return {"connect_timeout": CONNECT_TIMEOUT}
+
+
+def gate_for(conninfo: str, budget: Budget | None) -> Gate | None:
+    """What a pool of this process asks before it connects there; None: there is no place to share what is known."""
+    given = {**_defaults(), **conninfo_to_dict(conninfo)}
+    words = ("hostaddr", "host", "port")
+    server = "|".join(str(given.get(word) or "") for word in words) + f"|{given.get('service') or ''}"
+    host = host_gate(server, f"{given.get('user') or ''}@{given.get('dbname') or given.get('user') or ''}")
+    if budget is None:
+        return host
+    return JoinedGate(host, budget.gate()) if host is not None else budget.gate()
+
+
+def _defaults() -> dict[str, str]:
+    """Libpq's own, with the environment."""
+    return {
+        option.keyword.decode(): option.val.decode()
+        for option in psycopg.pq.Conninfo.get_defaults()
+        if option.val is not None
+    }
+
+
+_entries: dict[str, Entry] = {}
+_asked: dict[str, Entry] = {}
+_lock = [threading.Lock()]  # in a list, so that the child of a fork can have a new one
+
+
+def entry(name_or_dsn: str, options: dict[str, Any]) -> Entry:
+    """The one for this database, whether it is told by its name or by its connection string.
+
+    Raises DatabaseError and ConfigError.
+    """
+    known = _asked.get(name_or_dsn)
+    if known is not None and not options:
+        return known
+    with _lock[0]:
+        found = _asked.get(name_or_dsn)
+        if found is None:
+            name, conninfo, configured = _resolved(name_or_dsn)
+            key = make_conninfo("", **dict(sorted(conninfo_to_dict(conninfo).items())))
+            found = _entries.setdefault(key, Entry(name, conninfo))
+            found.take(configured)
+            _asked[name_or_dsn] = found
+        found.take({key: value for key, value in options.items() if value is not None})
+        return found
+
+
+def _resolved(name_or_dsn: str) -> tuple[str, str, dict[str, Any]]:
+    """(name, connection string, options) of a database."""
+    try:
+        given = conninfo_to_dict(name_or_dsn)
+    except psycopg.ProgrammingError as error:
+        # The string may hold a password: it is not repeated.
+        raise DatabaseError("a connection string cannot be read", detail=str(error).strip()) from None
+    host, port = given.get("host") or given.get("hostaddr"), given.get("port")
+    name = str(given.get("service") or given.get("dbname") or "default")
+    where = f"@{host}" if host else ""
+    return name + where + (f":{port}" if port else ""), name_or_dsn, {}
+
+
+def everything() -> Iterable[Entry]:
+    """The databases that this process has asked for."""
+    with _lock[0]:
+        return list(_entries.values())
+
+
+def metrics() -> str:
+    """The figures of all databases of this process, as Prometheus reads them (text format 0.0.4)."""
+    return exposition([(each.name, pool.get_stats()) for each in everything() for pool in each.pools()])
+
+
+def _forked() -> None:
+    _lock[0] = threading.Lock()
+    for each in _entries.values():
+        each.forked()
+
+
+os.register_at_fork(after_in_child=_forked)

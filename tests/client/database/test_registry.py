@@ -1,0 +1,143 @@
+"""One pool for a database, whoever asks and however many at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgusher import AsyncDatabase, Budget, Database, DatabaseError, Pool
+from pgusher.client import registry
+from tests.client.database.conftest import Play
+
+
+def test_fifty_threads_at_once_make_one_pool(dsn: str, play: Play, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+
+    class Counting(Pool[Any]):
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            made.append(self)
+            super().__init__(*args, **kwargs)
+
+    monkeypatch.setattr(registry, "Pool", Counting)
+    start = threading.Barrier(50)
+    answers: list[Any] = []
+
+    def ask() -> None:
+        start.wait(30)
+        answers.append(Database(dsn).fetch_one("select 1 as one"))
+
+    threads = [threading.Thread(target=ask) for _ in range(50)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert answers == [{"one": 1}] * 50
+    assert len(made) == 1
+
+
+def test_fifty_tasks_at_once_make_one_pool_and_each_loop_has_its_own(dsn: str, play: Play) -> None:
+    async def body() -> Any:
+        db = AsyncDatabase(dsn)
+        rows = await asyncio.gather(*(AsyncDatabase(dsn).fetch_one("select 1 as one") for _ in range(50)))
+        assert rows == [{"one": 1}] * 50
+        assert await AsyncDatabase(dsn).pool() is await db.pool()
+        return await db.pool()
+
+    first = asyncio.run(body())
+    entry = registry.entry(dsn, {})
+    assert entry.pools() == [first]
+
+    async def again() -> None:
+        assert await AsyncDatabase(dsn).pool() is not first
+        assert len(entry.pools()) == 1
+        await AsyncDatabase(dsn).close()
+
+    asyncio.run(again())
+
+
+def test_the_same_server_told_in_another_way_is_the_same_database(server: Any, play: Play) -> None:
+    words = server.dsn(user="app", dbname="app", application_name="two-ways")
+    given = psycopg.conninfo.conninfo_to_dict(words)
+    url = f"postgresql://app@{given['host']}:{given['port']}/app?application_name=two-ways"
+    assert Database(words).pool is Database(url).pool
+
+
+def test_options_meet_before_the_first_use_and_contradictions_are_told(dsn: str, play: Play) -> None:
+    Database(dsn, max_size=3)
+    Database(dsn, timeout=7)
+    with pytest.raises(DatabaseError, match="two values of max_size in one process, 3 and 4"):
+        Database(dsn, max_size=4)
+    pool = Database(dsn, max_size=3).pool
+    assert (pool.max_size, pool.timeout, pool.min_size) == (3, 7, 0)
+    with pytest.raises(DatabaseError, match="two values of max_idle"):
+        Database(dsn, max_idle=5)
+    assert Database(dsn, max_idle=60).pool is pool
+
+
+def test_a_budget_is_kept_over_both_flavours(dsn: str, play: Play, tmp_path: Any) -> None:
+    budget = Budget("both", 1, directory=tmp_path)
+    with Database(dsn, budget=budget) as cur:
+        cur.execute("select 1")
+
+        async def body() -> None:
+            with pytest.raises(psycopg.errors.Error, match="couldn't get a connection"):
+                await AsyncDatabase(dsn, budget=budget).fetch_one("select 1", timeout=0.3)
+
+        play(body)
+    assert budget.held == 1
+
+
+def test_a_child_of_a_fork_opens_its_own(dsn: str, play: Play, sessions: Callable[[], list[int]]) -> None:
+    db = Database(dsn)
+    ours = db.fetch_one("select pg_backend_pid() as pid")
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            theirs = Database(dsn).fetch_one("select pg_backend_pid() as pid")
+            os.write(write, str(theirs["pid"] if theirs else 0).encode())
+            Database(dsn).close()
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(write)
+    with open(read, encoding="ascii") as file:
+        other = int(file.read())
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert ours is not None
+    assert other not in {0, ours["pid"]}
+    assert db.fetch_one("select pg_backend_pid() as pid") == ours
+    assert sessions() == [ours["pid"]]
+
+
+def test_a_block_that_is_left_in_another_thread(dsn: str, play: Play) -> None:
+    db = Database(dsn)
+    db.__enter__()
+    thread = threading.Thread(target=db.__exit__, args=(None, None, None))
+    thread.start()
+    thread.join(20)
+    assert db.stats()["loans_out"] == 0
+    db.__enter__()
+    db.__enter__()
+    caught: list[BaseException] = []
+
+    def leave() -> None:
+        try:
+            db.__exit__(None, None, None)
+        except DatabaseError as error:
+            caught.append(error)
+
+    thread = threading.Thread(target=leave)
+    thread.start()
+    thread.join(20)
+    assert "another thread" in str(caught[0])
+    db.__exit__(None, None, None)
+    db.__exit__(None, None, None)
+    assert db.stats()["loans_out"] == 0
