@@ -141,3 +141,32 @@ def test_ten_kilobytes_of_quotes_take_no_time() -> None:
 )
 def test_a_statement_without_a_literal_is_as_it_was(query: str, shown: str) -> None:
     assert redact_sql(query) == shown
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"mysql -u bob -p{S} -h db",
+        f"/usr/bin/mysqldump --opt -p{S} shop",
+        f"sudo mariadb -p{S}",
+        f"sshpass -p {S} ssh bob@db",
+        f"sshpass -p{S} ssh bob@db",
+        f"redis-cli -h cache -a {S} ping",
+        f"mongosh -u bob -p {S} --quiet",
+        f"ldapsearch -x -w {S} -b dc=x",
+    ],
+)
+def test_passwords_behind_flags_of_one_letter(text: str) -> None:
+    """In one word with the flag or behind it, as words of a list and inside the text of a shell."""
+    assert S not in " ".join(redact_argv(text.split(" ")))
+    assert S not in redact_text(text)
+    assert S not in " ".join(redact_argv(["sh", "-c", f"cd /srv && {text} | gzip"]))
+    assert "gzip" in redact_text(f"{text} | gzip")
+
+
+@pytest.mark.parametrize(
+    "text", ["mysql -p shop", "ssh -p 2222 bob@db", "psql -p 5432 -w", "mkdir -p /srv/mysql", "ps -p 17", "mongod -p"]
+)
+def test_the_same_letters_of_other_programs_stay(text: str) -> None:
+    assert " ".join(redact_argv(text.split(" "))) == text
+    assert redact_text(text) == text

@@ -45,6 +45,15 @@ _BEGINNINGS = (
     *("sk-", "sk_", "npm_", "hvs.", "hvb.", "dop_v1_", "eyJ"),
 )
 _PEM = pattern(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
+# Programs whose flag for a password is one letter, with the value in the same word or (where \s may match) the next.
+# -p alone makes the mysql programs ask; for others it is a port, a path, a pid.
+_SHORT = pattern(
+    r"((?<![\w.-])(?:(?:mysql|mariadb)[\w-]{0,32}(?:\s+[^\s|;&]+){0,64}?\s+-p"
+    r"|sshpass(?:\s+-[^\s|;&]+){0,8}?\s+-p\s*|redis-cli(?:\s+[^\s|;&]+){0,64}?\s+-a\s*"
+    r"|mongo[\w-]{0,32}(?:\s+[^\s|;&]+){0,64}?\s+-p\s+|ldap[\w-]{1,32}(?:\s+[^\s|;&]+){0,64}?\s+-w\s*))"
+    r"(?![\s|;&])[^\s|;&]+"
+)
+_SHORT_USERS = {"mysql": "-p", "mariadb": "-p", "sshpass": "-p", "redis-cli": "-a", "mongo": "-p", "ldap": "-w"}
 _USER_PASS = pattern(r"^([^\s:/@]+:)\S+$")
 
 _LONG_NUMBER = pattern(r"\d{9}")
@@ -72,6 +81,8 @@ def redact_text(text: str) -> str:
         text = _BEARER.sub(rf"\1{HIDDEN}", text)
     if len(text) > 12 and any(beginning in text for beginning in _BEGINNINGS):
         text = _SHAPES.sub(HIDDEN, text)
+    if any(program in folded for program in _SHORT_USERS):
+        text = _SHORT.sub(rf"\1{HIDDEN}", text)
     if any(word in folded for word in _TELLING):
         text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
         text = _ASSIGN.sub(rf"\1{HIDDEN}", text)
@@ -95,14 +106,20 @@ def _uri(match: re.Match[str]) -> str:
 def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     """A command line as a list: as `redact_text` for each word, and the value after a flag such as --password."""
     out: list[str] = []
-    previous = ""
+    previous = short = separate = ""
     for word in argv:
-        if _is_naming_flag(previous) and not re.match(r"--?[a-z]", word):
+        if word[:2] == short and len(word) > 2:
+            out.append(short + HIDDEN)
+        elif previous and previous == separate or (_is_naming_flag(previous) and not re.match(r"--?[a-z]", word)):
             out.append(HIDDEN)
         elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
             out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
         else:
             out.append(redact_text(word))
+            if not short:
+                program = word.rpartition("/")[2]
+                short = next((flag for name, flag in _SHORT_USERS.items() if program.startswith(name)), "")
+                separate = "" if program.startswith(("mysql", "mariadb")) else short
         previous = word
     return tuple(out)
 
