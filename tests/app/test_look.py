@@ -2,18 +2,49 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
 import pytest
 
+from pgusher.app.config import Config
 from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
 from pgusher.demo.server import EmbeddedServer
-from pgusher.errors import UnreachableError
+from pgusher.errors import UnreachableError, UsageError
 from pgusher.model.server import Rung
 from tests.bed import Bed
 from tests.bed.bed import APP
 from tests.conftest import NewServer
 
 SERVER_SETTINGS = {"max_connections": 20}
+
+
+class Silent:
+    """A stand-in for a server that hangs: it has the name, the socket and the lock file of one, and never answers."""
+
+    def __init__(self, path: str) -> None:
+        script = (
+            "import ctypes, os, socket, sys, time\n"
+            "ctypes.CDLL(None).prctl(15, b'postgres', 0, 0, 0)\n"  # PR_SET_NAME
+            "one = socket.socket(socket.AF_UNIX)\n"
+            "one.bind(sys.argv[1])\n"
+            "open(sys.argv[1] + '.lock', 'w').write(f'{os.getpid()}\\n')\n"
+            "one.listen()\n"
+            "print(flush=True)\n"
+            "time.sleep(600)\n"
+        )
+        self._process = subprocess.Popen([sys.executable, "-c", script, path], stdout=subprocess.PIPE)
+
+    def __enter__(self) -> None:
+        assert self._process.stdout is not None
+        self._process.stdout.readline()
+
+    def __exit__(self, *_: object) -> None:
+        self._process.kill()
+        self._process.communicate()
 
 
 def look_once(request: Request) -> Look:
@@ -52,6 +83,34 @@ def test_a_server_that_does_not_answer_is_one_message_with_what_was_tried() -> N
         look_once(Request(dsn="host=127.0.0.1 port=1 password=hunter2"))
     assert raised.value.detail
     assert "hunter2" not in f"{raised.value}{raised.value.detail}{raised.value.hint}"
+
+
+@pytest.mark.parametrize("words", [{"dsn": "host=h password=hunter2 nonsense=1"}, {"database": "postgresql://[::1"}])
+def test_a_connection_string_that_cannot_be_read_is_wrong_usage(words: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match="the connection string cannot be read: ") as raised:
+        look_once(Request(**words))  # type: ignore[arg-type]
+    assert raised.value.hint
+    assert raised.value.detail is None
+    assert "hunter2" not in str(raised.value)
+
+
+def test_one_that_stands_in_the_configuration_is_told_with_its_file() -> None:
+    with pytest.raises(UsageError) as raised:
+        look_once(Request(config=Config(path="/etc/pgusher/pgusher.toml", dsn="host=h nonsense=1")))
+    assert raised.value.detail == "it stands in /etc/pgusher/pgusher.toml"
+
+
+def test_servers_that_never_answer_share_the_time_of_one(server: EmbeddedServer, tmp_path: Path) -> None:
+    """Anybody may run some; ten of them would keep the one that matters waiting for half a minute."""
+    with ExitStack() as silent:
+        for port in range(5980, 5984):
+            silent.enter_context(Silent(str(tmp_path / f".s.PGSQL.{port}")))
+        look = look_once(Request(timeout=3.0))
+    seen = {one.facts.server.port: one.facts.view for one in look.snapshots}
+    assert seen[server.port].rung is not Rung.NONE
+    for port in range(5980, 5984):
+        assert [attempt.outcome for attempt in seen[port].attempts] == ["no answer before the deadline"]
+    assert look.elapsed_ms < 10_000  # each for itself would take 12 s, and more where several roles are tried
 
 
 def test_a_refused_role_is_no_failure(bed: Bed, server: EmbeddedServer) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Sequence
 
@@ -11,17 +12,20 @@ from pgusher.attribute import Attributor
 from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
 from pgusher.collect.ledgers import LedgerSource
-from pgusher.collect.postgres import PostgresSource, Target
+from pgusher.collect.postgres import PostgresSource, Target, complaint, trusted
 from pgusher.collect.processes import ProcessSource
 from pgusher.collect.sockets import SocketFacts, SocketSource
-from pgusher.errors import UnreachableError
+from pgusher.errors import UnreachableError, UsageError
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
-from pgusher.model.process import Host
+from pgusher.model.pools import PoolLimit
+from pgusher.model.process import Host, Process
 from pgusher.model.server import Rung, Server
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass, field
 
+_AT_LEAST = 0.5
+"""Seconds for a server to answer when those before it have used up the time of a look: one of this host needs less."""
 _DISCOVER_EVERY = 10.0
 """Seconds until a watch looks for further servers again."""
 
@@ -83,11 +87,17 @@ class Looker:
         taken_at = int(self._clock() * 1_000_000)
         eyes = self._open_eyes(began)
         host = look_host()
-        snapshots = [self._look_at(eye, host, taken_at) for eye in eyes]
+        snapshots = [self._look_at(eye, host, taken_at, self._within(began, eyes)) for eye in eyes]
         if all(snapshot.facts.view.rung is Rung.NONE for snapshot in snapshots):
             raise _unreachable(snapshots)
         snapshots.sort(key=_fullness, reverse=True)
         return Look(tuple(snapshots), round((self._monotonic() - began) * 1000, 1), self._gaps)
+
+    def _within(self, began: float, eyes: Sequence[_Eye]) -> float | None:
+        """How long the next of several servers may take: anybody may run ten that never answer."""
+        if len(eyes) == 1:
+            return None
+        return max(_AT_LEAST, began + self._request.timeout - self._monotonic())
 
     def close(self) -> None:
         """Give every slot back. A further look opens them again."""
@@ -135,6 +145,8 @@ class Looker:
             eyes.append(eye)
         for eye in kept.values():
             eye.close()
+        # Those of the system's accounts and our own first: they do not wait for what anybody else has started.
+        eyes.sort(key=lambda eye: eye.target.server is None or not trusted(eye.target.server, os.environ))
         return eyes
 
     def _eye(self, target: Target) -> _Eye:
@@ -143,6 +155,13 @@ class Looker:
     def _target(self, dsn: str | None, server: Server | None = None) -> Target:
         request = self._request
         port = request.port if server is None else None
+        for text in (dsn, request.database):
+            if text is not None and ("=" in text or "://" in text) and (wrong := complaint(text)):
+                raise UsageError(
+                    f"the connection string cannot be read: {wrong}",
+                    detail=f"it stands in {request.config.path}" if text is request.config.dsn else None,
+                    hint="write it as for psql: postgresql://USER@HOST:PORT/DB, or host=HOST port=PORT dbname=DB",
+                )
         return Target(
             conninfo=dsn,
             host=request.host,
@@ -154,8 +173,8 @@ class Looker:
             sql=request.sql,
         )
 
-    def _look_at(self, eye: _Eye, host: Host, taken_at: int) -> Snapshot:
-        sample = eye.postgres.sample()
+    def _look_at(self, eye: _Eye, host: Host, taken_at: int, within: float | None) -> Snapshot:
+        sample = eye.postgres.sample(within)
         backends = [session.pid for session in sample.sessions]
         sockets = eye.sockets.look(sample.server, backends, full=not eye.looked)
         eye.looked = True
@@ -163,7 +182,8 @@ class Looker:
         processes = self._processes.look(holders)
         ledgers = self._ledgers.read(process for process in processes.processes if process.pid in holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
-        gaps = (*sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
+        pools, more = _pools(processes.processes)
+        gaps = (*more, *sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
         facts = Facts(
             taken_at=taken_at,
             host=host,
@@ -179,6 +199,7 @@ class Looker:
             gaps=gaps,
             settings=sample.settings,
             loans=ledgers.loans,
+            pools=pools,
         )
         return eye.attributor.attribute(facts)
 
@@ -187,6 +208,16 @@ def _holders(sockets: SocketFacts) -> set[int]:
     pids = {holder.pid for one in sockets.sockets for holder in one.holders}
     pids.update(one.connected_by for one in sockets.sockets if one.connected_by is not None)
     return pids
+
+
+def _pools(processes: Sequence[Process]) -> tuple[tuple[PoolLimit, ...], tuple[Gap, ...]]:
+    """What Grafana's files say, where there is one: seldom, so that what reads them is not loaded before."""
+    if not any("grafana" in (process.exe or process.comm) for process in processes):
+        return (), ()
+    from pgusher.collect import grafana
+
+    facts = grafana.look(processes)
+    return facts.pools, facts.gaps
 
 
 def _place(server: Server) -> tuple[int, tuple[str, ...], str | None]:

@@ -8,10 +8,11 @@ import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 
-from pgusher.collect.postgres import Target
+from pgusher.collect.postgres import Target, locate
 from pgusher.collect.postgres.connect import Peer
 from pgusher.collect.postgres.locate import by_address, by_words, is_own_address
 from pgusher.demo.server import EmbeddedServer
@@ -151,3 +152,13 @@ def test_whether_the_server_behind_a_pooler_is_full_is_asked_of_the_server_itsel
         assert (attempt.sqlstate, attempt.refused_by, attempt.ceiling) == ("53300", "a pooler", None)
         assert (facts.view.rung, facts.view.refuses) == (Rung.TITLES, None)
     assert (before.view.refuses_all, after.view.refuses_all) == (False, True)
+
+
+def test_words_without_a_host_lead_to_the_usual_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(locate, "_SOCKETS", ("/nonexistent", str(tmp_path)))
+    (tmp_path / ".s.PGSQL.5994").touch()
+    there = by_words(Target(conninfo="port=5994 user=bob"), {})
+    nowhere = by_words(Target(conninfo="port=5993"), {})
+    assert there is not None
+    assert (there.host, there.port) == (str(tmp_path), 5994)
+    assert nowhere is None

@@ -9,6 +9,6 @@ No driver is imported: psycopg alone costs 200 ms, libpq by ctypes 10.
 from __future__ import annotations
 
 from pgusher.collect.postgres.source import PostgresFacts, PostgresSource
-from pgusher.collect.postgres.target import Target
+from pgusher.collect.postgres.target import Target, complaint, trusted
 
-__all__ = ["PostgresFacts", "PostgresSource", "Target"]
+__all__ = ["PostgresFacts", "PostgresSource", "Target", "complaint", "trusted"]

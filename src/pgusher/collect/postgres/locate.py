@@ -27,6 +27,7 @@ from pgusher.model.text import decode
 
 _SLOW_START = 20_000_000
 """Microseconds: a postmaster notes its start after it has got its shared memory, which takes a while."""
+_SOCKETS = ("/var/run/postgresql", "/tmp")  # noqa: S108  # where servers have their sockets; nothing is written there
 _CLOCK = 2_000_000
 """Microseconds by which somebody may have set the clock since."""
 
@@ -147,7 +148,10 @@ def by_address(peer: Peer, proc: str = "/proc") -> Server | None:
 
 
 def by_words(target: Target, environ: Mapping[str, str]) -> Peer | None:
-    """Where the user's words lead, when nothing is connected to: a socket directory or a numeric address, no name."""
+    """Where the user's words lead, when nothing is connected to: a socket directory or a numeric address, no name.
+
+    Without a host that is one of the usual directories, the first that has a socket for the port.
+    """
     words: dict[str, str] = {}
     if target.conninfo is not None:
         try:
@@ -156,7 +160,12 @@ def by_words(target: Target, environ: Mapping[str, str]) -> Peer | None:
             return None
     host = target.host or words.get("hostaddr") or words.get("host") or environ.get("PGHOST", "")
     port = str(target.port or words.get("port") or environ.get("PGPORT") or 5432)
-    if not host or not port.isdigit():
+    if not port.isdigit():
+        return None
+    if not host:  # libpq takes the directory that it was built with: Debian's, or that of the sources
+        there = (place for place in _SOCKETS if os.path.exists(f"{place}/.s.PGSQL.{port}"))
+        host = next(there, "")
+    if not host:
         return None
     host = {"localhost": "127.0.0.1"}.get(host, host)
     return Peer(host, "" if host.startswith(("/", "@")) else host, int(port), "", "")

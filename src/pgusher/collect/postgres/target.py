@@ -139,6 +139,19 @@ def where(server: Server) -> str:
     return next((wildcards.get(address, address) for address in server.listens), "127.0.0.1")
 
 
+def complaint(conninfo: str) -> str | None:
+    """What libpq has against a connection string, without its secrets; None when nothing, or when there is no libpq."""
+    from pgusher.collect.postgres.libpq import LibpqMissingError, load
+
+    try:
+        load().parse(conninfo)
+    except ValueError as error:
+        return shown(conninfo, str(error))
+    except LibpqMissingError:
+        return None
+    return None
+
+
 def shown(conninfo: str | None, complaint: str) -> str:
     """A complaint of libpq's about a connection string, without the words that it quotes: one may be a password."""
     if conninfo is None or complaint.startswith("invalid connection option"):
