@@ -110,7 +110,7 @@ def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     for word in argv:
         if word[:2] == short and len(word) > 2:
             out.append(short + HIDDEN)
-        elif previous and previous == separate or (_is_naming_flag(previous) and not re.match(r"--?[a-z]", word)):
+        elif (previous and previous == separate) or (_is_naming_flag(previous) and not re.match(r"--?[a-z]", word)):
             out.append(HIDDEN)
         elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
             out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
