@@ -12,7 +12,7 @@
 What a process belongs to is told by `cron`, `unit`, `tty` ("pts/3 anna"), `container` or `title` of its parent. Its
 sessions say `count`, `state`, `idle` (since its state changed), `age` (since it began, as old as the process else),
 `used = false` (no statement yet), `app`, `user`, `database`, `query`, `id` and `blocked_by` (an id), `superuser`.
-[process.hang] is what its stack would have shown.
+[process.hang] is what its stack would have shown, `pools` what its files say of its limits.
 `copies` makes several such processes, `share` forked children that have the same sockets. Beside [[process]] there are
 [[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone. [earlier] is a look before, which
 differs in what the server had counted.
@@ -33,6 +33,7 @@ from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.facts import Facts
 from pgusher.model.findings import Evidence
 from pgusher.model.jobs import CronEntry, CronKind, Unit
+from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Limit, Rung, Server, Setting, View
 from pgusher.model.session import SeenBy, Session
@@ -72,6 +73,7 @@ class World:
         self.units: dict[str, Unit] = {}
         self._named: dict[str, int] = {}
         self._blocked: list[tuple[int, str]] = []
+        self._pools: list[tuple[Any, ...]] = []
         self._daemon: int | None = None
         self._parents: dict[str, int] = {}
         self.before: Snapshot | None = None
@@ -151,6 +153,7 @@ class World:
             cron=tuple(self.cron.values()),
             units=tuple(self.units.values()),
             gaps=gaps,
+            pools=tuple(PoolLimit(*each) for each in self._pools),
             settings=tuple(Setting(name, str(value)) for name, value in settings.items()),
         )  # fmt: skip
 
@@ -175,11 +178,13 @@ class World:
     def _process(self, told: dict[str, Any]) -> None:
         told = dict(told)
         hang = told.pop("hang", None)
+        pools = told.pop("pools", [])
         for _ in range(told.pop("copies", 1)):
             process, session_told = self._one(dict(told))
             children = [self._child(process) for _ in range(told.get("share", 0))]
             for each in session_told:
                 self._sessions(dict(each), (process, *children))
+            self._pools += [(process.pid, *each) for each in pools]
             if hang is not None:
                 self.hangs.append({"pid": process.pid, **hang})
 

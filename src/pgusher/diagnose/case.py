@@ -17,6 +17,7 @@ argument with a default value is a need that the rule can do without.
 | `sockets` | the client's end of sessions, by pid of the session | the server is on another host |
 | `processes` | the processes that hold sessions, and their ancestors, by pid | the same |
 | `runs` | runs of cron jobs that hold sessions | the same |
+| `pools` | how many sessions programs may take, by their own files | never; mostly there are none |
 | `hangs` | processes that hang, with mechanism, thread and line | their threads were not looked at |
 | `earlier` | the snapshot before this one | there was no look before |
 | `gaps` | all that could not be read | never |
@@ -95,6 +96,7 @@ class Case:
             "sockets": self._sockets,
             "processes": self._processes,
             "runs": self._runs,
+            "pools": lambda: facts.pools,
             "hangs": self._found_hangs,
             "earlier": self._before,
         }

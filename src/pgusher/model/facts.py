@@ -6,6 +6,7 @@ from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.loans import Loan
+from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Server, Setting, View
 from pgusher.model.session import Session
@@ -39,3 +40,5 @@ class Facts:
     """What processes with a loan ledger say of the sessions in their pools."""
     stacks: tuple[ProcessStacks, ...] = ()
     """The threads of the processes that were looked into; none unless asked for, as it takes time."""
+    pools: tuple[PoolLimit, ...] = ()
+    """What programs say themselves of how many sessions they may take."""
