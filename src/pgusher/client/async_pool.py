@@ -164,6 +164,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
         """An idle connection has ended: let it go, and what ended with it."""
         self._dropped(conn)
         finish([conn, *self._generation(everything=False)])
+        self._grow_if_needed()
 
     async def _check_connection(self, conn: ACT) -> None:
         try:
@@ -205,10 +206,11 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
 
     async def _connect(self, timeout: float | None = None) -> ACT:  # noqa: ASYNC109  # as psycopg_pool has it
         while True:
+            asked = self._self_limits.asked()
             try:
                 conn = await super()._connect(timeout)
             except psycopg.OperationalError as error:
-                if not self._self_limits.learn(str(error)):
+                if not self._self_limits.learn(str(error), asked):
                     raise
             else:
                 self._seated(conn)

@@ -84,10 +84,17 @@ class SelfLimits:
             asked["options"] = " ".join([*ours, theirs]).strip()
         return asked
 
-    def learn(self, text: str) -> bool:
-        """Whether the connect was refused for one of ours, which is then left out: try again."""
-        named = {name for name in self._settings if name in text} - self._unknown
+    def asked(self) -> frozenset[str]:
+        """The settings that the next connect asks for."""
+        return frozenset(self._settings) - self._unknown
+
+    def learn(self, text: str, asked: frozenset[str]) -> bool:
+        """Whether a connect that asked for these was refused for one of them, which is then left out: try again.
+
+        Of several connects at once each learns for itself, so what another has learned meanwhile counts too.
+        """
+        named = {name for name in asked if name in text}
         if not named and "startup parameter" in text and "options" in text:  # PgBouncer, before 1.20
-            named = set(self._settings) - self._unknown
+            named = set(asked)
         self._unknown |= named
         return bool(named)

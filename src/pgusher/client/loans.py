@@ -140,11 +140,14 @@ def _users(frame: FrameType | None) -> FrameType | None:
     """The innermost frame that is neither ours nor a library's; the innermost one if all are."""
     first = frame
     while frame is not None:
-        name = frame.f_code.co_filename
-        if not name.startswith((_LIBRARY, "<frozen", _HERE)) and "site-packages" not in name:
+        if not _of_a_library(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return first
+
+
+def _of_a_library(name: str) -> bool:
+    return OWN_FILES.get(name, False) or name.startswith((_LIBRARY, "<frozen", _HERE)) or "site-packages" in name
 
 
 def _awaiting(task: Any) -> FrameType | None:
@@ -156,11 +159,8 @@ def _awaiting(task: Any) -> FrameType | None:
         if frame is not None:
             chain.append(frame)
         step = getattr(step, "cr_await", None) or getattr(step, "gi_yieldfrom", None) or getattr(step, "ag_await", None)
-    for frame in reversed(chain):
-        name = frame.f_code.co_filename
-        if not name.startswith((_LIBRARY, "<frozen", _HERE)) and "site-packages" not in name:
-            return frame
-    return chain[-1] if chain else None
+    own = (frame for frame in reversed(chain) if not _of_a_library(frame.f_code.co_filename))
+    return next(own, chain[-1] if chain else None)
 
 
 def longest(seats: Iterable[Seat], now: float, most: int = 3) -> list[str]:

@@ -197,6 +197,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         with self._lock:
             self._dropped(conn)
             lost = [conn, *self._generation(everything=False)]
+            self._grow_if_needed()
         for each in lost:
             with suppress(Exception):
                 each.close()
@@ -245,10 +246,11 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
 
     def _connect(self, timeout: float | None = None) -> CT:
         while True:
+            asked = self._self_limits.asked()
             try:
                 conn = super()._connect(timeout)
             except psycopg.OperationalError as error:
-                if not self._self_limits.learn(str(error)):
+                if not self._self_limits.learn(str(error), asked):
                     raise
             else:
                 self._seated(conn)

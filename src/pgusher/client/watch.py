@@ -6,6 +6,7 @@ import gc
 import sys
 import threading
 import weakref
+from operator import countOf
 from types import AsyncGeneratorType, CoroutineType, FrameType, GeneratorType
 from typing import Any
 
@@ -60,7 +61,8 @@ def in_use(seat: Seat) -> bool:
             return True
         if isinstance(holder, FrameType) and _runs(holder):
             return True
-        remembered += sum(1 for thing in gc.get_referents(holder) if thing is conn)
+        # No comprehension here: it would make a cell of `conn`, which would count as one more holder.
+        remembered += countOf(gc.get_referents(holder), conn)
     # A function that runs keeps its variables where the collector does not see them.
     return others > remembered
 

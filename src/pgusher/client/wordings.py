@@ -199,6 +199,18 @@ def says_starting() -> re.Pattern[str]:
 
 
 def _any(words: Mapping[str, Iterable[str]]) -> re.Pattern[str]:
-    # Text may be wrapped (the French catalogue does): any white space will do.
-    shapes = (r"\s+".join(map(re.escape, fragment.split())) for told in words.values() for fragment in told)
-    return re.compile("|".join(shapes))
+    return re.compile("|".join(_shape(fragment) for told in words.values() for fragment in told))
+
+
+def _shape(fragment: str) -> str:
+    """What a fragment looks like when it arrives.
+
+    Text may be wrapped (the French catalogue does): any white space will do. And before a session has an encoding, the
+    server writes what is no ASCII as something like it, or as a question mark: so accented letters may be anything.
+    Of the other scripts nothing is left then, and only the SQLSTATE tells.
+    """
+    plain = sum(char.isascii() for char in fragment)
+    words = fragment.split()
+    if plain * 5 < len(fragment) * 4:
+        return r"\s+".join(map(re.escape, words))
+    return r"\s+".join("".join(re.escape(char) if char.isascii() else ".{0,3}" for char in word) for word in words)
