@@ -69,7 +69,7 @@ def again(facts: Facts) -> Facts:
         facts,
         taken_at=facts.taken_at + 1_000_000,
         sessions=tuple(replace(s, state="active", state_change=facts.taken_at) for s in facts.sessions),
-        sockets=tuple(replace(s, idle_ms=(s.idle_ms or 0) + 1_000) for s in facts.sockets),
+        sockets=tuple(replace(s, active_at=(s.active_at or 0) + 1_000) for s in facts.sockets),
         processes=tuple(replace(p) for p in facts.processes),
     )
 

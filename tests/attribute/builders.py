@@ -134,7 +134,7 @@ class World:
                 uid=uid,
                 cgroup_id=cgroup_id,
                 tcp_state=None if unix else "established",
-                idle_ms=12,
+                active_at=12,
                 holders=tuple(FdHolder(pid, fd) for pid in pids),
             )
         )

@@ -43,7 +43,7 @@ def a_second_later(facts: Facts) -> Facts:
         facts,
         taken_at=facts.taken_at + 1_000_000,
         sessions=tuple(replace(s, state="active", query="select") for s in facts.sessions),
-        sockets=tuple(replace(s, idle_ms=7) for s in facts.sockets),
+        sockets=tuple(replace(s, active_at=7) for s in facts.sockets),
         processes=tuple(replace(p) for p in facts.processes),
     )
 

@@ -18,6 +18,7 @@ argument with a default value is a need that the rule can do without.
 | `processes` | the processes that hold sessions, and their ancestors, by pid | the same |
 | `runs` | runs of cron jobs that hold sessions | the same |
 | `pools` | how many sessions programs may take, by their own files | never; mostly there are none |
+| `stacks` | the threads of processes | they were not looked at |
 | `hangs` | processes that hang, with mechanism, thread and line | their threads were not looked at |
 | `earlier` | the snapshot before this one | there was no look before |
 | `gaps` | all that could not be read | never |
@@ -47,6 +48,7 @@ IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"
 _ELSEWHERE = Gap(
     "sockets", "the processes of the clients", "the server is on another host", "run pgusher on the server's own host"
 )
+_NO_STACKS = Gap("stacks", "the threads of the processes", "they were not looked at", "pgusher why")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,7 @@ class Case:
             "processes": self._processes,
             "runs": self._runs,
             "pools": lambda: facts.pools,
+            "stacks": self._stacks,
             "hangs": self._found_hangs,
             "earlier": self._before,
         }
@@ -139,10 +142,10 @@ class Case:
 
     def _quiet(self) -> dict[int, Micros]:
         now = self._facts.taken_at
-        idle_ms: dict[tuple[str | None, int | None], int] = {}
+        active: dict[tuple[str | None, int | None], Micros] = {}
         for socket in self._facts.sockets:
-            if socket.idle_ms is not None and socket.port is not None:
-                idle_ms[socket.host, socket.port] = socket.idle_ms
+            if socket.active_at is not None and socket.port is not None:
+                active[socket.host, socket.port] = socket.active_at
         found = {}
         for s in self._facts.sessions:
             if s.state not in IDLE:
@@ -150,9 +153,11 @@ class Case:
             if s.state_change is not None:
                 found[s.pid] = max(0, now - s.state_change)
             else:
-                told = idle_ms.get((s.client.host, s.client.port), s.idle_ms_estimate)
-                if told is not None:
-                    found[s.pid] = told * 1000
+                last = active.get((s.client.host, s.client.port))
+                if last is not None:
+                    found[s.pid] = max(0, now - last)
+                elif s.idle_ms_estimate is not None:
+                    found[s.pid] = s.idle_ms_estimate * 1000
         return found
 
     def _room(self) -> Room | Gap:
@@ -217,8 +222,17 @@ class Case:
 
     def _found_hangs(self) -> object:
         if self._hangs is None:
-            return Gap("stacks", "the threads of the processes", "they were not looked at", "pgusher why")
+            facts = self._facts
+            if facts.stacks:
+                from pgusher.diagnose.hangs import find_hangs  # late: a look without stacks must start at once
+
+                return find_hangs(facts.stacks, facts)
+            return next((gap for gap in facts.gaps if gap.source == "stacks"), _NO_STACKS)
         return self._hangs if isinstance(self._hangs, Gap) else tuple(self._hangs)
+
+    def _stacks(self) -> object:
+        told = next((gap for gap in self._facts.gaps if gap.source == "stacks"), None)
+        return self._facts.stacks or told or _NO_STACKS
 
     def _before(self) -> object:
         if self._earlier is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from pgusher.model.address import Transport
+from pgusher.model.address import Micros, Transport
 from pgusher.model.values import dataclass
 
 
@@ -66,8 +66,8 @@ class ClientSocket:
     """Inode of the network namespace of the client's end."""
     tcp_state: str | None = None
     """State of the server's end: "established", "close-wait" ...; None for a unix socket."""
-    idle_ms: int | None = None
-    """Milliseconds since the server's end last received data (tcp_info); None when the kernel does not tell."""
+    active_at: Micros | None = None
+    """When the server's end last received data (tcp_info), to a tenth of a second; None when that is not told."""
     holders: tuple[FdHolder, ...] = ()
     connected_by: int | None = None
     """The process that made the connection of a unix socket, as far as it lives, where nobody's holding it could be

@@ -39,7 +39,7 @@ def test_the_same_as_the_dataclass_makes(fields: tuple, idle: int | None) -> Non
     expected = ClientSocket(*fields)
     for socket, truth in (
         (made(*fields), expected),
-        (aged(expected, idle), dataclasses.replace(expected, idle_ms=idle)),
+        (aged(expected, idle), dataclasses.replace(expected, active_at=idle)),
     ):
         assert type(socket) is ClientSocket
         assert socket == truth
@@ -48,7 +48,7 @@ def test_the_same_as_the_dataclass_makes(fields: tuple, idle: int | None) -> Non
         assert codec.load(ClientSocket, codec.dump(socket)) == truth
         assert copy.deepcopy(socket) == pickle.loads(pickle.dumps(socket)) == truth  # noqa: S301 - bytes of the test itself
         with pytest.raises(dataclasses.FrozenInstanceError):
-            socket.idle_ms = 1  # type: ignore[misc]
+            socket.active_at = 1  # type: ignore[misc]
 
 
 def test_no_field_is_forgotten() -> None:

@@ -39,7 +39,7 @@ def test_processes_of_others_and_of_ones_own(postmaster: Postmaster, full: bool)
         assert (found.sight, found.holders, found.uid) == (Sight.EXACT, (FdHolder(own.pid, mine.fd),), NOBODY)
         found = by_port[theirs.port]
         assert (found.sight, found.holders, found.uid, found.inode) == (Sight.UID, (), 0, theirs.inode)
-        assert found.idle_ms is not None  # tcp_info needs no privilege
+        assert found.active_at is not None  # tcp_info needs no privilege
         assert all(s.backend_pid is None for s in facts.sockets)  # the server's files are not ours to read
         (gap,) = facts.gaps
         assert gap.source == "sockets"
@@ -140,7 +140,7 @@ def test_without_netlink_the_files_of_proc(
             facts = looks.look(postmaster.server(), backends, full=full)
             for session in sessions:
                 found = of(facts.sockets, session)
-                assert (found.sight, pids(found), found.idle_ms, found.cookie) == (Sight.EXACT, {client.pid}, None, 0)
+                assert (found.sight, pids(found), found.active_at, found.cookie) == (Sight.EXACT, {client.pid}, None, 0)
             assert of(facts.sockets, gone).sight is Sight.GONE
             # /proc/net/unix tells no peer: who connected is asked of the server's own descriptor.
             found = of(facts.sockets, unix)

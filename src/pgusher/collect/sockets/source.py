@@ -36,9 +36,13 @@ _SERVERS = 16
 class SocketSource:
     """Looks at the sockets of servers again and again. Not for several threads at once; `close` it at the end."""
 
-    def __init__(self, *, proc: str = "/proc", clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *, proc: str = "/proc", clock: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
+    ) -> None:
+        """`clock` measures; `wall` gives the seconds since 1970."""
         self._proc = proc
         self._clock = clock
+        self._wall = wall
         self._hosts = Hosts()
         self._spaces = Spaces(proc)
         self._scanner = FdScanner(proc)
@@ -294,7 +298,7 @@ class SocketSource:
     def _facts(self, look: Look) -> SocketFacts:
         memory = look.memory
         holders = memory.owners.holders
-        found = memory.tcp.show(holders, memory.backend_of)
+        found = memory.tcp.show(holders, memory.backend_of, int(self._wall() * 1_000_000))
         unpaired = 0
         for inode, pair in memory.unix.pairs.items():
             backend = memory.backend_of(inode)

@@ -12,11 +12,13 @@ from pgusher.collect.sockets.making import aged, made
 from pgusher.collect.sockets.owners import Clue
 from pgusher.collect.sockets.pairing import Pair
 from pgusher.collect.sockets.scan import Found
-from pgusher.model.address import Transport
+from pgusher.model.address import Micros, Transport
 from pgusher.model.server import Server
 from pgusher.model.sockets import ClientSocket, FdHolder, Sight
 
 _EVERYWHERE = {"0.0.0.0", "::", "*"}  # noqa: S104  # what a server listens on, not what we bind to
+_SAME = 100_000
+"""Microseconds between two times of last activity that may be the same."""
 _RETRY = 10.0
 """Seconds after which a client that is in a namespace not entered is looked for again."""
 
@@ -128,26 +130,36 @@ class TcpSessions:
             for inode in inodes:
                 self._shown.pop(keys.get(inode, 0), None)
 
-    def show(self, holders: Found, backend_of: Callable[[int], int | None]) -> list[ClientSocket]:
-        """All sessions. `backend_of`: from the inode of the server's end to the server's process."""
+    def show(self, holders: Found, backend_of: Callable[[int], int | None], now: Micros) -> list[ClientSocket]:
+        """All sessions. `backend_of`: from the inode of the server's end to the server's process. `now`: the moment.
+
+        A session that was silent since the last look is shown by the very same object, and no later stage has to look
+        at it again.
+        """
         shown, pairs = self._shown, self._pairs
         found: list[ClientSocket] = []
         for key, idle in self._rows:
+            active = None if idle is None else now - idle * 1000
             known = shown.get(key)
             if known is not None:
-                found.append(aged(known, idle))
+                before = known.active_at
+                # The kernel counts in jiffies, and we look at the clock a little later: the same moment seems to move.
+                same = before is None or -_SAME < active - before < _SAME if active is not None else before is None
+                if not same:
+                    known = shown[key] = aged(known, active)
+                found.append(known)
             elif (pair := pairs.get(key)) is not None:
-                fresh = shown[key] = self._show(pair, idle, holders, backend_of(pair.server.inode))
+                fresh = shown[key] = self._show(pair, active, holders, backend_of(pair.server.inode))
                 found.append(fresh)
         return found
 
-    def _show(self, pair: Pair, idle: int | None, holders: Found, backend: int | None) -> ClientSocket:
+    def _show(self, pair: Pair, active: Micros | None, holders: Found, backend: int | None) -> ClientSocket:
         end, client = pair.server, pair.client
         host, port = self._hosts[end.family, end.dst], socket.ntohs(end.dport)
         state = inet.STATE_NAMES.get(end.state)
         if client is None:
             sight = pair.sight or Sight.REMOTE
-            return ClientSocket(Transport.TCP, sight, host, port, backend, tcp_state=state, idle_ms=idle)
+            return ClientSocket(Transport.TCP, sight, host, port, backend, tcp_state=state, active_at=active)
         who = holders_of(holders.get(client.inode, ()))
         return made(
             Transport.TCP,
@@ -161,6 +173,6 @@ class TcpSessions:
             client.cgroup_id,
             pair.netns,
             state,
-            idle,
+            active,
             who,
         )
