@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pgusher.client.async_pool import AsyncPool
     from pgusher.client.budget import Budget
     from pgusher.client.database import Database
+    from pgusher.client.job import job
     from pgusher.client.pool import Pool
     from pgusher.client.registry import DatabaseError, metrics
 
@@ -26,6 +27,7 @@ __all__ = [
     "PgusherError",
     "Pool",
     "__version__",
+    "job",
     "metrics",
 ]
 
@@ -39,6 +41,7 @@ _LATE = {
     "Database": "pgusher.client.database",
     "DatabaseError": "pgusher.client.registry",
     "Pool": "pgusher.client.pool",
+    "job": "pgusher.client.job",
     "metrics": "pgusher.client.registry",
 }
 """Public names that need the driver, and where they are."""
