@@ -56,9 +56,12 @@ class Attributor:
         return Snapshot(facts, with_loans(facts, chains) if facts.loans else chains, self._holders)
 
     def _draft(self, drafter: Drafter, changed: Origins | None, session: Session) -> Draft:
-        joined = drafter.join(session)
         old = self._by_pid.get(session.pid)
+        if changed is None and old is not None and drafter.is_as_before(old, session):
+            return old  # most of them, each second
+        joined = drafter.join(session)
         if old is not None and old.stands(session, joined, changed):
+            old.renew(session, joined)
             return old
         draft = drafter.draft(session, joined)
         return old if old is not None and old.equals(draft) else draft

@@ -39,6 +39,11 @@ class Drafter:
         self._alone: dict[int, tuple[Origin]] = {}
         self._claims: dict[str, Program | None] = {}
 
+    def is_as_before(self, draft: Draft, session: Session) -> bool:
+        """Whether session and socket are the very values that the draft was last found to stand for."""
+        socket = draft.socket
+        return draft.session is session and socket is not None and self._join.by_kernel(session.pid) is socket
+
     def join(self, session: Session) -> Joined | None:
         """The socket of a session; None for pgusher's own, whose holder needs no socket to be known."""
         if session.own or (self._own_pid is not None and session.pid == self._own_pid):

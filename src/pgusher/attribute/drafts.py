@@ -80,6 +80,12 @@ class Draft:
             return False  # a process was missing, and may be there now
         return all(origins.of(origin.process.pid) is origin for origin in self.origins)
 
+    def renew(self, session: Session, joined: Joined | None) -> None:
+        """It stands: the next look compares with these values, which mostly are the same objects then."""
+        self.session = session
+        if joined is not None:
+            self.socket = joined.socket
+
     def equals(self, other: Draft) -> bool:
         """Whether another gives the same chain and the same share of a holder."""
         return (

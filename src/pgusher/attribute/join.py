@@ -76,6 +76,10 @@ class Join:
                 self._ports.add(port)
             stated.add(port)
 
+    def by_kernel(self, pid: int) -> ClientSocket | None:
+        """The socket that the kernel shows for a server process, where it is the only one."""
+        return self._by_backend.get(pid) if pid not in self._crowded else None
+
     def of(self, session: Session) -> Joined:
         """The client's end of a session's socket."""
         client = session.client

@@ -25,7 +25,7 @@ class Snapshot:
     @property
     def taken(self) -> int:
         """How many slots are taken, pgusher's own included."""
-        return sum(1 for s in self.facts.sessions if s.takes_slot)
+        return sum([s.takes_slot for s in self.facts.sessions])
 
     def holder(self, name: str) -> Holder | None:
         """The holder of that name."""
