@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("command", "attribution", "steady", "server_cost", "collect_host", "attribute_pure")
+NAMES = ("command", "why", "attribution", "steady", "server_cost", "collect_host", "attribute_pure", "pool")
 
 
 def main() -> int:
