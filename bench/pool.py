@@ -27,7 +27,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-import psycopg  # noqa: E402  # the path above is for what is below
+import psycopg  # noqa: E402  # found by the path above
 
 from pgusher.demo.server import EmbeddedServer  # noqa: E402  # as above
 from tests.bed.proxy import Proxy  # noqa: E402  # as above
@@ -43,7 +43,7 @@ class Actor:
 
     def __init__(self, scenario: str, kind: str, options: dict[str, Any], python: str = sys.executable) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
-        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # closed in end()
+        self.said = tempfile.TemporaryFile("w+")  # noqa: SIM115  # it is closed in end()
         self.process = subprocess.Popen(
             [python, ACTOR, scenario, kind, json.dumps(options)], stdout=subprocess.PIPE, stdin=subprocess.PIPE,
             stderr=self.said, text=True, env=environment,
@@ -56,8 +56,8 @@ class Actor:
             sys.exit(f"{' '.join(map(str, self.process.args[1:4]))} ended:\n{self.said.read()[-2000:]}")
         return json.loads(line)
 
-    def nudge(self) -> None:
-        self.process.stdin.write("\n")
+    def nudge(self, word: str = "") -> None:
+        self.process.stdin.write(word + "\n")
         self.process.stdin.flush()
 
     def end(self, patience: float = 60.0) -> None:
@@ -272,12 +272,16 @@ def crowd(made: Stage, table: Table) -> None:
         kinds = [*KINDS, *(["pgbouncer"] if made.bouncer else [])]
         for kind in kinds:
             made.refused()
-            begin = time.monotonic() + 3.0
-            end = begin + (4.0 if QUICK else 13.0)
-            more = {"begin": begin, "end": end, "work": work, "threads": threads, "max": threads, "timeout": 5.0}
+            more = {"work": work, "threads": threads, "max": threads, "timeout": 5.0}
             if kind == "pgusher":
                 more["budget"] = SLOTS
             actors = [Actor("crowd", kind, made.options(kind, **more)) for _ in range(processes)]
+            for actor in actors:
+                actor.hear()
+            begin = time.monotonic() + 0.5
+            end = begin + (4.0 if QUICK else 13.0)
+            for actor in actors:
+                actor.nudge(json.dumps([begin, end]))
             heard = [actor.hear() for actor in actors]
             for actor in actors:
                 actor.end()
@@ -286,9 +290,8 @@ def crowd(made: Stage, table: Table) -> None:
             fatals = sum(made.refused().values())
             rates[kind] = sum(done) / (end - begin)
             told[kind] = (
-                f"{rates[kind]:.0f}/s, worst/best {min(done) / max(done):.2f}, {errors} errors, {fatals} FATALs"
+                f"{rates[kind]:.0f}/s, worst/best {spread:.2f}, {errors} errors, {fatals} FATALs"
             )
-            spread, wrong = min(done) / max(done), errors + fatals
             if kind == "pgusher":
                 reached = rates[kind] >= least and spread >= fair and wrong == 0
             time.sleep(1.0)
@@ -381,7 +384,7 @@ def threads(made: Stage, table: Table) -> None:
     )
 
 
-def imports(made: Stage, table: Table) -> None:  # noqa: ARG001  # as the others
+def imports(made: Stage, table: Table) -> None:  # noqa: ARG001  # called as the others are
     environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     statements = {"psycopg + psycopg_pool": "import psycopg, psycopg_pool", "pgusher": "from pgusher import Database",

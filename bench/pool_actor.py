@@ -114,7 +114,7 @@ def full(name: str, o: dict[str, Any]) -> None:
                         conn.execute("select 1")
                         served.append(now())
                         return
-                except Exception as error:  # noqa: BLE001  # counted
+                except Exception as error:  # noqa: BLE001  # it is counted
                     errors.append(type(error).__name__)
                     time.sleep(0.25)
 
@@ -136,7 +136,7 @@ async def _full_asyncpg(o: dict[str, Any], served: list[float], errors: list[str
                     await conn.fetch("select 1")
                     served.append(now())
                     return
-            except Exception as error:  # noqa: BLE001  # counted
+            except Exception as error:  # noqa: BLE001  # it is counted
                 errors.append(type(error).__name__)
                 await asyncio.sleep(0.25)
 
@@ -148,6 +148,9 @@ async def _full_asyncpg(o: dict[str, Any], served: list[float], errors: list[str
 
 def crowd(name: str, o: dict[str, Any]) -> None:
     """Threads that work until a given time: units done, errors."""
+    __import__({"pgusher": "pgusher.client.database", "pgbouncer": "psycopg_pool"}.get(name, name))
+    say(ready=True)
+    o["begin"], o["end"] = json.loads(sys.stdin.readline())
     if name == "asyncpg":
         asyncio.run(_crowd_asyncpg(o))
         return
@@ -160,10 +163,9 @@ def crowd(name: str, o: dict[str, Any]) -> None:
         while now() < o["end"]:
             try:
                 with kind.loan() as conn:
-                    conn.execute("select 1")
-                    time.sleep(o["work"])
+                    conn.execute("select pg_sleep(%s)", (o["work"],))
                 done[number] += 1
-            except Exception as error:  # noqa: BLE001  # counted
+            except Exception as error:  # noqa: BLE001  # it is counted
                 errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
 
     together(o["threads"], worker)
@@ -185,10 +187,9 @@ async def _crowd_asyncpg(o: dict[str, Any]) -> None:
         while now() < o["end"]:
             try:
                 async with pool.acquire(timeout=o["timeout"]) as conn:
-                    await conn.fetch("select 1")
-                    await asyncio.sleep(o["work"])
+                    await conn.fetch("select pg_sleep($1)", o["work"])
                 done += 1
-            except Exception as error:  # noqa: BLE001  # counted
+            except Exception as error:  # noqa: BLE001  # it is counted
                 errors[type(error).__name__] = errors.get(type(error).__name__, 0) + 1
 
     await asyncio.gather(*(worker() for _ in range(o["threads"])))
@@ -213,7 +214,7 @@ def restart(name: str, o: dict[str, Any]) -> None:
                 with kind.loan() as conn:
                     conn.execute("select 1")
                 worked = True
-            except Exception:  # noqa: BLE001  # counted
+            except Exception:  # noqa: BLE001  # it is counted
                 worked = False
             units.append((began, now(), worked))
             time.sleep(0.02)
@@ -321,7 +322,7 @@ def dies(name: str, o: dict[str, Any]) -> None:
         with kind.loan() as conn:
             conn.execute("select 1")
         say(seconds=now() - began)
-    except Exception:  # noqa: BLE001  # never
+    except Exception:  # noqa: BLE001  # told as never
         say(seconds=None)
     os._exit(0)
 
@@ -348,11 +349,11 @@ def fork(name: str, o: dict[str, Any]) -> None:
                 wanted = number * 1000 + unit
                 try:
                     if now() > until:
-                        raise TimeoutError  # noqa: TRY301  # the rest would not be served either
+                        raise TimeoutError  # noqa: TRY301  # as if it had waited: the rest would not be served either
                     with kind.loan() as conn:
                         row = conn.execute(f"select {wanted}").fetchone()  # a number
                         wrong += row is None or row[0] != wanted
-                except Exception:  # noqa: BLE001  # counted
+                except Exception:  # noqa: BLE001  # it is counted
                     errors += 1
             os.write(write, json.dumps([wrong, errors]).encode())
             os._exit(0)
