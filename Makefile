@@ -16,7 +16,8 @@ environment = $(if $(PYTHON),$(PYTHON),$(error no Python 3.11 or newer was found
 enter = set -e; env=$$($(environment) ready); PATH="$$env/bin:$$PATH"; export PATH;
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-as-user postgres pythons lint format types contracts bench check changelog docs clean
+.PHONY: help demo test test-as-user postgres pythons lint format types contracts bench incidents check changelog docs
+.PHONY: clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z%.-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -63,6 +64,9 @@ bench: ## the measurements of docs/benchmarks.md
 
 docs: ## write the completions, the manual page, docs/commands.md and the golden screens
 	@$(enter) PYTHONPATH=. python -m tests.surfaces.screens; python tools/write_docs.py
+
+incidents: ## what pgusher says of each seeded incident, as a table
+	@$(enter) PYTHONPATH=. python -m tests.incidents $(ARGS)
 
 changelog: ## what the next release would say
 	@$(enter) towncrier build --draft --version next

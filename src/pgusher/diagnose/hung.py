@@ -13,17 +13,23 @@ UNKNOWN = "unknown"
 
 
 def certainty_of(hang: Hang) -> Certainty:
-    """How sure it is that the process hangs, and for that reason: neither is surer than the other."""
+    """How sure it is that the process hangs, and for that reason.
+
+    Over the second of a look many a thread stands still: that alone makes a mechanism that was found no guess, but
+    keeps it from being proven.
+    """
+    if hang.still_certainty is Certainty.GUESSED:
+        return Certainty.weakest(hang.certainty, Certainty.LIKELY)
     return Certainty.weakest(hang.certainty, hang.still_certainty)
 
 
 def is_told(hang: Hang) -> bool:
-    """Whether it is fit to be told as a finding by itself: it has a reason, and is more than a guess.
+    """Whether it is fit to be told as a finding by itself: it has a reason, and that is more than a guess.
 
     What moved between the samples is slow. What only might hang, for a reason that is only guessed, may as well be at
     work: its stack is shown where somebody asks for it.
     """
-    return hang.still is not False and hang.mechanism != UNKNOWN and certainty_of(hang) is not Certainty.GUESSED
+    return hang.still is not False and hang.mechanism != UNKNOWN and hang.certainty is not Certainty.GUESSED
 
 
 def basename(path: str) -> str:

@@ -71,7 +71,8 @@ def _finding(held: Held, never: list[Session], unused: list[Session], room: Room
     return Finding(
         "idle-pool-oversized",
         room.severity(len(unused)),
-        Certainty.weakest(Certainty.LIKELY, holder.certainty),
+        # What was used an hour ago may be needed at noon; what was never used was not needed yet.
+        Certainty.weakest(Certainty.LIKELY if 2 * len(never) >= len(unused) else Certainty.GUESSED, holder.certainty),
         held.name,
         fit(f"{held.name}: {what}"),
         detail=tuple(detail),

@@ -14,7 +14,7 @@ from pgusher.diagnose.text import WIDTH, count, fit, listed, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
-from pgusher.model.stacks import Hang
+from pgusher.model.stacks import Hang, ProcessStacks
 
 WORST = Severity.CRITICAL
 
@@ -29,9 +29,11 @@ def check(
     ratio: float,
     room: Room | None = None,
     hangs: tuple[Hang, ...] = (),
+    stacks: tuple[ProcessStacks, ...] = (),
 ) -> Iterator[Finding]:
     """One finding for each job that has such runs. One of which a thread moved while it was looked at is at work."""
     moving = {hang.pid for hang in hangs if hang.still is False}
+    moving.update(process.pid for process in stacks if any(thread.busy for thread in process.threads))
     known = {hang.pid: hang for hang in hangs}
     for name, group in groupby(runs, key=lambda run: run.holder):
         of_job = list(group)
