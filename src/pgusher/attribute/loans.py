@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Chain, Link, LinkKind
 from pgusher.model.loans import Loan
+from pgusher.model.values import replace
 
 _BEFORE = 2_000_000
 """Microseconds by which a process may have entered a session before the server says that it began: clocks are read

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pgusher.errors import PgusherError, UnreachableError, UsageError
+from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import check_together, request_of
 from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.options import Values

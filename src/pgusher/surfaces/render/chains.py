@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
 from pgusher.model.holder import Chain, ChainEnd, Link, LinkKind
+from pgusher.model.values import replace
 from pgusher.surfaces.render import cells, words
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, Span
 from pgusher.surfaces.render.sessions import client_pids

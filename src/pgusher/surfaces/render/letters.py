@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from string import ascii_lowercase
 
 from pgusher.model.holder import Holder, HolderKind
+
+_SMALL = "abcdefghijklmnopqrstuvwxyz"
 
 OWN = "@"
 """pgusher's own seat."""
@@ -40,6 +41,4 @@ def assign(holders: tuple[Holder, ...], before: Mapping[str, str] | None = None)
 
 def _free(name: str, taken: set[str]) -> str:
     own = name.rpartition("/")[2].lower()
-    return next(
-        (letter for letter in own + ascii_lowercase if letter in ascii_lowercase and letter not in taken), OTHERS
-    )
+    return next((letter for letter in own + _SMALL if letter in _SMALL and letter not in taken), OTHERS)
