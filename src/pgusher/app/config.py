@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
+from pgusher.client.configuration import File, find
 from pgusher.errors import ConfigError
 from pgusher.model.values import dataclass
 
@@ -36,66 +37,17 @@ def load(explicit: str | None = None, *, environment: Mapping[str, str] | None =
 
     Raises ConfigError, with the file and the key, when a file that is to be used cannot be.
     """
-    given = os.environ if environment is None else environment
-    explicit = explicit or given.get("PGUSHER_CONFIG") or None
-    if explicit:
-        return _read(explicit, _parse(explicit))
-    home = given.get("XDG_CONFIG_HOME") or (os.path.join(given["HOME"], ".config") if given.get("HOME") else "")
-    here = os.path.join(cwd, "pgusher.toml")
-    project = os.path.join(cwd, "pyproject.toml")
-    if _trusted(here, given):
-        return _read(here, _parse(here))
-    if _trusted(project, given) and (table := _project_table(project)) is not None:
-        return _read(project, table)
-    for path in (os.path.join(home, "pgusher", "pgusher.toml") if home else "", "/etc/pgusher/pgusher.toml"):
-        if path and os.path.isfile(path):
-            return _read(path, _parse(path))
-    return Config()
-
-
-def _trusted(path: str, environment: Mapping[str, str]) -> bool:
-    """A file of the current directory counts only if it is ours: root must not obey whoever owns /tmp."""
-    try:
-        owner = os.stat(path).st_uid
-    except OSError:
-        return False
-    ours = {0, os.geteuid()}
-    if environment.get("SUDO_UID", "").isdecimal():
-        ours.add(int(environment["SUDO_UID"]))
-    return owner in ours
-
-
-def _project_table(path: str) -> dict[str, Any] | None:
-    try:
-        with open(path, "rb") as file:
-            if b"tool.pgusher" not in file.read():
-                return None
-    except OSError:
-        return None
-    tool = _parse(path).get("tool")
-    table = tool.get("pgusher") if isinstance(tool, dict) else None
-    return table if isinstance(table, dict) else None
-
-
-def _parse(path: str) -> dict[str, Any]:
-    import tomllib  # late: most runs have no file, and a cold command has no time to spare
-
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: cannot be read as TOML", detail=str(error)) from None
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
-    except OSError as error:
-        raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
+    found = find(explicit, environment=environment, cwd=cwd)
+    return Config() if found is None else _read(found)
 
 
 _KEYS = {"dsn": (str, "a string"), "crontabs": (list, "a list of strings"), "ignore": (list, "a list of strings"),
-         "ratios": (dict, "a table of numbers")}  # fmt: skip
+         "ratios": (dict, "a table of numbers"), "databases": (dict, "tables, as [databases.NAME]"),
+         "budget": (dict, "tables, as [budget.NAME]")}  # fmt: skip
 
 
-def _read(path: str, table: dict[str, Any]) -> Config:
+def _read(file: File) -> Config:
+    path, table = file
     for key, value in table.items():
         if key not in _KEYS:
             hint = f"the keys are: {', '.join(sorted(_KEYS))}"
@@ -103,6 +55,8 @@ def _read(path: str, table: dict[str, Any]) -> Config:
         kind, expected = _KEYS[key]
         if not isinstance(value, kind):
             raise ConfigError(f"{path}: {key}: expected {expected}")
+    for key in ("databases", "budget"):  # for programs (pgusher.client.named), but a mistake in them is told here, too
+        file.tables(key)
     base = os.path.dirname(os.path.abspath(path))
     crontabs = tuple(os.path.join(base, os.path.expanduser(item)) for item in _strings(path, table, "crontabs"))
     ratios = table.get("ratios", {})

@@ -13,6 +13,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
+from pgusher.client import named
 from pgusher.client.async_pool import AsyncPool
 from pgusher.client.budget import Budget
 from pgusher.client.exposition import exposition
@@ -199,6 +200,12 @@ def entry(name_or_dsn: str, options: dict[str, Any]) -> Entry:
 
 def _resolved(name_or_dsn: str) -> tuple[str, str, dict[str, Any]]:
     """(name, connection string, options) of a database."""
+    if not named.is_conninfo(name_or_dsn):
+        found = named.database(name_or_dsn)
+        options: dict[str, Any] = {**found.options}
+        if "budget" in options:
+            options["budget"] = Budget(options["budget"])
+        return found.name, found.conninfo, options
     try:
         given = conninfo_to_dict(name_or_dsn)
     except psycopg.ProgrammingError as error:

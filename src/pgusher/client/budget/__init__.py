@@ -35,13 +35,16 @@ class Budget:
     The processes meet in `directory`: by default one of this user's own, or /run/pgusher where an administrator made
     that for several users (docs/budget.md). All pools of one process that name it share it.
 
-    Raises BudgetError when it cannot be kept: the numbers make no sense, or the directory cannot be used.
+    Without a total it is what this host may have of [budget.NAME] in the configuration, see `pgusher.client.named`.
+
+    Raises BudgetError when it cannot be kept: the numbers make no sense, or the directory cannot be used; ConfigError
+    when it has no total, or a wrong one.
     """
 
     def __init__(
         self,
         name: str,
-        total: int,
+        total: int | None = None,
         *,
         minimum: int = 0,
         directory: str | os.PathLike[str] | None = None,
@@ -51,6 +54,12 @@ class Budget:
             raise BudgetError(
                 f"budget {name[:40]!r}: not a name", hint="a name has letters, digits and . _ - only, 64 at most"
             )
+        if total is None:
+            from pgusher.client import named  # late: who says the total needs no configuration
+
+            found = named.budget(name)
+            total, minimum = found.total, minimum or found.minimum
+            directory = found.directory if directory is None else directory
         if not 1 <= total <= MOST_SLOTS:
             raise BudgetError(f"budget {name!r}: a total of {total} is not between 1 and {MOST_SLOTS}")
         if not 0 <= minimum <= total:
