@@ -11,7 +11,15 @@ from enum import StrEnum
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Evidence
+from pgusher.model.pattern import pattern
 from pgusher.model.values import dataclass
+
+_FOREIGN = pattern(r"^<frozen |/lib(?:64)?/python\d\.\d+/|/(?:site|dist)-packages/|/python\d+\.zip/")
+
+
+def is_foreign(file: str) -> bool:
+    """Whether a source file is the standard library's or an installed package's, by its path: not the user's own."""
+    return _FOREIGN.search(file) is not None
 
 
 class StackOrigin(StrEnum):
@@ -93,6 +101,8 @@ class ThreadStack:
     """Voluntary context switches so far: how often it began to wait."""
     switched: int | None = None
     """How many of those came between the two samples; 0: it did not move. None with one sample only."""
+    left_ms: int | None = None
+    """Milliseconds until a lock's or a condition's time limit; None when it has none or that is not known."""
     busy: bool | None = None
     """Whether it used CPU time between the samples."""
 

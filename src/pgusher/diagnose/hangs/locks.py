@@ -1,0 +1,89 @@
+"""Locks: whose holder is gone, taken in opposite order, taken twice, or held by a thread that waits elsewhere.
+
+A lock does not say who holds it. Threads that wait for one lock sit on one futex address; what the source says of the
+with statements that a thread's lines stand in tells who holds which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pgusher.diagnose.hangs.scene import Draft, Scene
+from pgusher.diagnose.hangs.waits import Wait, at_line, held_at
+from pgusher.model.evidence import Certainty
+from pgusher.model.findings import Evidence
+
+
+def locked(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft | None:
+    """The mechanism behind threads that wait for locks."""
+    lockers = [wait for wait in waiting if wait.what == "lock"]
+    wanted = {wait.thread.native_id: _wanted(scene, wait) for wait in lockers}
+    held = {wait.thread.native_id: held_at(scene.clues, wait.thread) for wait in scene.threads}
+    for one in lockers:
+        name = wanted[one.thread.native_id]
+        if name and name in held[one.thread.native_id]:
+            return _twice(one, name)
+        for other in lockers:
+            theirs = wanted[other.thread.native_id]
+            if other is one or one.thread.address == other.thread.address:
+                continue
+            crossed = name in held[other.thread.native_id] and theirs in held[one.thread.native_id]
+            if name and theirs and crossed:
+                return _opposite(one, other, f"{one.name} has {theirs} and wants {name}, {other.name} the reverse")
+    addresses = {wait.thread.address for wait in lockers}
+    if len(addresses) > 1 and len(lockers) == len(addresses):
+        other = next(wait for wait in lockers if wait is not leaf)
+        fact = f"{len(lockers)} threads wait for {len(addresses)} different locks, and no other thread is left"
+        return _opposite(leaf, other, fact)
+    return Draft(
+        "lock-holder-gone",
+        Certainty.LIKELY,
+        leaf,
+        "waits for a lock whose holder has ended without releasing it",
+        wanted[leaf.thread.native_id] or "a lock",
+        "the thread that acquired the lock",
+        (Evidence(f"{len(lockers)} threads wait for it, and no live thread is inside of it"),),
+        others=tuple(wait for wait in lockers if wait is not leaf),
+    )
+
+
+def _wanted(scene: Scene, wait: Wait) -> str:
+    for said in at_line(scene.clues, wait.user):
+        if said.startswith("with "):
+            return said[5:]
+        if said.endswith(".acquire"):
+            return said[: -len(".acquire")]
+    return ""
+
+
+def held_elsewhere(scene: Scene, waiting: Sequence[Wait]) -> bool:
+    """Whether a thread that waits for something else has the lock that others wait for."""
+    lockers = [wait for wait in waiting if wait.what == "lock"]
+    names = {_wanted(scene, wait) for wait in lockers} - {""}
+    others = (wait for wait in scene.threads if wait not in lockers)
+    return any(names & held_at(scene.clues, wait.thread) for wait in others)
+
+
+def _twice(one: Wait, name: str) -> Draft:
+    return Draft(
+        "lock-taken-twice",
+        Certainty.LIKELY,
+        one,
+        f"waits for the lock {name}, which it holds itself",
+        name,
+        "a second thread: a Lock is not reentrant",
+        (Evidence(f"its own stack is inside of a with statement on {name} already", Certainty.LIKELY),),
+    )
+
+
+def _opposite(one: Wait, other: Wait, fact: str) -> Draft:
+    return Draft(
+        "lock-order",
+        Certainty.LIKELY,
+        one,
+        f"waits for a lock that {other.name} holds, which waits for one that this thread holds",
+        "a lock",
+        None,
+        (Evidence(fact, Certainty.LIKELY),),
+        others=(other,),
+    )
