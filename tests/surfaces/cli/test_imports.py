@@ -11,9 +11,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 SLOW = frozenset(
     {
-        "argparse", "asyncio", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "email", "http", "importlib.metadata",
-        "inspect", "json", "logging", "pathlib", "platform", "psycopg", "rich", "shlex", "shutil", "socket", "subprocess",
-        "string", "tempfile", "textwrap", "threading", "unicodedata", "urllib",
+        "argparse", "asyncio", "ctypes", "dataclasses", "datetime", "decimal", "difflib", "email", "http",
+        "importlib.metadata", "inspect", "json", "logging", "pathlib", "platform", "psycopg", "rich", "shlex", "shutil",
+        "socket", "string", "subprocess", "tempfile", "textwrap", "threading", "unicodedata", "urllib",
     }
 )  # fmt: skip
 
