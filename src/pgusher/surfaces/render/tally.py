@@ -153,7 +153,10 @@ def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
     names = holder_names(snapshot)
     counts: dict[str, Counter[Doing]] = {}
     for session in snapshot.slot_sessions:
-        counts.setdefault(names.get(session.pid, ""), Counter())[doing(session)] += 1
+        name = names.get(session.pid, "")
+        if name not in counts:
+            counts[name] = Counter()
+        counts[name][doing(session)] += 1
     return counts
 
 
