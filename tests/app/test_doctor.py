@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
-from pgusher.app.doctor import Check, checks, examine
+import pytest
+
+from pgusher.app.doctor import Check, checks, examine, stacks_check
 from pgusher.app.look import Look
 from pgusher.app.request import Request
 from pgusher.attribute import attribute
+from pgusher.collect.stacks.sight import Sight
+from pgusher.collect.stacks.sight import sight as real_sight
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
@@ -59,6 +64,39 @@ def test_a_role_that_may_not_see_others_is_told_what_to_grant(bed: Bed, server: 
         found = {check.name: check for check in examine(Request(dsn=bed.dsn(MONITOR, "postgres")))}
         assert found["sessions"].sight == "sees"
         assert found["libpq"].sight == "sees"
+
+
+GAP = Gap("stacks", "the threads of process 7", "permission denied", "run pgusher as root")
+
+
+@pytest.mark.parametrize(
+    ("seen", "spy", "sight", "words", "opens"),
+    [
+        (Sight(3, 2, 1), "/usr/bin/py-spy", "sees", "3 of 3 processes that hold slots may be read, 2 of them", ""),
+        (Sight(3, 2, 1), None, "partly", "3 of 3", "pip install 'pgusher[why]'"),
+        (Sight(3, 1, 0, (GAP, GAP)), "/x/py-spy", "partly", "1 of 3", "run pgusher as root"),
+        (Sight(2, 0, 0, (GAP, GAP)), None, "blind", "0 of 2", "run pgusher as root; pip install 'pgusher[why]'"),
+        (Sight(0), "/x/py-spy", "sees", "0 of 0", ""),
+    ],
+)
+def test_what_stacks_would_show(seen: Sight, spy: str | None, sight: str, words: str, opens: str) -> None:
+    check = stacks_check(seen, spy)
+    assert (check.sight, check.opens) == (sight, opens)
+    assert words in check.fact
+
+
+def test_real_processes_are_tried(bed: Bed) -> None:
+    with bed.holder("idle", sessions=2) as holder:
+        found = {check.name: check for check in examine(Request(dsn=bed.dsn(MONITOR, "postgres")))}
+        seen = real_sight([holder.pid, 1 << 22])
+        assert (seen.processes, seen.python, seen.gaps) == (1, 1, ()) or os.geteuid() != 0
+        assert "processes that hold slots may be read" in found["stacks"].fact
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every process")
+def test_the_process_of_somebody_else_is_a_gap() -> None:
+    (gap,) = real_sight([1]).gaps
+    assert gap.opens
 
 
 def test_a_server_that_is_not_there_is_a_check_that_failed() -> None:

@@ -63,6 +63,41 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert told.rstrip().endswith("nothing is left behind")
     assert ("cron runs" in told) == real_cron()
     assert "\x1b" not in told
+    diagnosed(seen["out"])
+
+
+def diagnosed(out: str) -> None:
+    """The diagnosis, as a program gets it: the true cause, thread and line of each script, the pools, the stand-in."""
+    findings = out[out.index("severity\trule\tabout") :]
+    rows = [line.split("\t") for line in findings.split("\n\n")[0].splitlines()[1:]]
+    hung = {row[9].rpartition("/")[2]: row for row in rows if row[1] == "dead-thread-holds-slots"}
+    truth = {
+        "version_history.py": ("MainThread", "todo[name].join()", 'int(row["version"])', "9"),
+        "stock_report.py": ("MainThread", "loaded.wait()", 'row["pieces"] // row["boxes"]', "6"),
+        "price_import.py": ("writer-", "prices[name].get()", "float(price)", "3"),
+    }
+    assert set(hung) == set(truth)
+    for script, (thread, waits, raised, slots) in truth.items():
+        row = hung[script]
+        assert row[8].startswith(thread), row
+        assert int(row[10]) == line_of(script, waits), row
+        assert f"{script}:{line_of(script, raised)}, likely: the job's log has a traceback" in row[12], row
+        assert row[4] == slots, row
+    (pool,) = (row for row in rows if row[1] == "idle-pool-oversized")
+    assert re.fullmatch(r"uvicorn/shop_api: (19|20) of 20 sessions never ran a statement", pool[11])
+    (most,) = (row for row in rows if row[1] == "one-holder-takes-all")
+    assert most[11] == "script/grafana_stand_in.py holds 57 of 97 ordinary slots"
+    assert not any("grafana" in row[1] for row in rows), "a stand-in is not the real one"
+    assert {row[1] for row in rows if row[0] == "critical"} <= {
+        "dead-thread-holds-slots", "idle-pool-oversized", "one-holder-takes-all", "slots-exhausted",
+    }  # fmt: skip
+
+
+def line_of(script: str, text: str) -> int:
+    """The number of the line of a staged script that holds the text."""
+    lines = (Path(ROOT) / "src/pgusher/demo/actors" / script).read_text().splitlines()
+    (number,) = (number for number, line in enumerate(lines, 1) if text in line)
+    return number
 
 
 @pytest.fixture(scope="module", params=["ourselves", "nobody"])

@@ -79,6 +79,7 @@ class FakeApp:
         self.earlier: list[Any] = []
         self.reports: dict[str, tuple[Any, dict[str, Any], bool]] = {}
         self.choose: Any = None
+        self.sample = 0.0
         self.config_path: str | None = None
 
     def config(self, path: str | None) -> Config:
@@ -98,8 +99,9 @@ class FakeApp:
     def close(self) -> None:
         self.closed += 1
 
-    def deep_looker(self, request: Request, choose: Any) -> Any:
+    def deep_looker(self, request: Request, choose: Any, sample: float = 1.0) -> Any:
         self.requests.append(request)
+        self.sample = sample
         self.choose = choose
         return self
 

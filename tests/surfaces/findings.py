@@ -143,8 +143,8 @@ STACKS = ProcessStacks(
             frames=(
                 Frame("Condition.wait", f"{_LIB}/threading.py", 320),
                 Frame("Queue.join", f"{_LIB}/queue.py", 90),
-                Frame("main", _JOB, 57, "        todo[name].join()"),
-                Frame("<module>", _JOB, 62, "    main()"),
+                Frame("main", _JOB, 57, "todo[name].join()"),
+                Frame("<module>", _JOB, 62, "main()"),
             ),
         ),
         ThreadStack(

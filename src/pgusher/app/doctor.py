@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
@@ -14,6 +15,9 @@ from pgusher.model.holder import ChainEnd
 from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
+
+if TYPE_CHECKING:
+    from pgusher.collect.stacks.sight import Sight
 
 SEES, PARTLY, BLIND = "sees", "partly", "blind"
 
@@ -54,7 +58,7 @@ def examine(request: Request) -> tuple[Check, ...]:
         return (_libpq(), server, _identity())
     finally:
         looker.close()
-    return (_libpq(), _identity(), *checks(look))
+    return (_libpq(), _identity(), *checks(look), *_stacks(look))
 
 
 def checks(look: Look) -> tuple[Check, ...]:
@@ -93,6 +97,36 @@ def _identity() -> Check:
         "the open files of other users' processes may not be read",
         "sudo pgusher, or give it CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
     )
+
+
+def _stacks(look: Look) -> tuple[Check, ...]:
+    """Whether `pgusher why` sees threads and lines of the processes that hold slots here."""
+    from pgusher.collect.stacks.sight import sight
+    from pgusher.collect.stacks.spy import find_spy
+
+    here = [snapshot for snapshot in look.snapshots if snapshot.facts.server.local]
+    if not here:
+        return ()
+    pids = {pid for snapshot in here for holder in snapshot.holders for pid in holder.processes}
+    own = {snapshot.facts.host.pid for snapshot in here}
+    return (stacks_check(sight(sorted(pids - own)), find_spy()),)
+
+
+def stacks_check(seen: Sight, spy: str | None) -> Check:
+    """What a look at the processes' threads would show; `spy` is where py-spy is."""
+    readable = seen.processes - len(seen.gaps)
+    fact = f"the threads of {readable} of {seen.processes} processes that hold slots may be read"
+    if seen.python:
+        fact += f", {seen.python} of them Python's, with their lines" if spy else f", {seen.python} of them Python's"
+    why = [f"{gap.why}" for gap in seen.gaps[:1]]
+    opens = [gap.opens for gap in seen.gaps[:1]]
+    if spy is None:
+        why.append("py-spy is not installed, so the lines of Python are not seen")
+        opens.append("pip install 'pgusher[why]'")
+    if not why:
+        return Check("stacks", SEES, f"{fact}, by {spy}")
+    sight = PARTLY if readable or not seen.processes else BLIND
+    return Check("stacks", sight, fact, "; ".join(why), "; ".join(dict.fromkeys(opens)))
 
 
 def _server(facts: Facts, where: str) -> Check:

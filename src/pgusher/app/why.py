@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pgusher.diagnose import engine
 from pgusher.errors import ConfigError, PgusherError
-from pgusher.model.findings import Diagnosis, Severity
+from pgusher.model.evidence import Gap
+from pgusher.model.findings import Diagnosis
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass
 
 if TYPE_CHECKING:
     from pgusher.app.config import Config
     from pgusher.app.look import Look
+    from pgusher.model.stacks import Hang
 
 
 def diagnose(look: Look, config: Config, earlier: Look | None = None) -> tuple[Diagnosis, ...]:
@@ -28,12 +28,22 @@ def diagnose(look: Look, config: Config, earlier: Look | None = None) -> tuple[D
     return tuple(
         engine.diagnose(
             snapshot,
+            hangs=hangs(snapshot),
             earlier=_same_server(snapshot, before),
             ignore=config.ignore,
             ratios=dict(config.ratios),
         )
         for snapshot in look.snapshots
     )
+
+
+def hangs(snapshot: Snapshot) -> tuple[Hang, ...] | Gap | None:
+    """What the stacks in a snapshot show; the gap where they could not be taken, None when nobody asked for them."""
+    if snapshot.facts.stacks:
+        from pgusher.diagnose.hangs import find_hangs  # late: the bare command has no stacks
+
+        return find_hangs(snapshot.facts.stacks, snapshot.facts)
+    return next((gap for gap in snapshot.facts.gaps if gap.source == "stacks"), None)
 
 
 def _same_server(snapshot: Snapshot, others: Sequence[Snapshot]) -> Snapshot | None:
@@ -54,33 +64,6 @@ def check_rules(config: Config) -> None:
             near = difflib.get_close_matches(name[:100], names, n=1)
             hint = f"did you mean {near[0]}?" if near else "all rules: pgusher rules"
             raise ConfigError(f"{config.path}: {place}: no rule is called {name[:40]!r}", hint=hint)
-
-
-@dataclass(frozen=True, slots=True)
-class RuleInfo:
-    """What a list of rules says of one."""
-
-    name: str
-    severity: Severity
-    """The worst that it can give."""
-    summary: str
-
-
-def rules() -> tuple[RuleInfo, ...]:
-    """All rules, by name."""
-    return tuple(RuleInfo(rule.name, _severity(rule), rule.summary) for rule in engine.rules())
-
-
-def _severity(rule: engine.Rule) -> Severity:
-    """The worst severity that occurs in a rule's module, or is reckoned there from the room that is left."""
-    module = sys.modules[rule.check.__module__]
-    used: set[str] = set()
-    for value in vars(module).values():
-        if callable(value) and getattr(value, "__module__", None) == module.__name__ and hasattr(value, "__code__"):
-            used.update(value.__code__.co_names)
-    if used & {"CRITICAL", "severity"}:
-        return Severity.CRITICAL
-    return Severity.WARNING if "WARNING" in used else Severity.NOTE
 
 
 def page(name: str) -> str:

@@ -154,7 +154,10 @@ def _show(director: Director, narrator: Narrator, port: int) -> None:
     holder = pgusher.holder_of(_a_job(director.directory))
     if holder is not None:
         show("who", holder)
-    show("doctor")
+    narrator.plain()
+    narrator.plain("Now why. (script/grafana_stand_in.py is the stand-in for Grafana, its limit left at 100.)")
+    # They hang since seconds here, not since weeks: what tells that from being slow is to watch them for a while.
+    show("why", "--sample", "20")
 
 
 class _Pgusher:

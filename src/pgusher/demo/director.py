@@ -22,7 +22,7 @@ from pgusher.demo import reaper
 from pgusher.demo.parts import StagingError
 from pgusher.demo.record import Record, read, records, stop
 
-PATIENCE = 20.0
+PATIENCE = 45.0
 """Seconds that a command may take to which the story leads."""
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -37,7 +37,7 @@ class App(RealApp):
     def looker(self, request: Any) -> Any:  # noqa: ARG002 - as RealApp's
         return self
 
-    def deep_looker(self, request: Any, choose: Any) -> Any:  # noqa: ARG002 - as RealApp's
+    def deep_looker(self, request: Any, choose: Any, sample: float = 1.0) -> Any:  # noqa: ARG002 - as RealApp's
         return self
 
     def look(self) -> Look:

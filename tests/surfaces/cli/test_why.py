@@ -19,7 +19,7 @@ INCIDENT, QUIET = worlds.incident(), worlds.quiet()
 
 
 def shell(diagnosis: Diagnosis = findings.INCIDENT, terminal: bool = False) -> Shell:
-    app = FakeApp(Look((INCIDENT,)))
+    app = FakeApp(Look((findings.stacked(),)))
     app.diagnoses = {5432: diagnosis}
     return Shell(app, terminal)
 
@@ -81,6 +81,8 @@ def test_only_the_threads_of_what_was_asked_for_are_looked_at() -> None:
     found = shell().run("why", "cron/version_history")
     assert found.app.choose(INCIDENT) == {4711, 5120, 9033, 15022}
     assert shell().run("why").app.choose(INCIDENT) is None
+    assert shell().run("why").app.sample == 1.0
+    assert shell().run("why", "--sample", "20").app.sample == 20.0
 
 
 def test_the_command_that_it_advises_can_be_typed() -> None:
@@ -98,6 +100,9 @@ def test_the_json_is_that_of_the_schema() -> None:
     (server,) = json.loads(shell().run("why", "--json").out)["servers"]
     assert server["findings"][0]["id"] == "stuck-job:cron/version_history"
     assert server["findings"][0]["line"] == 57
+    stack = server["findings"][0]["stack"]
+    assert (stack["pid"], stack["thread"], stack["frames"][2]["text"]) == (4711, "MainThread", "todo[name].join()")
+    assert server["findings"][1]["stack"] is None
     assert server["skipped"][0]["gap"]["why"] == "one look shows no coming and going"
     assert json.loads(shell().run("--json").out)["servers"][0]["findings"][0]["rule"] == "stuck-job"
 

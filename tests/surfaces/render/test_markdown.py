@@ -65,6 +65,13 @@ def test_every_word_is_there_at_any_width(width: int) -> None:
     assert [word for word in words if word != "toml"] == text.split()
 
 
+def test_the_examples_of_a_rule_s_page_say_what_they_show() -> None:
+    page = "```toml fires\nslots = 1\n```\n```text\nWARNING x\n```\n\nA world:\n\n```toml silent\nslots = 2\n```\n"
+    assert shown(Screen(), page) == (
+        "    slots = 1\n  pgusher says\n    WARNING x\n\nA world:\n\n    slots = 2\n  pgusher says nothing\n"
+    )
+
+
 @given(st.text(st.sampled_from("ab` *-#1.\n|~[]()\x1b中"), max_size=200), st.sampled_from([25, 80]), st.booleans())
 def test_any_text_is_a_page(text: str, width: int, colour: bool) -> None:
     lines = SGR.sub("", shown(Screen(width=width, colour=colour), text)).splitlines()

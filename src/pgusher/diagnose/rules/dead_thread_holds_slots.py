@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgusher.diagnose.case import Held
-from pgusher.diagnose.hung import certainty_of, evidence_of, is_told, sentences, surest, where
+from pgusher.diagnose.hung import (
+    UNKNOWN,
+    basename,
+    certainty_of,
+    evidence_of,
+    is_told,
+    sentences,
+    stands_still,
+    surest,
+    where,
+)
 from pgusher.diagnose.remedies import end_processes
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit
+from pgusher.diagnose.text import WIDTH, count, fit
 from pgusher.model.findings import Finding, Remedy, Safety, Severity
-from pgusher.model.holder import Chain, LinkKind
+from pgusher.model.holder import Chain, HolderKind, LinkKind
 from pgusher.model.session import Session
 from pgusher.model.stacks import Hang
 
@@ -23,10 +33,13 @@ def check(
     hangs: tuple[Hang, ...], holders: tuple[Held, ...], chains: dict[int, Chain], room: Room | None = None
 ) -> Iterator[Finding]:
     """One finding for each line at which processes of one holder hang."""
-    told = {hang.pid: hang for hang in hangs if is_told(hang)}
-    if not told:
+    known = {hang.pid: hang for hang in hangs if is_told(hang)}
+    still = {hang.pid: hang for hang in hangs if stands_still(hang)}
+    if not known and not still:
         return
     for held in holders:
+        # A service may stand still for days, and be well; a job or script is there to come to an end.
+        told = {**known, **(still if held.holder.kind in (HolderKind.CRON, HolderKind.SCRIPT) else {})}
         spots: dict[_Spot, tuple[list[Hang], list[Session]]] = {}
         for session in held.sessions:
             hung = surest(told[pid] for pid in _processes(chains.get(session.pid)) if pid in told)
@@ -39,9 +52,27 @@ def check(
             yield _finding(held, found, sessions, len(spots) > 1, room)
 
 
+def _message(name: str, many: str, hang: Hang, slots: str) -> str:
+    """The most that fits on one line: the place is worth more than what it costs, which is told elsewhere too."""
+    place = where(hang)
+    if not place:
+        return fit(f"{name}: {many}, {slots}")
+    said = [f"{name}: {many} in {place}, {slots}", f"{name}: {many} in {place}"]
+    if hang.file:
+        said.append(f"{name}: {many} at {basename(hang.file)}:{hang.line}")
+        said.append(f"{name.rpartition('/')[2]}: {many} at {basename(hang.file)}:{hang.line}")
+    return fit(next((one for one in said if len(one) <= WIDTH), said[-1]))
+
+
 def _processes(chain: Chain | None) -> list[int]:
     links = chain.links if chain is not None else ()
     return [link.pid for link in links if link.kind is LinkKind.PROCESS and link.pid is not None]
+
+
+def _severity(hang: Hang, slots: int, room: Room | None) -> Severity:
+    if hang.mechanism == UNKNOWN:
+        return Severity.NOTE
+    return room.severity(slots) if room is not None else Severity.WARNING
 
 
 def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bool, room: Room | None) -> Finding:
@@ -50,7 +81,9 @@ def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bo
     slots = count(len(sessions), "slot")
     processes = tuple(sorted({one.pid for one in hangs}))
     many = f"{len(processes)} processes hang" if len(processes) > 1 else "hangs"
-    message = f"{held.name}: {many} in {place}, {slots}" if place else f"{held.name}: {many}, {slots}"
+    if hang.mechanism == UNKNOWN:
+        many = "stands still"
+    message = _message(held.name, many, hang, slots)
     remedies = []
     if hang.raised is not None:
         raised = hang.raised
@@ -62,10 +95,10 @@ def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bo
     since = min((one.since for one in hangs if one.since is not None), default=None)
     return Finding(
         "dead-thread-holds-slots",
-        room.severity(len(sessions)) if room is not None else Severity.WARNING,
+        _severity(hang, len(sessions), room),
         certainty_of(hang),
         f"{held.name}:{place}" if several and place else held.name,
-        fit(message),
+        message,
         detail=sentences(hang),
         evidence=evidence_of(hang),
         remedies=tuple(remedies),

@@ -44,8 +44,8 @@ class App(Protocol):
     def looker(self, request: Request) -> Looks:
         """What will look."""
 
-    def deep_looker(self, request: Request, choose: Choose) -> Looks:
-        """What will look at threads, too. `choose` says of which processes; None leaves that to the use case."""
+    def deep_looker(self, request: Request, choose: Choose, sample: float = 1.0) -> Looks:
+        """What will look at threads, too, for `sample` seconds. `choose` says of which processes; None leaves that."""
 
     def examine(self, request: Request) -> tuple[Check, ...]:
         """What pgusher can see here."""
@@ -90,11 +90,11 @@ class RealApp:
 
         return Looker(request)
 
-    def deep_looker(self, request: Request, choose: Choose) -> Looks:
+    def deep_looker(self, request: Request, choose: Choose, sample: float = 1.0) -> Looks:
         """As App."""
         from pgusher.app.deep import DeepLooker
 
-        return DeepLooker(request, choose)
+        return DeepLooker(request, choose, sample=sample)
 
     def examine(self, request: Request) -> tuple[Check, ...]:
         """As App."""
@@ -141,7 +141,7 @@ class RealApp:
 
     def rules(self) -> Sequence[Rule]:
         """As App."""
-        from pgusher.app.why import rules
+        from pgusher.diagnose.engine import rules
 
         return rules()
 

@@ -89,7 +89,7 @@ COMMAND = Command(
     name="report",
     summary="one file for a bug report or a colleague: what was seen, and what was found",
     description=(
-        "Writes one JSON file with the snapshot, the findings and the versions. With --redact every name "
+        "Writes one JSON file with the snapshot, the stacks, the findings and the versions. With --redact every name "
         "of a role, database, host, file, function, unit, container, address or statement is replaced, each by the "
         "same word everywhere, so that the chains hold together and nobody can tell whose they are; look into it all "
         "the same before you send it. pgusher --from FILE and pgusher why --from FILE show it. The file's name goes to "

@@ -8,7 +8,7 @@ from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, 
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.judging import judged, print_nagios
 from pgusher.surfaces.cli.looking import clock, frame, put, show_looks, watch_screen
-from pgusher.surfaces.cli.options import Argument, Command, Values
+from pgusher.surfaces.cli.options import Argument, Command, Option, Values, number
 from pgusher.surfaces.cli.who import not_found
 from pgusher.surfaces.render.diagnosed import Diagnosed, about
 from pgusher.surfaces.render.find import find
@@ -54,7 +54,8 @@ def run(values: Values, context: Context) -> int:
         put(values, context, screen, lines)
         return judged(values, servers)
 
-    return show_looks(values, context, show, context.app.deep_looker(request_of(values, config), processes))
+    looker = context.app.deep_looker(request_of(values, config), processes, values["sample"])
+    return show_looks(values, context, show, looker)
 
 
 def _print_json(context: Context, look: Look, servers: list[Diagnosed], word: str | None) -> None:
@@ -65,15 +66,27 @@ def _print_json(context: Context, look: Look, servers: list[Diagnosed], word: st
     context.out.write(json.dumps(why_json(servers, look.gaps, look.elapsed_ms, word)) + "\n")
 
 
+_SAMPLE = Option(
+    "sample",
+    ("--sample",),
+    "watch the threads this long (default 1): what stands still for 20 hangs, and is not slow",
+    "SECONDS",
+    parse=number(0.1, 600, "seconds from 0.1 to 600"),
+    default=1.0,
+    group="How to look",
+)
+
 COMMAND = Command(
     name="why",
-    summary="why the slots are held: findings with their evidence and remedies, worst first",
+    summary="why the slots are held: findings with their evidence, the thread, the line, the remedy",
     description=(
-        "Looks at the sessions and at the processes that hold them, and says what is wrong, worst first: each finding "
-        "with its evidence, how sure it is, the chain, how long, what it costs in slots, and the command that ends it. "
-        "It changes nothing."
+        "Looks at the sessions, at the processes that hold them and at the threads of those, and says what is wrong, "
+        "worst first: each finding with its evidence, how sure it is, the chain, the stack of the thread that matters "
+        "with your own line marked, how long, what it costs in slots, and the command that ends it. Stacks of Python "
+        "are read with py-spy, without stopping the process. It changes nothing. docs/how-pgusher-knows.md tells what "
+        "each kind of evidence proves and what it cannot."
     ),
-    options=CONNECTION + PRINT + (ALL,) + JUDGE + REPLAY + GENERAL,
+    options=(*CONNECTION, _SAMPLE, *PRINT, ALL, *JUDGE, *REPLAY, *GENERAL),
     argument=Argument(
         "holder",
         "HOLDER|PID|IP:PORT|APP",
@@ -84,7 +97,7 @@ COMMAND = Command(
     examples=(
         ("sudo pgusher why", "all findings, worst first"),
         ("sudo pgusher why cron/version_history", "one holder: what its runs wait for, and since when"),
-        ("sudo pgusher why 4711", "one process, by its pid"),
+        ("sudo pgusher why 4711 --sample 20", "one process, by its pid, and whether it hangs or is slow"),
         ("sudo pgusher why --save why.json; pgusher why --from why.json", "the same answer later, with no server"),
         ("pgusher why --fail-on critical", "for a script: exit code 1 only when it is critical"),
         ("pgusher why --format nagios", "one line with performance data, exit codes 0 to 3"),

@@ -13,7 +13,7 @@ from pgusher.surfaces.render.chains import labelled, wrap
 from pgusher.surfaces.render.diagnosed import Diagnosed
 from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, flow
-from pgusher.surfaces.render.stacks import main_thread, stack_lines, stack_of, stack_table
+from pgusher.surfaces.render.stacks import Seen, main_thread, stack_lines, stack_of, stack_table
 from pgusher.surfaces.render.state import fact_line
 from pgusher.surfaces.render.table import Column, table
 from pgusher.surfaces.render.tally import tally
@@ -96,14 +96,18 @@ def _findings_lines(screen: Screen, one: Diagnosed, everything: bool) -> list[Li
 def _bare_stacks(screen: Screen, one: Diagnosed, everything: bool) -> list[Line]:
     """Of whom nothing is known to be wrong, at least what it does: whoever asked can judge by it."""
     lines: list[Line] = []
-    names = one.names or ()
-    pids = [pid for holder in one.snapshot.holders if holder.name in names for pid in holder.processes]
-    seen = [found for pid in pids if (found := main_thread(one.snapshot, pid)) is not None]
+    seen = _main_threads(one)
     for found in seen if everything else seen[:_STACKS]:
         lines += [BLANK, *stack_lines(screen, found, None, everything)]
     if more := 0 if everything else len(seen[_STACKS:]):
         lines.append([(f"{screen.sign('more')} {words.count(more, 'further process')}: --all shows them", "dim")])
     return lines
+
+
+def _main_threads(one: Diagnosed) -> list[Seen]:
+    names = one.names or ()
+    pids = [pid for holder in one.snapshot.holders if holder.name in names for pid in holder.processes]
+    return [found for pid in pids if (found := main_thread(one.snapshot, pid)) is not None]
 
 
 def _finding_lines(
@@ -246,6 +250,7 @@ def _pipe_lines(screen: Screen, one: Diagnosed) -> list[Line]:
     lines += [BLANK, *table(screen, _FACTS, facts)] if facts else []
     remedies = [(f.rule, f.key, r.safety.value, r.text, r.command, r.loses) for f in findings for r in f.remedies]
     lines += [BLANK, *table(screen, _REMEDIES, remedies)] if remedies else []
-    lines += stack_table(screen, one.snapshot, findings)
+    seen = [found for f in findings if (found := stack_of(one.snapshot, f)) is not None]
+    lines += stack_table(screen, seen if findings else _main_threads(one), findings)
     lacks = [(s.rule, s.gap.what, s.gap.why, s.gap.opens) for s in skipped]
     return lines + ([BLANK, *table(screen, _SKIPPED, lacks)] if lacks else [])

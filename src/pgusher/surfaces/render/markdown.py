@@ -21,20 +21,23 @@ def page_lines(screen: Screen, text: str) -> list[Line]:
         return [[(line, "")] for line in raw]
     lines: list[Line] = []
     paragraph: list[str] = []
-    fence = ""
+    fence = info = ""
     for line in [*raw, ""]:
         if fence:
             if line.strip() == fence:
                 fence = ""
+                lines += [[("  pgusher says nothing", "dim")]] if info.endswith(("silent", "remedied")) else []
             else:
-                lines.append([("    ", ""), (line, "command")])
+                lines += [[("    ", ""), (part, "command")] for part in wrap(screen, line, 4)]
             continue
-        opened = re.match(r"(```+|~~~+)", line)
+        opened = re.match(r"(```+|~~~+)\s*(.*)", line)
         if opened or not line.strip() or line.startswith(("#", "|")) or _ITEM.match(line):
             lines += _paragraph(screen, paragraph)
             paragraph = []
         if opened:
-            fence = opened.group()
+            fence, info = opened.group(1), opened.group(2)
+            # A rule's page shows a server, then what pgusher says of it.
+            lines += [[("  pgusher says", "dim")]] if info == "text" else []
         elif line.startswith("#"):
             title = line.lstrip("#").strip()
             lines.append([(title if line.startswith("##") else title.upper(), "bold")])

@@ -48,6 +48,9 @@ def json_schema() -> dict[str, Any]:
             "diagnosed_server": _object(**_server(), findings=_list("finding"), skipped=_list("skipped"),
                                         ignored=_TEXTS, asked=_TEXTS),
             "finding": _object(**_finding()),
+            "stack": _object(pid=_PID, thread=_MAYBE_TEXT, native_id=_PID, main=_BOOL, state=_TEXT, syscall=_MAYBE_TEXT,
+                             endless=_MAYBE_BOOL, switched=_MAYBE_COUNT, sampled_ms=_COUNT, frames=_list("frame")),
+            "frame": _object(function=_TEXT, file=_TEXT, line=_COUNT, text=_TEXT),
             "evidence": _object(fact=_TEXT, certainty=_one_of(Certainty)),
             "remedy": _object(text=_TEXT, safety=_one_of(Safety), command=_TEXT, loses=_TEXT),
             "skipped": _object(rule=_TEXT, need=_TEXT, gap=_ref("gap")),
@@ -92,6 +95,7 @@ def _finding() -> dict[str, Any]:
         "symptom": _BOOL, "message": _TEXT, "detail": _TEXTS, "holder": _MAYBE_TEXT, "sessions": pids,
         "processes": pids, "slots": _COUNT, "since": _TIME, "file": _MAYBE_TEXT,
         "line": {"type": ["integer", "null"]}, "thread": _MAYBE_TEXT, "evidence": _list("evidence"),
+        "stack": {"oneOf": [_ref("stack"), {"type": "null"}]},
         "remedies": _list("remedy"),
     }  # fmt: skip
 

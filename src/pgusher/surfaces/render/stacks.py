@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pgusher.model.findings import Finding
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.stacks import Frame, ProcessStacks, ThreadStack
+from pgusher.model.stacks import Frame, ProcessStacks, ThreadStack, is_foreign
 from pgusher.surfaces.render import cells, words
 from pgusher.surfaces.render.chains import labelled
 from pgusher.surfaces.render.screen import BLANK, Line, Screen
@@ -19,6 +19,8 @@ Seen = tuple[ProcessStacks, ThreadStack]
 _ABOVE, _BELOW = 6, 4
 """Frames that a terminal shows within and outside of the line that matters."""
 _OTHERS = 4
+_START = frozenset({"_bootstrap", "_bootstrap_inner", "run"})
+"""The outermost calls of a thread (threading.py)."""
 _MARGIN = 12
 _POOLS = re.compile(r"pool-\d+-(?:worker-\d+|scheduler)", re.ASCII)
 """What psycopg_pool calls its own threads: they wait for work whatever else goes wrong."""
@@ -63,10 +65,11 @@ def stack_lines(screen: Screen, seen: Seen, finding: Finding | None, everything:
     """One thread, innermost frame first, the line that matters marked; then what the others do."""
     stacks, thread = seen
     lines = labelled(screen, "thread", f"{_called(thread)} of pid {stacks.pid}{_waits(stacks, thread)}", "", True)
-    mark = next((i for i, f in enumerate(thread.frames) if finding is not None and _is_line(f, finding)), None)
+    mark = _mark(thread, finding)
     first, last = 0, len(thread.frames)
     if not everything:
         centre = mark or 0
+        last = _without_start(thread.frames)
         first, last = max(0, centre - _ABOVE), min(last, max(centre + _BELOW + 1, _ABOVE + _BELOW))
     shown = thread.frames[first:last]
     wide = max((cells.width(screen.text(_place(frame, everything))) for frame in shown), default=0)
@@ -79,11 +82,30 @@ def stack_lines(screen: Screen, seen: Seen, finding: Finding | None, everything:
         lines.append([(lead, "alarm" if marked and not screen.colour else ""), (place, "name" if marked else "dim"),
                       ("  ", ""), (frame.function, "bold" if marked else "dim")])  # fmt: skip
         if frame.text and (marked or everything):
-            lines.append([(" " * (_MARGIN + 4), ""), (frame.text.strip(), "command" if marked else "dim")])
-    if outside := len(thread.frames) - last:
+            lines.append([(" " * (_MARGIN + 4), ""), (frame.text, "command" if marked else "dim")])
+    if outside := (len(thread.frames) if everything else _without_start(thread.frames)) - last:
         more = words.count(outside, "frame")
         lines.append([(" " * _MARGIN + f"{screen.sign('more')} {more} further out: --all shows them", "dim")])
     return lines + _others(screen, stacks, thread, everything)
+
+
+def _without_start(frames: Sequence[Frame]) -> int:
+    """How many frames there are without those with which Python starts any thread: they say nothing."""
+    last = len(frames)
+    while last > 1 and _is_start(frames[last - 1]):
+        last -= 1
+    return last
+
+
+def _is_start(frame: Frame) -> bool:
+    return frame.function.rpartition(".")[2] in _START and frame.file.rpartition("/")[2] == "threading.py"
+
+
+def _mark(thread: ThreadStack, finding: Finding | None) -> int | None:
+    """The frame that matters: that of the finding, else the innermost that is the user's own."""
+    at = [i for i, frame in enumerate(thread.frames) if finding is not None and _is_line(frame, finding)]
+    own = [i for i, frame in enumerate(thread.frames) if not is_foreign(frame.file)]
+    return next(iter(at or own), None)
 
 
 def _called(thread: ThreadStack) -> str:
@@ -99,7 +121,8 @@ def _waits(stacks: ProcessStacks, thread: ThreadStack) -> str:
         text = f", in {thread.syscall}{limit}"
     if thread.switched is not None and stacks.sampled_ms:
         moved = "it did not move" if not thread.switched and not thread.busy else "it moved"
-        text += f"; {moved} in {stacks.sampled_ms} ms"
+        span = f"{stacks.sampled_ms} ms" if stacks.sampled_ms < 1000 else f"{stacks.sampled_ms / 1000:.1f} s"
+        text += f"; {moved} in {span}"
     return text
 
 
@@ -112,7 +135,7 @@ def _others(screen: Screen, stacks: ProcessStacks, thread: ThreadStack, everythi
     others = [one for one in stacks.threads if one is not thread]
     own = others if everything else [one for one in others if not _POOLS.fullmatch(one.name or "")]
     shown = own if everything else own[:_OTHERS]
-    told = [f"{_called(one)} in {_inner(one)}" for one in shown]
+    told = [f"{_called(one)} {_inner(one)}" for one in shown]
     if rest := len(own) - len(shown):
         told.append(f"{rest} more")
     if pools := len(others) - len(own):
@@ -121,25 +144,28 @@ def _others(screen: Screen, stacks: ProcessStacks, thread: ThreadStack, everythi
 
 
 def _inner(thread: ThreadStack) -> str:
-    if thread.frames:
-        frame = thread.frames[0]
-        return f"{frame.function} ({_place(frame, False)})"
-    return thread.syscall or ("no system call" if thread.state == "R" else "a place that was not read")
+    """ "in Queue.get at job.py:17": the user's own line, and what is called there."""
+    if not thread.frames:
+        return f"in {thread.syscall}" if thread.syscall else "at work" if thread.state == "R" else "not read"
+    own = next((at for at, frame in enumerate(thread.frames) if not is_foreign(frame.file)), None)
+    if own is None:
+        return f"in {thread.frames[0].function}"
+    inner = f"in {thread.frames[own - 1].function} " if own else ""
+    return f"{inner}at {_place(thread.frames[own], False)}"
 
 
-def stack_table(screen: Screen, snapshot: Snapshot, findings: Sequence[Finding]) -> list[Line]:
-    """Every frame of every thread that was looked at, for a program."""
+def stack_table(screen: Screen, shown: Sequence[Seen], findings: Sequence[Finding]) -> list[Line]:
+    """Every frame of these threads, for a program."""
     marks = {(f.file, f.line) for f in findings if f.line is not None}
     rows = []
-    for stacks in snapshot.facts.stacks:
-        for thread in stacks.threads:
-            moved = "" if thread.switched is None else "yes" if thread.switched or thread.busy else "no"
-            for depth, frame in enumerate(thread.frames or (Frame("", "", 0),)):
-                rows.append(
-                    (
-                        str(stacks.pid), thread.name or "", str(thread.native_id), str(depth), frame.function,
-                        frame.file, str(frame.line or ""), "yes" if (frame.file, frame.line) in marks else "",
-                        thread.state, thread.syscall or "", moved, frame.text.strip(),
-                    )
-                )  # fmt: skip
+    for stacks, thread in {(stacks.pid, thread.native_id): (stacks, thread) for stacks, thread in shown}.values():
+        moved = "" if thread.switched is None else "yes" if thread.switched or thread.busy else "no"
+        for depth, frame in enumerate(thread.frames or (Frame("", "", 0),)):
+            rows.append(
+                (
+                    str(stacks.pid), thread.name or "", str(thread.native_id), str(depth), frame.function, frame.file,
+                    str(frame.line or ""), "yes" if (frame.file, frame.line) in marks else "", thread.state,
+                    thread.syscall or "", moved, frame.text,
+                )
+            )  # fmt: skip
     return [BLANK, *table(screen, _IN_A_PIPE, rows)] if rows else []

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgusher.model.evidence import Gap
-from pgusher.model.findings import Diagnosis
 from pgusher.surfaces.render.asjson import SCHEMA, gap_json, server_json
 from pgusher.surfaces.render.diagnosed import Diagnosed
 from pgusher.surfaces.render.findings_json import finding_json
 from pgusher.surfaces.render.rules import Rule
+from pgusher.surfaces.render.stacks import stack_of
 
 
 def why_json(
@@ -22,15 +22,16 @@ def why_json(
         "kind": "why",
         "word": word,
         "elapsed_ms": round(elapsed_ms, 3),
-        "servers": [{**server_json(one.snapshot), **diagnosis_json(one.diagnosis)} for one in servers],
+        "servers": [{**server_json(one.snapshot), **diagnosis_json(one)} for one in servers],
         "gaps": [gap_json(gap) for gap in gaps],
     }
 
 
-def diagnosis_json(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_json(one: Diagnosed) -> dict[str, Any]:
     """What was found, what could not be asked, and what is ignored."""
+    diagnosis = one.diagnosis
     return {
-        "findings": [finding_json(finding) for finding in diagnosis.findings],
+        "findings": [finding_json(finding, stack_of(one.snapshot, finding)) for finding in diagnosis.findings],
         "skipped": [
             {"rule": skipped.rule, "need": skipped.need, "gap": gap_json(skipped.gap)} for skipped in diagnosis.skipped
         ],

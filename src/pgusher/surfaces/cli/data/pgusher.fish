@@ -8,7 +8,7 @@ end
 
 complete -c pgusher -f
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a who -d 'the chain from each session to what holds it, with its evidence'
-complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a why -d 'why the slots are held: findings with their evidence and remedies, worst first'
+complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a why -d 'why the slots are held: findings with their evidence, the thread, the line, the remedy'
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a explain -d 'the page of a rule: what it finds, why it matters, what to do'
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a rules -d 'what it looks for: each rule on a line'
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why explain rules report doctor demo schema completion' -a report -d 'one file for a bug report or a colleague: what was seen, and what was found'
@@ -66,6 +66,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from why' -l service -x -d 'a ser
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l no-sql -d 'take no slot: look at process titles and sockets only'
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l timeout -x -d 'wait this long for a connection or an answer (default 3)'
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l config -r -F -d 'read this configuration file'
+complete -c pgusher -n '__fish_seen_subcommand_from why' -l sample -x -d 'watch the threads this long (default 1): what stands still for 20 hangs, and is not slow'
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l json -d 'print JSON; its schema: pgusher schema'
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l plain -d 'no picture: the same content in words and tables'
 complete -c pgusher -n '__fish_seen_subcommand_from why' -l color -x -a 'auto always never' -d 'auto, always or never (default auto; NO_COLOR is heeded)'
