@@ -69,7 +69,7 @@ def test_each_rule_that_a_line_switches_off_says_why(repository_files: list[Path
 
 def test_an_installation_without_extras_needs_the_driver_and_its_pool_alone(root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert project["dependencies"] == ["psycopg>=3.2,<4", "psycopg-pool>=3.2,<4"]
+    assert project["dependencies"] == ["psycopg>=3.2,<4", "psycopg-pool>=3.3,<4"]
     assert "version" not in project
 
 

@@ -48,7 +48,8 @@ class AsyncCare(Core):
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):
-                self._reclaim(seat)
+                if now >= seat.look_after:
+                    self._reclaim(seat)
             elif now - seat.since > self.long_loan:
                 self._tell_long(seat, now)
         if self._foreign_gate and not self._closed:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager, AsyncContextDecorator
 from functools import partial
-from time import monotonic
 from types import TracebackType
 from typing import Any, Generic
 
@@ -17,7 +16,7 @@ from pgusher.client.crew import TIMEKEEPER
 class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Generic[ACT]):
     """What `AsyncPool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
 
-    __slots__ = ("_began", "_conn", "_pool", "_timeout")
+    __slots__ = ("_conn", "_pool", "_timeout")
 
     def __init__(self, pool: Any, timeout: float | None) -> None:
         self._pool = pool
@@ -29,7 +28,6 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
 
     async def __aenter__(self) -> ACT:
         self._conn = conn = await self._pool.getconn(self._timeout)
-        self._began = monotonic()
         return conn  # type: ignore[no-any-return]  # a connection of the pool's class
 
     async def __aexit__(
@@ -50,7 +48,6 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
         finally:
             self._conn = None
             await pool.putconn(conn)
-            pool._stats[pool._USAGE_MS] += int(1000.0 * (monotonic() - self._began))  # noqa: SLF001  # our own
 
     def __del__(self) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: the loop gives it back.

@@ -16,13 +16,14 @@ from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
-from pgusher.client.core import IDLE, LONG_LOAN, UNKNOWN, ended, pool_logger
+from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits
-from pgusher.client.loans import seat_of
+from pgusher.client.loans import Seat, seat_of
 from pgusher.client.refusal import cut_off
+from pgusher.client.reports import pool_logger
 from pgusher.client.sqlstate import telling
 
 _CONNECTION: Any = psycopg.AsyncConnection
@@ -91,11 +92,13 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
             while self._pool:
                 conn = self._pool.popleft()
                 self._nconns_min = min(self._nconns_min, len(self._pool))
-                if not ended(conn):
+                now = monotonic()
+                seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
+                if now - seat.returned < JUST_NOW or not ended(conn):
                     self._stats[self._REQUESTS_NUM] += 1
                     self._waits.at_once += 1
                     conn._pool = self  # noqa: SLF001  # as psycopg_pool does
-                    self._lent(conn, sys._getframe(1), asyncio.current_task())  # noqa: SLF001  # who borrows
+                    self._lent(seat, sys._getframe(1), asyncio.current_task(), now)  # noqa: SLF001  # who borrows
                     return conn
                 self._drop_idle(conn)
         return await self._wait_for_one(self.timeout if timeout is None else timeout)
@@ -119,7 +122,8 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
             raise
         finally:
             self._waits.add(monotonic() - began)
-        self._lent(conn, frame, asyncio.current_task())
+        seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
+        self._lent(seat, frame, asyncio.current_task(), monotonic())
         return conn
 
     async def putconn(self, conn: ACT) -> None:
@@ -226,7 +230,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
         try:
             conn = await self._connect()
         except Exception as error:  # noqa: BLE001  # as psycopg_pool does: whatever a hook may raise
-            pool_logger.warning("error connecting in %r: %s", self.name, error)
+            self._log_failure(error)
             await self._after_failure(error, growing)
             return
         except BaseException:  # cancelled: the loop ends

@@ -40,7 +40,7 @@ class Care(Core):
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):
-                if self._post is not None:
+                if self._post is not None and now >= seat.look_after:
                     self._post.put(partial(self._reclaim, seat, seat.since))
             elif now - seat.since > self.long_loan:
                 self._tell_long(seat, now)

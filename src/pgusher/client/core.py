@@ -5,7 +5,6 @@ Each method that changes the state of the pool says whether its lock must be hel
 
 from __future__ import annotations
 
-import logging
 import os
 import socket
 import sys
@@ -26,12 +25,10 @@ from pgusher.client.gate import Gate, own_gate
 from pgusher.client.label import label
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits, SelfLimits
-from pgusher.client.loans import SLOTS, Seat, attach, lend, seat_of, take_back
+from pgusher.client.loans import SLOTS, Seat, attach, lend, seat_of
 from pgusher.client.refusal import Verdict, judge
-from pgusher.client.reports import Reports, logger
+from pgusher.client.reports import Reports, logger, pool_logger
 from pgusher.client.stats import Waits
-
-pool_logger = logging.getLogger("psycopg.pool")
 
 RESTART_CAP = 0.25
 """Seconds between two attempts at a server that starts or does not answer: it forks nothing for a refused packet."""
@@ -43,6 +40,8 @@ LONG_LOAN = 60.0
 """Seconds after which a loan is told, unless the pool was given another figure."""
 
 OK = psycopg.pq.ConnStatus.OK
+JUST_NOW = 0.001
+"""Seconds for which a session that came back is taken to be alive: so a loop that borrows and returns asks nobody."""
 IDLE = psycopg.pq.TransactionStatus.IDLE
 UNKNOWN = psycopg.pq.TransactionStatus.UNKNOWN
 
@@ -213,6 +212,7 @@ class Core(Reports):
         self._give_up_at = 0.0
         self._wrong_since = 0.0
         self._last_error = None
+        self._failure_said = ("", 0.0)
 
     def _wrong(self) -> ConnectFailed | None:
         """The answer that a caller would get again; None when it is time to ask."""
@@ -231,16 +231,16 @@ class Core(Reports):
 
     # -- lending ---------------------------------------------------------------------------------------------------
 
-    def _lent(self, conn: Any, frame: Any, task: Any = None) -> None:
-        """The loan of a connection begins, at the first frame of the user's own."""
-        seat: Seat = conn._pgusher_seat  # noqa: SLF001  # our own
-        lend(seat, frame, task)
+    def _lent(self, seat: Seat, frame: Any, task: Any, now: float) -> None:
+        """A loan begins, at the first frame of the user's own."""
+        lend(seat, frame, task, now)
         self._out[seat.slot] = seat
-        if self._ledger is not None:
+        ledger = self._ledger
+        if ledger is not None:
             code = seat.code
             name = task.get_name() if task is not None else ""
             file = code.co_filename if code is not None else ""
-            self._ledger.lent(seat.slot, seat.ident, seat.owner.native_id or 0, name, file, seat.line)
+            ledger.lent(seat.slot, seat.ident, seat.owner.native_id or 0, name, file, seat.line)
         if not self._watched:
             self._watched = True
             self._watch_in(WATCH)
@@ -248,17 +248,19 @@ class Core(Reports):
     def _back(self, seat: Seat) -> None:
         """It ends."""
         self._out.pop(seat.slot, None)
+        now = monotonic()
+        used = now - seat.since
         if self._ledger is not None:
             self._ledger.returned(seat.slot)
+        if used >= 0.001:
+            self._stats[self._USAGE_MS] += int(1000.0 * used)
         if seat.told:
             logger.warning(
-                "pool %r: the loan to %s came back after %.1f s; borrowed at %s",
-                self.name,
-                seat.who,
-                monotonic() - seat.since,
-                seat.place,
+                "pool %r: the loan to %s came back after %.1f s; borrowed at %s", self.name, seat.who, used, seat.place
             )
-        take_back(seat)
+        seat.returned = now
+        seat.since = 0.0
+        seat.owner = seat.task = None
 
     def _watch_in(self, delay: float) -> None:
         """Look at the loans in `delay` seconds."""

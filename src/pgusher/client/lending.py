@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, ContextDecorator
 from functools import partial
-from time import monotonic
 from types import TracebackType
 from typing import Any, Generic
 
@@ -17,7 +16,7 @@ from pgusher.client.crew import TIMEKEEPER
 class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
     """What `Pool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
 
-    __slots__ = ("_began", "_conn", "_pool", "_timeout")
+    __slots__ = ("_conn", "_pool", "_timeout")
 
     def __init__(self, pool: Any, timeout: float | None) -> None:
         self._pool = pool
@@ -29,7 +28,6 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
 
     def __enter__(self) -> CT:
         self._conn = conn = self._pool.getconn(self._timeout)
-        self._began = monotonic()
         return conn  # type: ignore[no-any-return]  # a connection of the pool's class
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
@@ -48,7 +46,6 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
         finally:
             self._conn = None
             pool.putconn(conn)
-            pool._stats[pool._USAGE_MS] += int(1000.0 * (monotonic() - self._began))  # noqa: SLF001  # our own
 
     def __del__(self) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: a helper gives it back.

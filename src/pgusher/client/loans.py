@@ -10,7 +10,6 @@ import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
-from time import monotonic
 from types import CodeType, FrameType
 from typing import Any
 
@@ -62,7 +61,8 @@ class Seat:
         "code",
         "conn",
         "ident",
-        "line",
+        "lasti",
+        "look_after",
         "made",
         "over",
         "owner",
@@ -91,9 +91,17 @@ class Seat:
         self.task: Any = None
         """The task that borrowed it, in an event loop."""
         self.code: CodeType | None = None
-        self.line = 0
+        self.lasti = 0
+        """Where in that code. Its line is looked up when somebody asks: it takes the longer the longer the code."""
+        self.look_after = 0.0
+        """When to look again whether a borrower that is gone has left it to somebody else."""
         self.told = 0
         """What was said of this loan: 1 that it is old, 2 that its owner is gone."""
+
+    @property
+    def line(self) -> int:
+        """The borrowing line's number."""
+        return line_of(self.code, self.lasti) if self.code is not None else 0
 
     @property
     def place(self) -> str:
@@ -114,6 +122,23 @@ def _nothing() -> None:
 
 def _name(text: str) -> str:
     return "".join(char if char.isprintable() else "?" for char in str(text)[:100])
+
+
+_LINES: dict[tuple[int, int], tuple[CodeType, int]] = {}
+
+
+def line_of(code: CodeType, lasti: int) -> int:
+    """The line of an instruction; remembered, since a ledger asks at each loan."""
+    key = (id(code), lasti)  # a hash of the code itself would cost more than the line
+    found = _LINES.get(key)
+    if found is not None and found[0] is code:
+        return found[1]
+    lines = (line for start, end, line in code.co_lines() if start <= lasti < end)
+    line = next(lines, None) or code.co_firstlineno
+    if len(_LINES) > 10_000:  # code that is compiled anew again and again
+        _LINES.clear()
+    _LINES[key] = (code, line)
+    return line
 
 
 def place(code: CodeType | None, line: int) -> str:
@@ -218,20 +243,20 @@ def attach(conn: Any, seat: Seat, lost: Callable[[Seat], None]) -> None:
     seat.conn = weakref.ref(conn, lambda _: lost(seat))
 
 
-def lend(seat: Seat, frame: FrameType | None, task: Any = None) -> None:
-    """It is lent from now on, to this thread."""
-    found = borrower(frame)
+def lend(seat: Seat, frame: FrameType | None, task: Any, now: float) -> None:
+    """It is lent from now on, to this thread and, in an event loop, to this task."""
+    known = OWN_FILES
+    found = frame
+    try:
+        while known[found.f_code.co_filename]:  # type: ignore[union-attr]  # caught: the outermost frame has none behind it
+            found = found.f_back  # type: ignore[union-attr]  # as above
+    except (KeyError, AttributeError):
+        found = borrower(frame)
     if found is not None:
-        seat.code, seat.line = found.f_code, found.f_lineno
-    seat.owner = owner = threading.current_thread()
-    seat.ident = owner.ident or 0
+        seat.code, seat.lasti = found.f_code, found.f_lasti
+    seat.owner = threading.current_thread()
+    seat.ident = threading.get_ident()
     seat.task = task
     seat.told = 0
-    seat.since = monotonic()
-
-
-def take_back(seat: Seat) -> None:
-    """It is lent no more."""
-    seat.returned = monotonic()
-    seat.since = 0.0
-    seat.owner = seat.task = seat.code = None
+    seat.look_after = 0.0
+    seat.since = now

@@ -16,15 +16,16 @@ from psycopg_pool.abc import CT
 from psycopg_pool.pool import AddConnection, MaintenanceTask
 
 from pgusher.client.care import Care
-from pgusher.client.core import IDLE, LONG_LOAN, UNKNOWN, ended, pool_logger
+from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.lending import Lending
 from pgusher.client.limits import Limits
-from pgusher.client.loans import seat_of
+from pgusher.client.loans import Seat, seat_of
 from pgusher.client.refusal import cut_off
+from pgusher.client.reports import pool_logger
 from pgusher.client.sqlstate import telling
 
 _CONNECTION: Any = psycopg.Connection
@@ -125,11 +126,13 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
                 if conn is not None and len(self._pool) < self._nconns_min:
                     self._nconns_min = len(self._pool)
             if conn is not None:
-                if not ended(conn):
+                now = monotonic()
+                seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
+                if now - seat.returned < JUST_NOW or not ended(conn):
                     self._stats[self._REQUESTS_NUM] += 1
                     self._waits.at_once += 1
                     conn._pool = self  # noqa: SLF001  # as psycopg_pool does
-                    self._lent(conn, sys._getframe(1))  # noqa: SLF001  # who borrows
+                    self._lent(seat, sys._getframe(1), None, now)  # noqa: SLF001  # who borrows
                     return conn
                 self._drop_idle(conn)
         return self._wait_for_one(self.timeout if timeout is None else timeout)
@@ -150,7 +153,8 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
             raise self._timed_out(timeout) from self._last_error
         finally:
             self._waits.add(monotonic() - began)
-        self._lent(conn, sys._getframe(1))  # noqa: SLF001  # who borrows
+        seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
+        self._lent(seat, sys._getframe(1), None, monotonic())  # noqa: SLF001  # who borrows
         return conn
 
     def putconn(self, conn: CT) -> None:
@@ -267,7 +271,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         try:
             conn = self._connect()
         except Exception as error:  # noqa: BLE001  # as psycopg_pool does: whatever a hook may raise
-            pool_logger.warning("error connecting in %r: %s", self.name, error)
+            self._log_failure(error)
             self._after_failure(error, growing)
             return
         self._worked()

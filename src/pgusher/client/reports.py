@@ -13,6 +13,7 @@ from pgusher.client.loans import Seat, longest, now_at
 from pgusher.client.stats import Waits
 
 logger = logging.getLogger("pgusher.pool")
+pool_logger = logging.getLogger("psycopg.pool")
 
 
 class Reports(BasePool):
@@ -22,6 +23,17 @@ class Reports(BasePool):
     _out: dict[int, Seat]
     _waits: Waits
     _last_error: BaseException | None
+    _failure_said: tuple[str, float] = ("", 0.0)
+    """The last failure that was told, and when."""
+
+    def _log_failure(self, error: BaseException) -> None:
+        """As psycopg_pool does; what stays the same is told again after ten seconds only."""
+        now, text = monotonic(), str(error)
+        said, since = self._failure_said
+        again = said == text and now - since < 10.0
+        if not again:
+            self._failure_said = (text, now)
+        pool_logger.log(logging.DEBUG if again else logging.WARNING, "error connecting in %r: %s", self.name, text)
 
     def _timed_out(self, timeout: float) -> PoolTimeout:
         """The error of a caller whose time is up: who has the sessions, and why there are no more."""
@@ -55,6 +67,7 @@ class Reports(BasePool):
             )
 
     def _tell_handed_on(self, seat: Seat) -> None:
+        seat.look_after = monotonic() + 10.0  # a look walks over all objects of the interpreter
         if not seat.told & 2:
             seat.told |= 2
             logger.warning(

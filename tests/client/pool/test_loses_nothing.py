@@ -46,7 +46,7 @@ def test_who_ends_with_a_loan_loses_it(
             with pytest.raises(ZeroDivisionError):
                 await flavour.gather(flavour.spawn(die, name="importer-3"))
             # The next caller has it, while it waits for nothing else.
-            async with pool.connection(timeout=1.5) as conn:
+            async with pool.connection(timeout=20) as conn:
                 await flavour.execute(conn, "select 1")
             assert sessions(server) == 1
             measured = pool.get_stats()
@@ -133,7 +133,7 @@ def test_a_forgotten_connection_frees_its_slot(
         async with flavour.pool(server.dsn(), min_size=0, max_size=1) as pool:
             await pool.getconn()
             gc.collect()
-            async with pool.connection(timeout=1.0) as conn:
+            async with pool.connection(timeout=20) as conn:
                 await flavour.execute(conn, "select 1")
             assert pool.get_stats()["loans_forgotten"] == 1
             assert pool.get_stats()["pool_size"] == 1
@@ -154,7 +154,7 @@ def test_a_forgotten_with_block_gives_its_connection_back(
             backend = conn.pgconn.backend_pid
             del loan, conn
             gc.collect()
-            async with pool.connection(timeout=1.0) as conn:
+            async with pool.connection(timeout=20) as conn:
                 assert conn.pgconn.backend_pid == backend
                 assert conn.pgconn.transaction_status == psycopg.pq.TransactionStatus.IDLE
             assert pool.get_stats()["loans_forgotten"] == 1
@@ -172,7 +172,7 @@ def test_a_forgotten_generator_gives_its_connection_back(server: EmbeddedServer)
 
         assert next(rows()) == (1,)
         gc.collect()
-        with pool.connection(timeout=1.0) as conn:
+        with pool.connection(timeout=20) as conn:
             conn.execute("select 1")
 
 
@@ -214,7 +214,7 @@ def test_sixty_threads_that_die_at_random_leave_nothing_behind(server: EmbeddedS
         for thread in threads:
             thread.join()
         assert not any(thread.is_alive() for thread in threads)
-        held = [pool.getconn(timeout=3) for _ in range(4)]
+        held = [pool.getconn(timeout=20) for _ in range(4)]
         with pytest.raises(psycopg_pool.PoolTimeout):
             pool.getconn(timeout=0.05)
         for conn in held:
