@@ -109,13 +109,14 @@ class World:
     def _hang(self, told: dict[str, Any]) -> Hang:
         raised = told.pop("raised", None)
         likely = Certainty(told.pop("certainty", "proven"))
+        still = Certainty(told.pop("still_certainty", likely.value))
         words = {"still": True, "thread": "MainThread", **told}
         if raised is not None:
             how = f"task_done() at line {raised} is skipped by an error"
             words["raised"] = Raised(words["file"], raised, Certainty.LIKELY, how)
         evidence = (Evidence(f"the stack of {words['thread']}"), Evidence("it did not move", likely))
         ticks = self.processes[words["pid"]].start_ticks
-        return Hang(start_ticks=ticks, certainty=likely, still_certainty=likely, evidence=evidence, **words)
+        return Hang(start_ticks=ticks, certainty=likely, still_certainty=still, evidence=evidence, **words)
 
     def _facts(self, told: dict[str, Any]) -> Facts:
         view = told.pop("view", "superuser")

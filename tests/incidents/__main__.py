@@ -7,7 +7,7 @@ import sys
 
 from pgusher.demo.account import server_account
 from pgusher.demo.cache import ENVIRONMENT, Cache
-from tests.incidents import hangs, real, worlds
+from tests.incidents import real, scripts, threads, worlds
 from tests.incidents.table import confusion, judged, rows, sums
 
 
@@ -16,7 +16,9 @@ def main(words: list[str]) -> int:
     chosen = [*worlds.INCIDENTS, *worlds.HEALTHY]
     cache = None
     if "--worlds" not in words:
-        chosen = [*hangs.INCIDENTS, *real.INCIDENTS, *chosen, *hangs.HEALTHY, *real.HEALTHY]
+        staged = (scripts, threads, real)
+        sick = [incident for module in staged for incident in module.INCIDENTS]
+        chosen = [*sick, *chosen, *(incident for module in staged for incident in module.HEALTHY)]
         cache = Cache()
         os.environ[ENVIRONMENT] = cache.directory(server_account())
     try:

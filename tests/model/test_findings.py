@@ -42,13 +42,14 @@ def test_a_wrong_severity_is_told_with_its_place() -> None:
 
 
 def test_the_worst_comes_first_and_a_cause_before_its_symptom() -> None:
-    full = finding("slots-exhausted", Severity.CRITICAL, symptom=True, slots=97)
     stuck = finding("stuck-job", Severity.CRITICAL, slots=9)
     guessed = finding("idle-pool-oversized", Severity.CRITICAL, slots=60, certainty=Certainty.LIKELY)
-    later, sooner = finding(since=9), finding(since=3)
     note = finding("no-idle-timeout", Severity.NOTE)
-    found = sorted([note, later, full, guessed, sooner, stuck], key=lambda one: one.order)
-    assert found == [stuck, guessed, full, sooner, later, note]
+    later, sooner = finding(since=9, slots=1), finding(since=3, slots=1)
+    shared = finding("fork-shared-socket")
+    full = finding("slots-exhausted", Severity.CRITICAL, symptom=True, slots=97)
+    found = sorted([note, shared, later, full, guessed, sooner, stuck], key=lambda one: one.order)
+    assert found == [stuck, guessed, full, sooner, later, shared, note]
     diagnosis = Diagnosis(tuple(found))
     assert diagnosis.cause == stuck
     assert diagnosis.worst is Severity.CRITICAL

@@ -27,9 +27,16 @@ def is_told(hang: Hang) -> bool:
     """Whether it is fit to be told as a finding by itself: it has a reason, and that is more than a guess.
 
     What moved between the samples is slow. What only might hang, for a reason that is only guessed, may as well be at
-    work: its stack is shown where somebody asks for it.
+    work, unless a traceback of it was found: its stack is shown where somebody asks for it.
     """
-    return hang.still is not False and hang.mechanism != UNKNOWN and hang.certainty is not Certainty.GUESSED
+    if hang.still is False or hang.mechanism == UNKNOWN:
+        return False
+    return hang.certainty is not Certainty.GUESSED or (hang.raised is not None and hang.raised.error is not None)
+
+
+def stands_still(hang: Hang) -> bool:
+    """Whether it has not moved for long enough to be worth a word, though why is not known."""
+    return hang.still is True and hang.mechanism == UNKNOWN and hang.still_certainty is not Certainty.GUESSED
 
 
 def basename(path: str) -> str:

@@ -100,10 +100,23 @@ class Finding:
         return f"{self.rule}:{self.key}"
 
     @property
-    def order(self) -> tuple[int, bool, int, int, int, str, str]:
-        """By this findings are sorted, worst first; of equally bad ones what brought it about before what shows it."""
+    def order(self) -> tuple[int, bool, bool, int, int, int, str, str]:
+        """By this findings are sorted, worst first.
+
+        Of equally bad ones what brought it about comes before what shows it, and what takes slots before what does not.
+        """
         since = self.since if self.since is not None else 1 << 62
-        return (self.severity.rank, self.symptom, self.certainty.rank, -self.slots, since, self.rule, self.key)
+        lossless = self.slots == 0
+        return (
+            self.severity.rank,
+            self.symptom,
+            lossless,
+            self.certainty.rank,
+            -self.slots,
+            since,
+            self.rule,
+            self.key,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from pgusher.diagnose.case import IDLE
+from pgusher.diagnose.hung import sentences, surest
 from pgusher.diagnose.remedies import look, terminate
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.text import SECOND, count, fit, span
@@ -13,6 +14,7 @@ from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import Chain, LinkKind
 from pgusher.model.session import Session
+from pgusher.model.stacks import Hang
 
 WORST = Severity.CRITICAL
 
@@ -28,6 +30,7 @@ def check(
     chains: Mapping[int, Chain],
     now: Micros,
     room: Room | None = None,
+    hangs: tuple[Hang, ...] = (),
 ) -> Iterator[Finding]:
     """One finding for each session at the head of a queue that waits for its client, not for the server."""
     by_pid = {session.pid: session for session in activity}
@@ -41,7 +44,7 @@ def check(
         if head == _PREPARED:
             yield _prepared(waiting, now, room)
         elif blocker is not None and blocker.state in IDLE and quiet.get(head, 0) >= _MOMENT:
-            yield _finding(blocker, waiting, quiet[head], chains, now, room)
+            yield _finding(blocker, waiting, quiet[head], chains, now, room, _hang_of(blocker, chains, hangs))
 
 
 def _heads(session: Session, by_pid: Mapping[int, Session]) -> set[int]:
@@ -67,6 +70,7 @@ def _finding(
     chains: Mapping[int, Chain],
     now: Micros,
     room: Room | None,
+    hang: Hang | None,
 ) -> Finding:
     chain = chains.get(blocker.pid)
     holder = chain.holder if chain is not None else None
@@ -80,6 +84,8 @@ def _finding(
             "A session of the same process is among those that wait: if one of its threads waits for the other, it is a"
             " deadlock that PostgreSQL cannot see."
         )
+    if hang is not None:
+        detail += sentences(hang)
     name = holder or f"session {blocker.pid}"
     return Finding(
         "blocked-by-idle",
@@ -98,7 +104,17 @@ def _finding(
         processes=tuple(sorted(mine)),
         slots=slots,
         since=now - longest,
+        file=hang.file if hang is not None else None,
+        line=hang.line if hang is not None else None,
+        thread=hang.thread if hang is not None else None,
     )
+
+
+def _hang_of(blocker: Session, chains: Mapping[int, Chain], hangs: tuple[Hang, ...]) -> Hang | None:
+    """Why the client of the one that blocks does not go on: by the session, else by its process."""
+    mine = _processes(chains.get(blocker.pid))
+    told = [hang for hang in hangs if hang.still is not False]
+    return surest(hang for hang in told if blocker.pid in hang.sessions or hang.pid in mine)
 
 
 def _prepared(waiting: list[Session], now: Micros, room: Room | None) -> Finding:
