@@ -17,6 +17,7 @@ from psycopg_pool.pool_async import AddConnection, MaintenanceTask
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
 from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
+from pgusher.client.farewell import keep_socket, wait_until_gone_async
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
@@ -278,7 +279,9 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
                 self._drop_generation(cut_off(text))
 
     async def _close_connection(self, conn: ACT) -> None:
+        fd = keep_socket(conn) if self._foreign_gate else -1
         await super()._close_connection(conn)
+        await wait_until_gone_async(fd)  # somebody else may have the slot next, and would be refused a moment earlier
         self._ended(conn)
 
     async def check(self) -> None:
@@ -301,7 +304,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
 
     def _forked(self) -> None:
         """In the child of a fork: nothing of the parent's is used or ended; its first loan opens the pool again."""
-        cut_loose(self._forget())
+        cut_loose([conn.pgconn for conn in self._forget()])
         if not self._closed:
             self._child = True
         self._workers = []

@@ -13,11 +13,12 @@ from typing import Any, Generic, cast, get_origin
 import psycopg
 from psycopg_pool import ConnectionPool, PoolTimeout
 from psycopg_pool.abc import CT
-from psycopg_pool.pool import AddConnection, MaintenanceTask
+from psycopg_pool.pool import AddConnection, MaintenanceTask, ReturnConnection, WaitingClient
 
 from pgusher.client.care import Care
 from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
 from pgusher.client.crew import TIMEKEEPER, Post
+from pgusher.client.farewell import keep_socket, wait_until_gone
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
@@ -147,15 +148,45 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         except PoolTimeout as error:
             if error.__cause__ is not None:  # no connect can work
                 raise
-            with self._lock:
-                self._prune()
-                self._stats["requests_timeouts"] += 1
+            self._stats["requests_timeouts"] += 1
             raise self._timed_out(timeout) from self._last_error
         finally:
             self._waits.add(monotonic() - began)
         seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
         self._lent(seat, sys._getframe(1), None, monotonic())  # noqa: SLF001  # who borrows
         return conn
+
+    def _getconn_unchecked(self, timeout: float) -> CT:
+        """As psycopg_pool's, but who leaves the line by a KeyboardInterrupt leaves no place behind.
+
+        There a session would be lent to nobody, for ever.
+        """
+        position: WaitingClient[CT] = WaitingClient()
+        with self._lock:
+            conn = self._get_ready_connection(timeout)
+            if conn is None:
+                self._waiting.append(position)
+                self._stats[self._REQUESTS_QUEUED] += 1
+                self._maybe_grow_pool()
+        if conn is None:
+            began = monotonic()
+            try:
+                conn = position.wait(timeout)
+            except BaseException:
+                self._leave(position)
+                self._stats[self._REQUESTS_ERRORS] += 1
+                raise
+            finally:
+                self._stats[self._REQUESTS_WAIT_MS] += int(1000.0 * (monotonic() - began))
+        conn._pool = self  # noqa: SLF001  # as psycopg_pool does
+        return conn
+
+    def _leave(self, position: WaitingClient[CT]) -> None:
+        position.fail(PoolTimeout())
+        if position.conn:
+            self.run_task(ReturnConnection(self, position.conn, from_getconn=True))
+        with self._lock:
+            self._prune()
 
     def putconn(self, conn: CT) -> None:
         """Give a connection back. Raises ValueError for one that is not lent by this pool."""
@@ -319,7 +350,9 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
                 self._drop_generation(cut_off(text))
 
     def _close_connection(self, conn: CT) -> None:
+        fd = keep_socket(conn) if self._foreign_gate else -1
         super()._close_connection(conn)
+        wait_until_gone(fd)  # somebody else may have the slot next, and would be refused a moment earlier
         self._ended(conn)
 
     def check(self) -> None:
@@ -345,7 +378,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         """In the child of a fork: nothing of the parent's is used or ended."""
         conns = self._forget()
         self._lock = threading.RLock()
-        cut_loose(conns)
+        cut_loose([conn.pgconn for conn in conns])
         if self._post is not None:
             self._start_workers()
 
