@@ -22,6 +22,8 @@ def check(view: View, holders: tuple[Held, ...], room: Room | None = None) -> It
     evidence = []
     if view.refuses:
         evidence.append(Evidence(f'the server says: "{view.refuses}"'))
+    elif refused:
+        evidence.append(Evidence("the server refuses everybody, before it asks who it is"))
     certainty = Certainty.PROVEN
     if room is not None:
         ceilings = room.ceilings
