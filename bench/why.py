@@ -2,8 +2,8 @@
 
     python bench/why.py [--quick]
 
-Each process is a Python of its own with twelve threads, of which eleven wait, and holds two sessions; main waits in
-`queue.join()` for a worker that has ended. A second sum is what py-spy costs those processes: how long each was read.
+Each process is a Python of its own with ten further threads that wait for work, and holds two sessions; main waits in
+`queue.join()` for a worker that has ended. Also told: how long py-spy read each of them.
 """
 
 from __future__ import annotations
@@ -39,13 +39,14 @@ def worker():
     sys.exit()
 
 
-def idle(never):
-    never.wait()
+def idle(nothing):
+    nothing.get()
 
 
 def main():
-    for _ in range({threads}):
-        threading.Thread(target=idle, args=(threading.Event(),), daemon=True).start()
+    for number in range({threads}):
+        name = f"pool-1-worker-{{number}}"  # as psycopg_pool's own threads, which wait for work
+        threading.Thread(target=idle, args=(queue.Queue(),), name=name, daemon=True).start()
     threading.Thread(target=worker).start()
     todo.put(1)
     print("ready", flush=True)
@@ -91,7 +92,7 @@ def main() -> None:
     named = [one for one in findings.values() if one["stack"] is not None]
     lines = {f"{os.path.basename(one['file'] or '?')}:{one['line']}" for one in named}
     print(
-        f"pgusher why, {PROCESSES} processes of {THREADS + 2} threads; {rounds} rounds, load {os.getloadavg()[0]:.1f}"
+        f"pgusher why, {PROCESSES} processes of {THREADS + 1} threads; {rounds} rounds, load {os.getloadavg()[0]:.1f}"
     )
     print(f"  median {median(took):.2f} s, slowest {max(took):.2f} s; the goal is {GOAL:.0f} s")
     spent = f"{median(cost or [0]):.0f} ms for one, {max(cost or [0]):.0f} at most"

@@ -156,6 +156,15 @@ STACKS = ProcessStacks(
     ),
     sampled_ms=500, python="3.11.2", argv=("python3", "version_history.py"),
 )  # fmt: skip
+EVIL_STACKS = ProcessStacks(
+    77, 1, NOW, StackOrigin.PY_SPY,
+    threads=(
+        ThreadStack(77, 1, HOSTILE, (Frame(HOSTILE, HOSTILE, 3, HOSTILE), Frame(HOSTILE, HOSTILE, 0)), main=True,
+                    state=HOSTILE, syscall=HOSTILE, switched=0),
+        ThreadStack(78, 2, HOSTILE, (Frame(HOSTILE, HOSTILE, 4),)), ThreadStack(79, name=HOSTILE, syscall=HOSTILE),
+    ),
+    sampled_ms=500,
+)  # fmt: skip
 
 
 def stacked(snapshot: Snapshot | None = None) -> Snapshot:

@@ -61,6 +61,7 @@ def safe(text: str, terminal: bool) -> None:
 @pytest.mark.parametrize("world", [worlds.hostile, worlds.half_blind, worlds.incident])
 def test_nothing_hostile_leaves(world: Any, words: list[str], terminal: bool) -> None:
     snapshot: Snapshot = planted(world(), worlds.HOSTILE)
+    snapshot = replace(snapshot, facts=replace(snapshot.facts, stacks=(findings.EVIL_STACKS,)))
     bad = worlds.HOSTILE
     app = FakeApp(
         Look((snapshot,), gaps=snapshot.facts.gaps),

@@ -97,3 +97,30 @@ def test_names_are_completed_from_the_server(bed: Bed, command: Command, server:
         found = command.json(code=0)["servers"][0]["holders"]
         assert names == [h["name"] for h in found]
         assert any(holder.pid in h["processes"] for h in found)
+
+
+def test_why_names_the_line_and_the_same_again_without_the_server(
+    bed: Bed, command: Command, server: EmbeddedServer, tmp_path: Path
+) -> None:
+    """A real script that hangs; its snapshot, replayed after it has ended, says the very same."""
+    with bed.hang("queue_join_no_task_done") as hung:
+        words = ["why", str(hung.pid), "--json", "--save", str(tmp_path / "why.json"), "--sample", "20"]
+        live = command.run(*words)
+        assert live.returncode == 1, live.stderr
+        (found,) = json.loads(live.stdout)["servers"]
+        (finding,) = (one for one in found["findings"] if one["rule"] == "dead-thread-holds-slots")
+        assert Path(finding["file"]).name == "queue_join_no_task_done.py"
+        source = Path(finding["file"]).read_text().splitlines()
+        assert "# WAITS" in source[finding["line"] - 1]
+        assert finding["stack"]["thread"] == "MainThread"
+        assert source[finding["line"] - 1].strip() in {frame["text"] for frame in finding["stack"]["frames"]}
+    again = command.run("why", str(hung.pid), "--json", "--from", str(tmp_path / "why.json"), port=False)
+    assert again.returncode == 1
+    assert json.loads(again.stdout)["servers"] == json.loads(live.stdout)["servers"]
+    report = ["report", "--redact", "--from", str(tmp_path / "why.json"), str(tmp_path / "r.json")]
+    redacted = command.run(*report, port=False)
+    assert redacted.returncode == 0, redacted.stderr
+    assert "the findings are the same" in redacted.stderr
+    text = (tmp_path / "r.json").read_text()
+    assert "queue_join_no_task_done" not in text
+    assert "Queue.join" in text

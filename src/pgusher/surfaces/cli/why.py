@@ -83,7 +83,8 @@ COMMAND = Command(
         "Looks at the sessions, at the processes that hold them and at the threads of those, and says what is wrong, "
         "worst first: each finding with its evidence, how sure it is, the chain, the stack of the thread that matters "
         "with your own line marked, how long, what it costs in slots, and the command that ends it. Stacks of Python "
-        "are read with py-spy, without stopping the process. It changes nothing. docs/how-pgusher-knows.md tells what "
+        "are read with py-spy, which stops a process for some milliseconds only if it cannot read it while it runs. It "
+        "changes nothing. docs/how-pgusher-knows.md tells what "
         "each kind of evidence proves and what it cannot."
     ),
     options=(*CONNECTION, _SAMPLE, *PRINT, ALL, *JUDGE, *REPLAY, *GENERAL),
