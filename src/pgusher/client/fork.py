@@ -9,7 +9,7 @@ import os
 import weakref
 from typing import Any
 
-from pgusher.client import crew, gate, loans
+from pgusher.client import crew, gate, loans, sqlstate
 
 _pools: weakref.WeakSet[Any] = weakref.WeakSet()
 _registered = False
@@ -29,19 +29,21 @@ def _in_child() -> None:
     crew.TIMEKEEPER.forked()
     loans.SLOTS.forked()
     gate.forked()
+    cut_loose(list(sqlstate.UNDER_WAY.values()))
+    sqlstate.UNDER_WAY.clear()
     for pool in list(_pools):
         pool._forked()  # noqa: SLF001  # made to be called from here
 
 
 def cut_loose(connections: list[Any]) -> None:
-    """Let go of the sockets of connections without a word to the server: libpq then speaks to nobody."""
+    """Let go of the sockets of libpq's connections without a word to the server: libpq then speaks to nobody."""
     if not connections:
         return
     nowhere = os.open(os.devnull, os.O_RDWR)
     try:
         for conn in connections:
             try:
-                fd = conn.pgconn.socket
+                fd = conn.socket
             except Exception:  # noqa: BLE001, S112  # closed, or half made: there is nothing to let go
                 continue
             if fd >= 0:

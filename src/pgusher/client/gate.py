@@ -52,7 +52,7 @@ class Gate(Protocol):
         """This is the child of a fork: what was taken belongs to the parent, this process has nothing yet."""
 
 
-FULL_CAP = 0.48
+FULL_CAP = 0.495
 """Seconds between two attempts while the server is full: its room is found within 0.5 s, at two attempts a second."""
 
 

@@ -72,9 +72,12 @@ class SelfLimits:
         except ProgrammingError:  # the connect will tell what is wrong with it
             return dict(kwargs)
         asked = dict(kwargs)
-        # What a service file says is not known here, and would be overruled.
-        if given.get("service") or os.environ.get("PGSERVICE"):
-            return asked
+        service = given.get("service") or os.environ.get("PGSERVICE")
+        if service:  # what its file says would be overruled, so it must be known
+            said = service_says(str(service), given.get("servicefile"))
+            if said is None:
+                return asked
+            given = {**said, **given}
         if not given.get("keepalives") and not any(given.get(word) for word in self._words):
             asked.update({word: value for word, value in self._words.items() if value})
         ours = [f"-c {name}={value}" for name, value in self._settings.items() if value and name not in self._unknown]
@@ -98,3 +101,25 @@ class SelfLimits:
             named = set(asked)
         self._unknown |= named
         return bool(named)
+
+
+def service_says(service: str, path: Any = None) -> dict[str, str] | None:
+    """The words of a section of the user's or the system's connection service file; None when it is in neither.
+
+    Source: PostgreSQL documentation, "The Connection Service File".
+    """
+    paths = [path or os.environ.get("PGSERVICEFILE") or os.path.expanduser("~/.pg_service.conf")]
+    if directory := os.environ.get("PGSYSCONFDIR"):
+        paths.append(os.path.join(directory, "pg_service.conf"))
+    for each in paths:
+        try:
+            with open(each, encoding="utf-8", errors="replace") as file:
+                lines = [line.strip() for line in file]
+        except OSError:
+            continue
+        if f"[{service}]" in lines:
+            rest = lines[lines.index(f"[{service}]") + 1 :]
+            end = next((number for number, line in enumerate(rest) if line.startswith("[")), len(rest))
+            pairs = (line.partition("=") for line in rest[:end] if not line.startswith("#"))
+            return {key.strip(): value.strip() for key, equals, value in pairs if equals}
+    return None

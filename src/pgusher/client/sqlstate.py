@@ -17,6 +17,9 @@ from psycopg import errors, pq, waiting
 
 from pgusher.client.refusal import plain, state_of
 
+UNDER_WAY: dict[int, pq.abc.PGconn] = {}
+"""Connects that have begun and not ended: the child of a fork must let go of their sockets, too."""
+
 _DEFAULT, _VERBOSE = 1, 2  # PQERRORS_DEFAULT, PQERRORS_VERBOSE (source: libpq-fe.h)
 
 T = TypeVar("T")
@@ -68,6 +71,15 @@ def connects(conninfo: str, timeout: float = 0.0) -> Generator[Any, Any, pq.abc.
     """
     deadline = monotonic() + timeout if timeout else 0.0
     conn = pq.PGconn.connect_start(conninfo.encode())
+    UNDER_WAY[id(conn)] = conn
+    try:
+        yield from _polled(conn, deadline)
+    finally:
+        UNDER_WAY.pop(id(conn), None)
+    return conn
+
+
+def _polled(conn: pq.abc.PGconn, deadline: float) -> Generator[Any, Any, None]:
     setter, pointer = verbosity_setter(), getattr(conn, "pgconn_ptr", None)
     if setter and pointer:
         setter(pointer, _VERBOSE)
@@ -88,7 +100,6 @@ def connects(conninfo: str, timeout: float = 0.0) -> Generator[Any, Any, pq.abc.
     if setter and pointer:
         # Errors of the session itself are told as usual: with their state in a field, not in their text.
         setter(pointer, _DEFAULT)
-    return conn
 
 
 def failure(what: str, conn: pq.abc.PGconn) -> psycopg.OperationalError:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -13,6 +15,7 @@ import psycopg
 import pytest
 
 import pgusher
+from pgusher.client import sqlstate
 from pgusher.demo.server import EmbeddedServer
 
 SERVER_SETTINGS = {"max_connections": 30}
@@ -201,3 +204,25 @@ def test_the_child_holds_no_socket_of_its_parent(server: EmbeddedServer, kind: s
         assert os.readlink(f"/proc/self/fd/{fd}").startswith("socket:")
         if kind == "lent":
             pool.putconn(conn)
+
+
+def test_a_connect_that_is_under_way_is_the_parents(server: EmbeddedServer) -> None:
+    """A listener that never answers keeps it under way."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        with pgusher.Pool(server.dsn(port=listener.getsockname()[1]), min_size=1, open=False) as pool:
+            near, _ = listener.accept()
+
+            def work() -> list[str]:
+                found = []
+                for fd in os.listdir("/proc/self/fd"):
+                    with contextlib.suppress(OSError):
+                        found.append(os.readlink(f"/proc/self/fd/{fd}"))
+                return found
+
+            mine = {os.readlink(f"/proc/self/fd/{pgconn.socket}") for pgconn in sqlstate.UNDER_WAY.values()}
+            assert len(mine) == 1
+            assert not mine & set(in_child(work))
+            near.close()  # so that the connect fails, and the pool can be closed
+            pool.close()

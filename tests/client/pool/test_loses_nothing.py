@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -221,3 +222,20 @@ def test_sixty_threads_that_die_at_random_leave_nothing_behind(server: EmbeddedS
             pool.putconn(conn)
         measured = pool.get_stats()
         assert measured.get("loans_reclaimed", 0) + measured.get("loans_forgotten", 0) == 12
+
+
+def test_who_leaves_the_line_by_ctrl_c_takes_no_connection_along(server: EmbeddedServer) -> None:
+    with pgusher.Pool(server.dsn(), min_size=1) as pool:
+        held = pool.getconn()
+        before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+        signal.setitimer(signal.ITIMER_REAL, 0.1)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                pool.getconn(timeout=30)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0.0)
+            signal.signal(signal.SIGALRM, before)
+        assert not pool._waiting
+        pool.putconn(held)
+        with pool.connection(timeout=20) as conn:
+            assert conn is held

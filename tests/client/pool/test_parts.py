@@ -6,6 +6,7 @@ import gc
 import threading
 import time
 import weakref
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -178,7 +179,6 @@ def test_what_the_user_says_goes_before_the_limits(monkeypatch: pytest.MonkeyPat
     assert "keepalives_idle" not in limits.add("host=h keepalives=0", {})
     monkeypatch.setenv("PGOPTIONS", "-c work_mem=1MB")
     assert limits.add("", {})["options"].endswith(" -c work_mem=1MB")
-    assert limits.add("service=orders", {"a": 1}) == {"a": 1}
     assert limits.add("this is no connection string", {"a": 1}) == {"a": 1}
 
 
@@ -195,6 +195,20 @@ def test_what_a_server_does_not_know_is_left_out() -> None:
     assert limits.learn("FATAL:  unsupported startup parameter: options", limits.asked())
     assert "options" not in limits.add("", {})
     assert not limits.learn("FATAL:  unsupported startup parameter: options", limits.asked())
+
+
+def test_what_a_service_file_says_goes_before_them_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = SelfLimits(Limits())
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    assert limits.add("service=orders", {"a": 1}) == {"a": 1}  # nobody knows what it says
+    (tmp_path / "services").write_text(
+        "[other]\nkeepalives=1\n[orders]\n# host=no\nkeepalives_idle = 7\noptions=-c work_mem=1MB\n[x]\noptions=y\n"
+    )
+    asked = limits.add("service=orders", {})
+    assert asked["options"].endswith(" -c work_mem=1MB")
+    assert set(asked) == {"options"}
+    monkeypatch.setenv("PGSERVICE", "other")
+    assert "keepalives_idle" not in limits.add("", {})
 
 
 def test_no_limits() -> None:
