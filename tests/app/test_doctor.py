@@ -85,6 +85,13 @@ def test_what_stacks_would_show(seen: Sight, spy: str | None, sight: str, words:
     assert words in check.fact
 
 
+def test_sessions_without_a_process_are_not_seen() -> None:
+    check = stacks_check(Sight(0), "/x/py-spy", hidden=10)
+    assert (check.sight, check.opens) == ("blind", "sudo pgusher")
+    assert check.why == "of 10 sessions no process can be seen"
+    assert stacks_check(Sight(3, 3), "/x/py-spy", hidden=1).sight == "partly"
+
+
 def test_real_processes_are_tried(bed: Bed) -> None:
     with bed.holder("idle", sessions=2) as holder:
         found = {check.name: check for check in examine(Request(dsn=bed.dsn(MONITOR, "postgres")))}

@@ -109,23 +109,30 @@ def _stacks(look: Look) -> tuple[Check, ...]:
         return ()
     pids = {pid for snapshot in here for holder in snapshot.holders for pid in holder.processes}
     own = {snapshot.facts.host.pid for snapshot in here}
-    return (stacks_check(sight(sorted(pids - own)), find_spy()),)
+    hidden = sum(chain.end in (ChainEnd.HIDDEN, ChainEnd.UNKNOWN) for snapshot in here for chain in snapshot.chains)
+    return (stacks_check(sight(sorted(pids - own)), find_spy(), hidden),)
 
 
-def stacks_check(seen: Sight, spy: str | None) -> Check:
-    """What a look at the processes' threads would show; `spy` is where py-spy is."""
+def stacks_check(seen: Sight, spy: str | None, hidden: int = 0) -> Check:
+    """What a look at the processes' threads would show.
+
+    `spy` is where py-spy is; `hidden` counts the sessions of which no process can be seen at all.
+    """
     readable = seen.processes - len(seen.gaps)
     fact = f"the threads of {readable} of {seen.processes} processes that hold slots may be read"
     if seen.python:
         fact += f", {seen.python} of them Python's, with their lines" if spy else f", {seen.python} of them Python's"
     why = [f"{gap.why}" for gap in seen.gaps[:1]]
     opens = [gap.opens for gap in seen.gaps[:1]]
+    if hidden:
+        why.append(f"of {hidden} sessions no process can be seen")
+        opens.append("sudo pgusher")
     if spy is None:
         why.append("py-spy is not installed, so the lines of Python are not seen")
         opens.append("pip install 'pgusher[why]'")
     if not why:
         return Check("stacks", SEES, f"{fact}, by {spy}")
-    sight = PARTLY if readable or not seen.processes else BLIND
+    sight = BLIND if not readable and (hidden or seen.processes) else PARTLY
     return Check("stacks", sight, fact, "; ".join(why), "; ".join(dict.fromkeys(opens)))
 
 
