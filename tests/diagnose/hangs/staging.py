@@ -69,7 +69,9 @@ class Stage:
 
     def __init__(self, chosen: Iterable[Script], env: Mapping[str, str], python: str = sys.executable) -> None:
         self.scripts = list(chosen)
-        self._keeper = Keeper(directory_in=tempfile.gettempdir(), prefix="pgusher-hangs-", sweep=True, stop=[(signal.SIGKILL, 10.0)])
+        self._keeper = Keeper(
+            directory_in=tempfile.gettempdir(), prefix="pgusher-hangs-", sweep=True, stop=[(signal.SIGKILL, 10.0)]
+        )
         self._log = os.path.join(self._keeper.directory, "log")
         logs = os.path.join(self._keeper.directory, "logs")
         os.mkdir(logs)
@@ -96,8 +98,8 @@ class Stage:
             assert time.monotonic() < deadline, found
             time.sleep(0.05)
 
-    def settle(self, seconds: float = 60) -> None:
-        """Wait until each program is at a line that is marked."""
+    def settle(self, seconds: float = 60, further: float = 1.0) -> None:
+        """Wait until each program is at a line that is marked, and `further` seconds."""
         deadline = time.monotonic() + seconds
         while True:
             stacks = self.take()
@@ -105,7 +107,7 @@ class Stage:
             if not late:
                 break
             assert time.monotonic() < deadline, f"not at their line: {late}"
-        time.sleep(1.0)  # what the line itself brings about, as a killed worker
+        time.sleep(further)  # what the line itself brings about, as a killed worker
 
     def _is_there(self, script: Script, stacks: Iterable[ProcessStacks]) -> bool:
         pid = self.pids[script.name]

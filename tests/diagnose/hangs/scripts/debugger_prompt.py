@@ -9,5 +9,5 @@ from base import keep_stdin_open, session
 keep_stdin_open()
 conn = session()
 rows = 3
-breakpoint()
+breakpoint()  # WAITS
 print(rows)  # WAITS

@@ -6,16 +6,17 @@ thread: MainThread
 
 import multiprocessing
 import threading
-import time
 
 from base import session
 
 lock = threading.Lock()
+taken, forked = threading.Event(), threading.Event()
 
 
 def slow():
     with lock:
-        time.sleep(1)
+        taken.set()
+        forked.wait()
 
 
 def child():
@@ -24,8 +25,9 @@ def child():
 
 
 threading.Thread(target=slow).start()
-time.sleep(0.3)
+taken.wait()
 process = multiprocessing.get_context("fork").Process(target=child)
 process.start()
+forked.set()
 conn = session()
 process.join()

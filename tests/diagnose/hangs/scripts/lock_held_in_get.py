@@ -6,15 +6,16 @@ thread: holder
 
 import queue
 import threading
-import time
 
 from base import session
 
 lock, q = threading.Lock(), queue.Queue()
+has_it = threading.Event()
 
 
 def holder():
     with lock:
+        has_it.set()
         q.get()  # WAITS
 
 
@@ -27,6 +28,6 @@ conn = session()
 threads = [threading.Thread(target=holder, name="holder"), threading.Thread(target=wanter)]
 for thread in threads:
     thread.start()
-    time.sleep(0.2)
+    has_it.wait()
 for thread in threads:
     thread.join()

@@ -5,7 +5,6 @@ thread: second
 """
 
 import threading
-import time
 
 from base import session
 
@@ -22,7 +21,7 @@ def update(n):
 conn = session()
 first = threading.Thread(target=update, args=(1,))
 first.start()
-time.sleep(0.2)
+first.join()
 second = threading.Thread(target=update, args=(2,), name="second")
 second.start()
 second.join()

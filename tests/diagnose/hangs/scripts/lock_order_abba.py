@@ -5,23 +5,23 @@ thread: one
 """
 
 import threading
-import time
 
 from base import session
 
 a, b = threading.Lock(), threading.Lock()
+both = threading.Barrier(2)
 
 
 def one():
     with a:
-        time.sleep(0.3)
+        both.wait()
         with b:  # WAITS
             pass
 
 
 def two():
     with b:
-        time.sleep(0.3)
+        both.wait()
         with a:
             pass
 
