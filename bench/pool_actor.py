@@ -386,6 +386,7 @@ def leave(name: str, o: dict[str, Any]) -> None:
     kind = Kind(name, o)
     with kind.loan() as conn:
         conn.execute("select 1")
+    globals()["kept"] = kind  # as a pool of a module is
     say(left=now())
 
 

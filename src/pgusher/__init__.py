@@ -10,6 +10,7 @@ from pgusher.errors import PgusherError
 
 TYPE_CHECKING = False  # typing costs milliseconds; a type checker takes this name for true, whatever it is set to
 if TYPE_CHECKING:
+    from pgusher.client import fastapi, sqlalchemy
     from pgusher.client.async_database import AsyncDatabase
     from pgusher.client.async_pool import AsyncPool
     from pgusher.client.budget import Budget
@@ -42,9 +43,13 @@ _LATE = {
     "DatabaseError": "pgusher.client.registry",
     "Pool": "pgusher.client.pool",
     "job": "pgusher.client.job",
+    "fastapi": "pgusher.client.fastapi",
     "metrics": "pgusher.client.registry",
+    "sqlalchemy": "pgusher.client.sqlalchemy",
 }
 """Public names that need the driver, and where they are."""
+_MODULES = ("fastapi", "sqlalchemy")
+"""Those that are modules, and need what they are named after."""
 
 
 if not TYPE_CHECKING:  # a misspelt name is the type checker's to find
@@ -55,7 +60,8 @@ if not TYPE_CHECKING:  # a misspelt name is the type checker's to find
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         from importlib import import_module
 
-        found = getattr(import_module(_LATE[name]), name)
+        module = import_module(_LATE[name])
+        found = module if name in _MODULES else getattr(module, name)
         globals()[name] = found
         return found
 

@@ -12,7 +12,7 @@ from typing import Any, Generic, cast, get_origin
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.abc import ACT
-from psycopg_pool.pool_async import AddConnection, MaintenanceTask
+from psycopg_pool.pool_async import AddConnection, MaintenanceTask, StopWorker
 
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
@@ -220,6 +220,18 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
             else:
                 self._seated(conn)
                 return conn
+
+    @classmethod
+    async def worker(cls, q: asyncio.Queue[MaintenanceTask]) -> None:
+        """As psycopg_pool's, but it can be cancelled: `asyncio.run` would wait for ever for one that goes on."""
+        while not isinstance(task := await q.get(), StopWorker):
+            try:
+                await task.run()
+            except (Exception, asyncio.CancelledError) as error:
+                me = asyncio.current_task()
+                if me is not None and me.cancelling():
+                    raise
+                pool_logger.warning("task run %s failed: %s: %s", task, type(error).__name__, error)
 
     async def _add_connection(self, attempt: Any, growing: bool = False) -> None:  # noqa: ARG002  # as psycopg_pool has it
         delay = self._ask(growing)

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from threading import get_ident
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, RowFactory, dict_row
 
-from pgusher.client import registry
+from pgusher.client import registry, threads
 from pgusher.client.budget import Budget
 from pgusher.client.core import IDLE
 from pgusher.client.exposition import exposition
@@ -55,6 +55,7 @@ class Database:
         limits: Limits | None = None,
         long_loan: float | None = None,
         configure: Callable[[Connection[Any]], None] | None = None,
+        on_thread_error: Literal["tell", "exit"] | None = None,
         **options: Any,
     ) -> None:
         """What is not given is as whoever asked before has said, or the default (docs/database.md).
@@ -62,7 +63,8 @@ class Database:
         `min_size` (0) and `max_size` (10): sessions of this process. `budget`: what all processes may have together.
         `timeout` (30 s): how long a caller waits for a session. `max_idle` (60 s): what was not needed for so long is
         given back. `service`: the name that the sessions carry. `limits`: how sessions limit themselves. `long_loan`
-        (60 s): a loan as old is told in the log. `configure` and `options`: as in `pgusher.Pool`.
+        (60 s): a loan as old is told in the log. `on_thread_error="exit"`: the death of a thread ends the run, whoever
+        else runs or waits in the process. `configure` and `options`: as in `pgusher.Pool`.
 
         Raises DatabaseError when the string cannot be read, or the options contradict earlier ones.
         """
@@ -79,6 +81,8 @@ class Database:
             **options,
         }
         self._entry = registry.entry(name_or_dsn, {key: value for key, value in given.items() if value is not None})
+        if on_thread_error is not None:
+            threads.on_thread_error(on_thread_error)
         self._entered: list[tuple[int, CursorLoan[Any]]] = []
 
     def __repr__(self) -> str:

@@ -7,14 +7,13 @@ import os
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from pgusher.client import named
-from pgusher.client.async_pool import AsyncPool
+from pgusher.client import named, threads
 from pgusher.client.budget import Budget
 from pgusher.client.exposition import exposition
 from pgusher.client.gate import Gate
@@ -22,8 +21,11 @@ from pgusher.client.host_full import host_gate
 from pgusher.client.joined import JoinedGate
 from pgusher.client.ledger import own_ledger
 from pgusher.client.limits import Limits
-from pgusher.client.pool import Pool
 from pgusher.errors import UsageError
+
+if TYPE_CHECKING:  # the flavour that is not used is not loaded: each costs ten milliseconds
+    from pgusher.client.async_pool import AsyncPool
+    from pgusher.client.pool import Pool
 
 DEFAULTS: dict[str, Any] = {
     "min_size": 0,
@@ -79,6 +81,9 @@ class Entry:
             with self._lock:
                 pool = self.pool
                 if pool is None or pool.closed:
+                    from pgusher.client.pool import Pool
+
+                    threads.watch.install()
                     pool = Pool(self.conninfo, open=True, **self._arguments())
                     self.pool = pool
         return pool
@@ -88,6 +93,8 @@ class Entry:
         loop = asyncio.get_running_loop()
         pool = self._pools.get(loop)
         if pool is None or pool.closed:
+            from pgusher.client.async_pool import AsyncPool
+
             with self._lock:
                 self._bury()
                 pool = self._pools.get(loop)
@@ -174,26 +181,27 @@ def _defaults() -> dict[str, str]:
 
 
 _entries: dict[str, Entry] = {}
-_asked: dict[str, Entry] = {}
+_asked: dict[tuple[str, str], Entry] = {}
 _lock = [threading.Lock()]  # in a list, so that the child of a fork can have a new one
 
 
-def entry(name_or_dsn: str, options: dict[str, Any]) -> Entry:
+def entry(name_or_dsn: str, options: dict[str, Any], kind: str = "") -> Entry:
     """The one for this database, whether it is told by its name or by its connection string.
 
-    Raises DatabaseError and ConfigError.
+    `kind`: for whom, when its sessions are so different that others cannot share them. Raises DatabaseError and
+    ConfigError.
     """
-    known = _asked.get(name_or_dsn)
+    known = _asked.get((kind, name_or_dsn))
     if known is not None and not options:
         return known
     with _lock[0]:
-        found = _asked.get(name_or_dsn)
+        found = _asked.get((kind, name_or_dsn))
         if found is None:
             name, conninfo, configured = _resolved(name_or_dsn)
             key = make_conninfo("", **dict(sorted(conninfo_to_dict(conninfo).items())))
-            found = _entries.setdefault(key, Entry(name, conninfo))
+            found = _entries.setdefault(kind + key, Entry(f"{name} ({kind})" if kind else name, conninfo))
             found.take(configured)
-            _asked[name_or_dsn] = found
+            _asked[kind, name_or_dsn] = found
         found.take({key: value for key, value in options.items() if value is not None})
         return found
 

@@ -13,6 +13,8 @@ import pytest
 
 from pgusher import AsyncDatabase, Budget, Database, DatabaseError, Pool
 from pgusher.client import registry
+from pgusher.demo.server import EmbeddedServer
+from tests.bed.proxy import Proxy
 from tests.client.database.conftest import Play
 
 
@@ -24,7 +26,7 @@ def test_fifty_threads_at_once_make_one_pool(dsn: str, play: Play, monkeypatch: 
             made.append(self)
             super().__init__(*args, **kwargs)
 
-    monkeypatch.setattr(registry, "Pool", Counting)
+    monkeypatch.setattr("pgusher.client.pool.Pool", Counting)
     start = threading.Barrier(50)
     answers: list[Any] = []
 
@@ -141,3 +143,21 @@ def test_a_block_that_is_left_in_another_thread(dsn: str, play: Play) -> None:
     db.__exit__(None, None, None)
     db.__exit__(None, None, None)
     assert db.stats()["loans_out"] == 0
+
+
+def test_a_loop_ends_although_a_session_is_being_opened(server: EmbeddedServer) -> None:
+    async def body(dsn: str) -> None:
+        db = AsyncDatabase(dsn, max_size=2)
+        pool = await db.pool()
+        taken = await pool.getconn()
+        proxy.delay = 5.0
+        with pytest.raises(psycopg.Error):
+            await pool.getconn(timeout=0.1)  # its connect goes on
+        await pool.putconn(taken)
+
+    with Proxy((server.addresses[0], server.port)) as proxy:
+        dsn = psycopg.conninfo.make_conninfo(server.dsn(host=proxy.host), port=proxy.port)
+        runner = threading.Thread(target=asyncio.run, args=(body(dsn),), daemon=True)
+        runner.start()
+        runner.join(20)
+        assert not runner.is_alive(), "asyncio.run() waits for a task that was cancelled"
