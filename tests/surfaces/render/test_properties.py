@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import re
+from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
+from pgusher.model.findings import Severity
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import replace
 from pgusher.surfaces.render import cells
+from pgusher.surfaces.render.diagnosed import Diagnosed, about
 from pgusher.surfaces.render.doctor import doctor_page
 from pgusher.surfaces.render.find import find
+from pgusher.surfaces.render.findings import why_page
+from pgusher.surfaces.render.nagios import nagios
+from pgusher.surfaces.render.schema import json_schema
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.render.state import state_page
 from pgusher.surfaces.render.who import who_page
+from pgusher.surfaces.render.whyjson import why_json
 from tests.surfaces.fakes import Check
+from tests.surfaces.random_findings import diagnoses, stacks
 from tests.surfaces.random_worlds import snapshots, texts
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
@@ -60,3 +71,34 @@ def test_who_in_anything(seen: Snapshot, screen: Screen, everything: bool, word:
 @given(st.lists(st.builds(Check, texts, st.sampled_from(["sees", "partly", "blind"]), texts, texts, texts)), screens)
 def test_any_checks(checks: list[Check], screen: Screen) -> None:
     harmless(screen.page(doctor_page(screen, checks)), screen)
+
+
+@settings(max_examples=30)  # each is several pages of several servers
+@given(
+    screens,
+    st.lists(st.tuples(snapshots(), diagnoses, st.lists(stacks, max_size=3)), max_size=2),
+    st.booleans(),
+    st.sampled_from([None, "app", "1", "script/x"]),
+)
+def test_any_why(screen: Screen, seen: list[Any], everything: bool, word: str | None) -> None:
+    servers = [
+        Diagnosed(replace(snapshot, facts=replace(snapshot.facts, stacks=tuple(taken))), diagnosis)
+        for snapshot, diagnosis, taken in seen
+    ]
+    if word is not None:
+        servers = about(servers, find([one.snapshot for one in servers], word).matches)
+    harmless(screen.page(why_page(screen, servers, everything=everything)), screen)
+    for one in servers:
+        told = one.diagnosis.findings
+        page = screen.page(state_page(screen, (one.snapshot,), findings=told, everything=everything))
+        harmless(page, screen)
+    Draft202012Validator(json_schema()).validate(json.loads(json.dumps(why_json(servers, (), 1.0, word))))
+
+
+@given(st.lists(st.tuples(snapshots(), diagnoses), max_size=3), st.sampled_from([*Severity, None]))
+def test_any_line_for_nagios(seen: list[Any], least: Severity | None) -> None:
+    line, code = nagios([Diagnosed(snapshot, diagnosis) for snapshot, diagnosis in seen], least)
+    assert code in (0, 1, 2)
+    assert "\n" not in line
+    assert line.count("|") == 1
+    assert not CONTROL.search(line)
