@@ -16,12 +16,34 @@ from pgusher.model import anonymous as anonymous_module
 from pgusher.model import codec
 from pgusher.model.anonymous import anonymous, walked
 from pgusher.model.facts import Facts
+from pgusher.model.loans import Loan
+from pgusher.model.pools import PoolLimit
 from pgusher.model.pseudonym import Pseudonyms
-from pgusher.model.stacks import Frame
+from pgusher.model.stacks import Clue, ClueKind, Frame, ThreadStack, WaitedFile
 from tests.attribute.test_properties import all_facts
+from tests.model.test_codec import FULL
 from tests.surfaces import worlds
+from tests.surfaces.findings import STACKS
 
 SECRET = "zqxsecret"
+
+
+WAITED = WaitedFile(3, "tcp", "socket:[7]", "10.0.0.7:443")
+MORE = replace(
+    FULL,
+    loans=(Loan(7, 8, 1, True, 2, "/opt/a.py", 3, "worker-1", 4, "task-1"),),
+    pools=(PoolLimit(7, "Grafana", "maxOpenConns", 100, "/etc/grafana/x.yaml", 3, "main"),),
+    stacks=(
+        replace(
+            STACKS,
+            threads=(*STACKS.threads, ThreadStack(9, name="x", files=(WAITED,), frames=(Frame("f", "/opt/a.py", 1),))),
+            clues=(Clue(ClueKind.NOT_IN_FINALLY, "self.todo.task_done", "/opt/a.py", 7, "work"),),
+            gap=FULL.gaps[0],
+            argv=("python", "a.py"),
+        ),
+    ),
+)
+"""Facts of the kinds that FULL has none of."""
 
 
 def planted(value: Any, kept: frozenset[str]) -> Any:
@@ -45,8 +67,9 @@ def planted(value: Any, kept: frozenset[str]) -> Any:
 
 
 def test_no_field_of_any_fact_brings_a_secret_through() -> None:
-    for snapshot in (worlds.incident(), worlds.half_blind(), worlds.quiet()):
-        facts = planted(snapshot.facts, anonymous_module._KEPT)
+    worlds_facts = [snapshot.facts for snapshot in (worlds.incident(), worlds.half_blind(), worlds.quiet())]
+    for given_facts in (FULL, MORE, *worlds_facts):
+        facts = planted(given_facts, anonymous_module._KEPT)
         assert SECRET in json.dumps(codec.dump(facts))
         assert SECRET not in json.dumps(codec.dump(anonymous(facts, Pseudonyms())))
 
@@ -117,6 +140,7 @@ def test_frames_of_the_site_lose_their_names() -> None:
     for file in (
         "/opt/acme/billing.py",
         "/usr/lib/python3.11/acme.py",
+        "/usr/lib/python3.11/queue.py/acme/billing.py",
         "/v/lib/python3.11/site-packages/acme/billing.py",
         "/v/lib/python3.11/site-packages/acme/lib/python3.11/queue.py/billing.py",
         "billing.py",

@@ -25,6 +25,7 @@ _KEPT = frozenset(
         "ClientSocket.tcp_state", "Process.state", "CronEntry.schedule", "Container.runtime",
         "Gap.source", "Attempt.sqlstate", "Attempt.refused_by", "ThreadStack.state", "ThreadStack.wchan",
         "ThreadStack.syscall", "WaitedFile.kind", "ProcessStacks.state", "ProcessStacks.python",
+        "PoolLimit.program", "PoolLimit.setting",
     }
 )  # fmt: skip
 """Written by PostgreSQL, the kernel or pgusher, from words of their own."""
@@ -97,7 +98,7 @@ def _frame(frame: Frame, names: Pseudonyms) -> Frame:
     """A frame of a library that anybody may have stays, but for where it is installed. The text of a line goes."""
     found = _LIBRARY.search(frame.file)
     place, rest = (frame.file[: found.end()], frame.file[found.end() :]) if found else ("", frame.file)
-    top = rest.partition("/")[0].removesuffix(".py")
+    top = rest.partition("/")[0] if "/" in rest else rest.removesuffix(".py")
     if (found and top in names.modules) or _FROZEN.fullmatch(frame.file):
         return replace(frame, file=names.strict(place) + rest, text="")
     return replace(frame, file=names.strict(frame.file), function=names.strict(frame.function), text="")
