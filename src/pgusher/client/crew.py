@@ -12,6 +12,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from time import monotonic
 
@@ -38,13 +39,16 @@ class Timekeeper:
         """Call it in `delay` seconds. Safe from any thread, and from the midst of a collection."""
         self._news.put((monotonic() + delay, action))
         if self._thread is None:
-            self._start()
+            # From Python 3.12 on an interpreter that exits starts no thread. Nothing is due any more then.
+            with suppress(RuntimeError):
+                self._start()
 
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="pgusher", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="pgusher", daemon=True)
+                thread.start()
+                self._thread = thread
 
     def _run(self) -> None:
         due: list[tuple[float, int, Callable[[], object]]] = []
@@ -104,7 +108,12 @@ class Post:
                     target=self._help, name=f"{self.name}-worker-{next(self._numbers)}", daemon=True
                 )
                 self._helpers.add(helper)
-                helper.start()
+                try:
+                    helper.start()
+                except RuntimeError:  # the interpreter exits (3.12 and later): a function at its exit wants a session
+                    self._helpers.discard(helper)
+                    self._work.pop()
+                    work()
 
     def _help(self) -> None:
         me = threading.current_thread()
