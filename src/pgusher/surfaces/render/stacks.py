@@ -79,7 +79,7 @@ def stack_lines(screen: Screen, seen: Seen, finding: Finding | None, everything:
         marked = index == mark
         place = cells.pad(screen.text(_place(frame, everything)), wide)
         lead = " " * (_MARGIN - 2) + ("> " if marked else "  ")
-        lines.append([(lead, "alarm" if marked and not screen.colour else ""), (place, "name" if marked else "dim"),
+        lines.append([(lead, ""), (place, "name" if marked else "dim"),
                       ("  ", ""), (frame.function, "bold" if marked else "dim")])  # fmt: skip
         if frame.text and (marked or everything):
             lines.append([(" " * (_MARGIN + 4), ""), (frame.text, "command" if marked else "dim")])
