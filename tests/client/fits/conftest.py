@@ -48,18 +48,18 @@ def serve(dsn: str) -> Iterator[Serve]:
     """Start a web server on a free port, wait until it answers, and end it with the test."""
     started: list[subprocess.Popen[bytes]] = []
 
-    def start(*argv: str, **more: str) -> int:
+    def start(*argv: str, alive: str = "/alive", cwd: Path = HERE, **more: str) -> int:
         port = free_port()
         words = [word.replace("PORT", str(port)) for word in argv]
         process = subprocess.Popen(
-            [sys.executable, "-m", *words], env=environment(PGUSHER_ORDERS_DSN=dsn, **more), cwd=HERE
+            [sys.executable, "-m", *words], env=environment(PGUSHER_ORDERS_DSN=dsn, **more), cwd=cwd
         )
         started.append(process)
         deadline = time.monotonic() + 60
         while True:
             assert process.poll() is None, f"{argv[0]} ended with {process.returncode}"
             try:
-                get(port, "/alive")
+                get(port, alive)
             except (URLError, ConnectionError):
                 assert time.monotonic() < deadline, f"{argv[0]} does not answer"
                 time.sleep(0.05)
