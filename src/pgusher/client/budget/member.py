@@ -16,7 +16,7 @@ EPOCH = 1.0
 """Seconds after which what does not divide evenly goes on to others."""
 ASK_AGAIN = 0.02
 """Seconds until a process that may have a slot, as soon as there is one, asks again."""
-ASK_LATER = 0.05
+ASK_LATER = 0.1
 """Seconds until a process that has its share asks for more again."""
 _HURRY = 0.1
 """Seconds that a session lives at least when another process has less than half of its share."""

@@ -17,6 +17,7 @@ MOST_SLOTS = 10_000
 HEADER = 64
 _RECORD = struct.Struct("<IIIIIIQ")
 SIZE = 64
+_PADDED = struct.Struct(f"{_RECORD.format}{SIZE - _RECORD.size}x")
 FILE = HEADER + MEMBERS * SIZE
 
 # Where the byte ranges are that stand for slots and for members: behind the contents, as nobody ever reads there.
@@ -52,8 +53,9 @@ class Member(NamedTuple):
 
 def members(raw: bytes) -> Iterator[tuple[int, Member]]:
     """The records that are in use, with their index. A torn or nonsensical one is bounded, never an error."""
-    for index in range(min(MEMBERS, (len(raw) - HEADER) // SIZE)):
-        pid, total, minimum, held, idle, waiting, beat = _RECORD.unpack_from(raw, HEADER + index * SIZE)
+    whole = len(raw) - (len(raw) - HEADER) % SIZE
+    for index, record in enumerate(_PADDED.iter_unpack(raw[HEADER:whole])):
+        pid, total, minimum, held, idle, waiting, beat = record
         if pid and 0 < total <= MOST_SLOTS:
             yield (
                 index,
