@@ -96,5 +96,7 @@ def test_no_rule_raises(snapshot: Snapshot, found: list[Hang], earlier: Snapshot
         assert finding.remedies
         assert finding.slots >= 0
     assert [f.order for f in diagnosis.findings] == sorted(f.order for f in diagnosis.findings)
-    assert len({finding.id for finding in diagnosis.findings}) == len(diagnosis.findings)
+    # The names of roles are unique on a server, not here.
+    told = [finding.id for finding in diagnosis.findings if finding.rule != "role-limit-reached"]
+    assert len(set(told)) == len(told)
     assert load(Diagnosis, dump(diagnosis)) == diagnosis

@@ -9,6 +9,7 @@ from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Diagnosis, Finding, Severity
 
 INNOCENT = "innocent"
+_NOTE = Severity.NOTE
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,10 @@ class Verdict:
 
     @property
     def right(self) -> bool:
-        """Whether the first cause is a true one; of a healthy server, whether nothing was said."""
+        """Whether the first cause is a true one; of a healthy server, whether at most a true note was made."""
         if not self.incident.causes:
-            return not self.diagnosis.findings
+            found, also = self.diagnosis.findings, self.incident.also
+            return all(finding.rule in also and finding.severity is _NOTE for finding in found)
         if self.top is None or self.top.rule not in self.incident.causes:
             return False
         places = self.incident.places

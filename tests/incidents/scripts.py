@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from functools import cache, partial
 
-from pgusher.app.deep import DeepLooker
+from pgusher.app.deep import with_stacks
 from pgusher.app.look import Looker
 from pgusher.app.request import Request
 from pgusher.collect.stacks.spy import find_spy
@@ -23,21 +23,31 @@ CAUSES = ("dead-thread-holds-slots", "blocked-by-idle")
 """Both name the line's holder; the second where the server itself says who waits for whom."""
 
 
+_AT_ONCE = 30
+"""Scripts on one server: more of them would take each other's CPU, and move less than they stand still."""
+
+
+def _group(name: str) -> int:
+    return [script.name for script in scripts()].index(name) // _AT_ONCE
+
+
 @cache
-def staged() -> tuple[Snapshot, Diagnosis]:
-    """One look at all of them."""
+def staged(group: int) -> tuple[Snapshot, Diagnosis]:
+    """One look at all of a group."""
+    chosen = [script for script in scripts() if _group(script.name) == group]
     with bed_of(160) as bed:
-        stage = Stage(scripts(), {"PGUSHER_DSN": bed.server.dsn()})
+        stage = Stage(chosen, {"PGUSHER_DSN": bed.server.dsn()})
         try:
             stage.settle()
             time.sleep(3.0)  # so long a lock must be waited for before it is worth a word
             request = Request(dsn=bed.dsn(MONITOR, "postgres"), timeout=30.0)
-            pids = frozenset(stage.pids.values())
-            deep = DeepLooker(request, lambda _: pids, looker=Looker(request))
+            looker = Looker(request)
             try:
-                (snapshot,) = deep.look().snapshots
+                (snapshot,) = looker.look().snapshots
             finally:
-                deep.close()
+                looker.close()
+            # With all the time they need: what a busy machine leaves out within three seconds is no matter here.
+            snapshot = with_stacks(snapshot, stage.take(), list(stage.pids.values()))
         finally:
             stage.close()
     return snapshot, diagnose(snapshot, strict=True)
@@ -45,7 +55,7 @@ def staged() -> tuple[Snapshot, Diagnosis]:
 
 def said_of(name: str) -> Diagnosis:
     """What was said of one script: the findings that name its holder, or a session of it."""
-    snapshot, diagnosis = staged()
+    snapshot, diagnosis = staged(_group(name))
     holder = f"script/{name}.py"
     mine = {chain.pid for chain in snapshot.chains if chain.holder == holder}
     kept = [f for f in diagnosis.findings if f.holder == holder or (f.holder is None and mine & set(f.sessions))]
@@ -57,7 +67,8 @@ def _incident(script: Script) -> Incident:
     name = f"{script.name}.py"
     if script.expect in ("none", "unknown"):
         about = INNOCENT if script.expect == "none" else "hang: unknown"
-        return Incident(f"{name}, one of many at once", about, (), run, True, missing=_MISSING)
+        # A session that forked helpers have open, too, is a danger that is told as a note.
+        return Incident(f"{name}, one of many at once", about, (), run, True, ("fork-shared-socket",), missing=_MISSING)
     places = tuple((name, line) for line in script.waits)
     also = (*CAUSES, "fork-shared-socket", "idle-in-transaction")
     return Incident(f"{name}, one of many at once", f"hang: {script.expect}", CAUSES, run, True, also, places, _MISSING)

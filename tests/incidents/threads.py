@@ -116,5 +116,9 @@ HEALTHY = (
     _healthy("computing", "a script that reckons with what it has read, its stack taken"),
     _healthy("executor", "an executor whose workers wait for their statements, its stack taken"),
     _healthy("workers", "queue.join() while the workers are at work, its stack taken"),
+    _healthy("child_at_work", "a script that waits for a long child, its stack taken"),
+    _healthy("mp_at_work", "a pool of processes at work, its stack taken"),
+    _healthy("asking", "a script that waits for a slow service, with a time limit, its stack taken"),
+    _healthy("event_loop", "an asyncio program with a timer, its stack taken"),
     Incident("two web services with nothing to do, their stacks taken", INNOCENT, (), _service, True),
 )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import multiprocessing
 import queue
+import socket
+import subprocess
 import sys
 import threading
 import time
@@ -80,8 +84,66 @@ def workers() -> None:
     items.join()
 
 
+def child_at_work() -> None:
+    """Waits for a program that takes long, and has a helper process of multiprocessing that only listens."""
+    helper = multiprocessing.get_context("spawn").Semaphore()
+    connection = connect()
+    ready()
+    subprocess.run(["sleep", "600"], capture_output=True, check=False)
+    del helper, connection
+
+
+def mp_at_work() -> None:
+    """Main waits for the result of a pool of processes that reckon."""
+    connection = connect()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        ready()
+        pool.map(reckon, range(10_000), chunksize=1)
+    del connection
+
+
+def reckon(number: int) -> int:
+    """Some work, with a breath."""
+    time.sleep(0.05)
+    return sum(range(number))
+
+
+def asking() -> None:
+    """Waits for the answer of a web service that takes half a minute, with a time limit."""
+    server = socket.create_server(("127.0.0.1", 0))
+    connection = connect()
+    ready()
+    client = socket.create_connection(server.getsockname(), timeout=300)
+    client.recv(1)
+    del connection
+
+
+def event_loop() -> None:
+    """An asyncio program with a timer and a session: it looks for work each second."""
+
+    async def main() -> None:
+        connection = connect()
+        ready()
+        while True:
+            connection.execute("select 1")
+            await asyncio.sleep(1)
+
+    asyncio.run(main())
+
+
 KINDS: dict[str, Callable[[], None]] = {
-    function.__name__: function for function in (long_query, poller, computing, executor, workers)
+    function.__name__: function
+    for function in (
+        long_query,
+        poller,
+        computing,
+        executor,
+        workers,
+        child_at_work,
+        mp_at_work,
+        asking,
+        event_loop,
+    )
 }
 
 if __name__ == "__main__":

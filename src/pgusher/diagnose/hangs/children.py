@@ -26,9 +26,28 @@ def judge(scene: Scene, inner: Judge, depth: int = 0) -> Draft | None:
         if wait.what not in _WAITS or not _may_wait(scene, wait):
             continue
         draft = (_pool if wait.what == "mp.pool" else _child)(scene, wait, inner)
+        draft = draft or _kept_open(scene, wait)
         if draft is not None:
             return draft
     return None
+
+
+def _kept_open(scene: Scene, wait: Wait) -> Draft | None:
+    """A child that has ended, whose output another process still has open."""
+    ended = [one for one in scene.everyone.values() if one.ppid == scene.process.pid and one.state == "Z"]
+    pipes = [one for one in wait.thread.files if one.kind == "pipe"]
+    if wait.what != "child.wait" or scene.children or not ended or not pipes or not scene.stuck(wait):
+        return None
+    return Draft(
+        "child-output-kept-open",
+        Certainty.LIKELY,
+        wait,
+        f"waits for the end of the output of child {ended[0].pid}, which has ended: another process has it open",
+        pipes[0].name,
+        "the end of a background process that the child has started",
+        (Evidence(f"child {ended[0].pid} is a zombie, and {pipes[0].name} is still open"),),
+        pids=(ended[0].pid,),
+    )
 
 
 def _may_wait(scene: Scene, wait: Wait) -> bool:
@@ -79,12 +98,16 @@ def _is_idle(child: ProcessStacks) -> bool:
 
 def _child(scene: Scene, wait: Wait, inner: Judge) -> Draft | None:
     asked = wait.thread.waits_pid
-    children = [child for child in scene.children if asked in (None, -1, child.pid)]
-    for child in children:
-        draft = _within(scene, wait, child, inner)
-        if draft is not None:
-            return draft
-    return None
+    children = [child for child in scene.children if asked in (None, -1, child.pid) and not _is_helper(child)]
+    drafts = [_within(scene, wait, child, inner) for child in children]
+    if wait.what == "child.wait" and None in drafts:
+        return None  # where it is not told which child is waited for, one of them may be at work
+    return next((draft for draft in drafts if draft is not None), None)
+
+
+def _is_helper(child: ProcessStacks) -> bool:
+    """A process that multiprocessing keeps beside a program: it listens until the program ends, as it should."""
+    return any(name in word for word in child.argv for name in ("multiprocessing.resource_tracker", "forkserver"))
 
 
 def _within(scene: Scene, wait: Wait, child: ProcessStacks, inner: Judge) -> Draft | None:

@@ -8,7 +8,7 @@ from pgusher.diagnose.case import IDLE
 from pgusher.diagnose.hung import sentences, surest
 from pgusher.diagnose.remedies import look, terminate
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import SECOND, count, fit, span
+from pgusher.diagnose.text import SECOND, count, fit, listed, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -32,19 +32,24 @@ def check(
     room: Room | None = None,
     hangs: tuple[Hang, ...] = (),
 ) -> Iterator[Finding]:
-    """One finding for each session at the head of a queue that waits for its client, not for the server."""
+    """One finding for each holder of sessions at the head of a queue that wait for their client, not for the server."""
     by_pid = {session.pid: session for session in activity}
     queues: dict[int, list[Session]] = {}
     for session in activity:
         if session.blocked_by and now - (session.query_start or now) >= _MOMENT:
             for head in _heads(session, by_pid):
                 queues.setdefault(head, []).append(session)
+    by_holder: dict[str, list[Session]] = {}
     for head, waiting in sorted(queues.items()):
         blocker = by_pid.get(head)
         if head == _PREPARED:
             yield _prepared(waiting, now, room)
         elif blocker is not None and blocker.state in IDLE and quiet.get(head, 0) >= _MOMENT:
-            yield _finding(blocker, waiting, quiet[head], chains, now, room, _hang_of(blocker, chains, hangs))
+            chain = chains.get(head)
+            by_holder.setdefault(chain.holder if chain is not None else f"session {head}", []).append(blocker)
+    for blockers in by_holder.values():
+        waiting = list({s.pid: s for blocker in blockers for s in queues[blocker.pid]}.values())
+        yield _finding(blockers, waiting, quiet, chains, now, room, _hang_of(blockers, chains, hangs))
 
 
 def _heads(session: Session, by_pid: Mapping[int, Session]) -> set[int]:
@@ -64,21 +69,21 @@ def _heads(session: Session, by_pid: Mapping[int, Session]) -> set[int]:
 
 
 def _finding(
-    blocker: Session,
+    blockers: list[Session],
     waiting: list[Session],
-    silent: Micros,
+    quiet: Mapping[int, Micros],
     chains: Mapping[int, Chain],
     now: Micros,
     room: Room | None,
     hang: Hang | None,
 ) -> Finding:
-    chain = chains.get(blocker.pid)
+    chain = chains.get(blockers[0].pid)
     holder = chain.holder if chain is not None else None
     longest = max(now - (s.query_start or now) for s in waiting)
-    slots = len(waiting) + 1
-    mine = _processes(chain)
+    slots = len(waiting) + len(blockers)
+    mine = {pid for blocker in blockers for pid in _processes(chains.get(blocker.pid))}
     same = [s for s in waiting if mine & _processes(chains.get(s.pid))]
-    detail = [f"Session {blocker.pid} is {blocker.state}, and has been for {span(silent)}."]
+    detail = [f"Session {one.pid} is {one.state}, and has been for {span(quiet[one.pid])}." for one in blockers[:4]]
     if same:
         detail.append(
             "A session of the same process is among those that wait: if one of its threads waits for the other, it is a"
@@ -86,21 +91,25 @@ def _finding(
         )
     if hang is not None:
         detail += sentences(hang)
-    name = holder or f"session {blocker.pid}"
+    name = holder or f"session {blockers[0].pid}"
+    who = "idle session blocks" if len(blockers) == 1 else f"{len(blockers)} idle sessions block"
+    pids = listed([one.pid for one in blockers])
+    what = "end the session that blocks" if len(blockers) == 1 else "end the sessions that block"
+    silent = min(quiet[one.pid] for one in blockers)
     return Finding(
         "blocked-by-idle",
         room.severity(slots) if room is not None else Severity.WARNING,
         Certainty.PROVEN,
         name,
-        fit(f"{name}: idle session blocks {count(len(waiting), 'session')}, for {span(longest)} at most"),
+        fit(f"{name}: {who} {count(len(waiting), 'session')}, for up to {span(longest)}"),
         detail=tuple(detail),
-        evidence=(Evidence(f"pg_blocking_pids leads from {count(len(waiting), 'session')} to {blocker.pid}"),),
+        evidence=(Evidence(f"pg_blocking_pids leads from {count(len(waiting), 'session')} to {pids}"),),
         remedies=(
             look(holder, why=True),
-            terminate([blocker], silent, "what its transaction has not committed", "end the session that blocks"),
+            terminate(blockers, silent, "what its transaction has not committed", what),
         ),
         holder=holder,
-        sessions=(blocker.pid, *(s.pid for s in waiting)),
+        sessions=(*(s.pid for s in blockers), *(s.pid for s in waiting)),
         processes=tuple(sorted(mine)),
         slots=slots,
         since=now - longest,
@@ -110,11 +119,12 @@ def _finding(
     )
 
 
-def _hang_of(blocker: Session, chains: Mapping[int, Chain], hangs: tuple[Hang, ...]) -> Hang | None:
+def _hang_of(blockers: list[Session], chains: Mapping[int, Chain], hangs: tuple[Hang, ...]) -> Hang | None:
     """Why the client of the one that blocks does not go on: by the session, else by its process."""
-    mine = _processes(chains.get(blocker.pid))
+    pids = {blocker.pid for blocker in blockers}
+    mine = {pid for blocker in blockers for pid in _processes(chains.get(blocker.pid))}
     told = [hang for hang in hangs if hang.still is not False]
-    return surest(hang for hang in told if blocker.pid in hang.sessions or hang.pid in mine)
+    return surest(hang for hang in told if pids.intersection(hang.sessions) or hang.pid in mine)
 
 
 def _prepared(waiting: list[Session], now: Micros, room: Room | None) -> Finding:

@@ -89,9 +89,8 @@ def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bo
         raised = hang.raised
         remedies.append(Remedy(f"correct {raised.file}:{raised.line}: {raised.how}"[:300], Safety.SAFE))
     remedies.append(end_processes(processes, "what it had not finished; it would never finish it by itself"))
-    remedies.append(
-        Remedy(f"then start it again; to stop it for good: {held.holder.stop or 'see its title'}", Safety.SAFE)
-    )
+    if held.holder.stop and held.holder.kind not in (HolderKind.CRON, HolderKind.SCRIPT):
+        remedies.append(Remedy(f"or stop all of it: {held.holder.stop}"[:300], Safety.UNSAFE, "", "what else it does"))
     since = min((one.since for one in hangs if one.since is not None), default=None)
     return Finding(
         "dead-thread-holds-slots",

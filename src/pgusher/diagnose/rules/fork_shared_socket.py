@@ -10,6 +10,7 @@ from pgusher.diagnose.text import SECOND, count, fit, listed
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
+from pgusher.model.holder import HolderKind
 from pgusher.model.process import Process
 from pgusher.model.session import Session
 from pgusher.model.sockets import ClientSocket, Sight
@@ -41,18 +42,30 @@ def check(
                 shared.append(session)
                 pids |= grown
         if shared:
-            yield _finding(held, shared, sorted(pids, key=lambda pid: (processes[pid].start_ticks, pid)))
+            yield _finding(held, shared, sorted(pids, key=lambda pid: (processes[pid].start_ticks, pid)), processes)
 
 
 def _settled(process: Process, now: Micros) -> bool:
     return now - process.start_time >= _MOMENT
 
 
-def _finding(held: Held, shared: list[Session], pids: list[int]) -> Finding:
+def _severity(held: Held, shared: list[Session], pids: list[int], processes: Mapping[int, Process]) -> Severity:
+    """A danger that nobody has met yet, as in a script whose forked helpers have work of their own, is a note.
+
+    It is more where the workers of a service have it in common, each of which serves clients; and where the process
+    that opened the session has let go of it, so that only its children keep the slot.
+    """
+    began = [s.backend_start for s in shared if s.backend_start is not None]
+    left = bool(began) and processes[pids[0]].start_time > min(began) + _MOMENT
+    helpers = held.holder.kind in (HolderKind.SCRIPT, HolderKind.CRON, HolderKind.TERMINAL)
+    return Severity.NOTE if helpers and not left else Severity.WARNING
+
+
+def _finding(held: Held, shared: list[Session], pids: list[int], processes: Mapping[int, Process]) -> Finding:
     number = count(len(shared), "session")
     return Finding(
         "fork-shared-socket",
-        Severity.WARNING,
+        _severity(held, shared, pids, processes),
         Certainty.PROVEN,
         held.name,
         fit(f"{held.name}: {number} open in {len(pids)} processes at once"),
