@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.evidence import Certainty
@@ -58,3 +59,35 @@ def test_who_names_the_thread_and_the_line_as_proven(server: EmbeddedServer) -> 
     screen = Screen()
     page = screen.page(who_page(screen, find((snapshot,), str(lent)).matches, str(lent)))
     assert "thread worker-3 at /srv/shop/orders.py:42" in page
+
+
+SCRIPT = """
+import sys, threading, time
+import pgusher
+
+db = pgusher.Database(sys.argv[1])
+
+def borrow():
+    with db.cursor() as cur:
+        print(cur.execute("select pg_backend_pid() as pid").fetchone()["pid"], flush=True)
+        time.sleep(600)
+
+threading.Thread(target=borrow, name="worker-3").start()
+"""
+
+
+def test_a_program_with_our_database_needs_to_do_nothing_for_it(server: EmbeddedServer, tmp_path: Path) -> None:
+    script = tmp_path / "version_history.py"
+    script.write_text(SCRIPT)
+    environment = {**os.environ, "PYTHONPATH": os.path.join(ROOT, "src")}
+    command = [sys.executable, str(script), server.dsn("app", "app")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as started:
+        assert started.stdout is not None
+        try:
+            backend = int(started.stdout.readline())
+            snapshot = look(server)
+        finally:
+            started.kill()
+    (link,) = (link for link in chain_of(snapshot, backend).links if link.kind is LinkKind.LOAN)
+    line = SCRIPT[: SCRIPT.index("with db.cursor()")].count("\n") + 1
+    assert (link.subject, link.certainty) == (f"thread worker-3 at {script}:{line}", Certainty.PROVEN)
