@@ -66,7 +66,7 @@ class Entry:
                 if key not in self.options and not used:
                     continue
                 known = self.options.get(key, DEFAULTS.get(key))
-                if known is not value and known != value:
+                if not _same(known, value):
                     raise DatabaseError(
                         f"database {self.name!r}: two values of {key} in one process, {known!r} and {value!r}",
                         detail="a process has one pool for a database; whoever uses it first has said how it is",
@@ -158,6 +158,13 @@ class Entry:
         if given.get("connect_timeout") or given.get("service") or os.environ.get("PGCONNECT_TIMEOUT"):
             return {}
         return {"connect_timeout": CONNECT_TIMEOUT}
+
+
+def _same(one: object, other: object) -> bool:
+    if isinstance(one, Budget) and isinstance(other, Budget):
+        # Two objects of one name are one budget; a contradiction between them was told when they were made.
+        return one.name == other.name
+    return one is other or one == other
 
 
 def gate_for(conninfo: str, budget: Budget | None) -> Gate | None:

@@ -82,6 +82,14 @@ def test_options_meet_before_the_first_use_and_contradictions_are_told(dsn: str,
     assert Database(dsn, max_idle=60).pool is pool
 
 
+def test_a_budget_may_be_named_anew_each_time(dsn: str, play: Play, tmp_path: Any) -> None:
+    for _ in range(2):
+        with Database(dsn, budget=Budget("anew", 2, directory=tmp_path)) as cur:
+            cur.execute("select 1")
+    with pytest.raises(DatabaseError, match="two values of budget"):
+        Database(dsn, budget=Budget("another", 2, directory=tmp_path))
+
+
 def test_a_budget_is_kept_over_both_flavours(dsn: str, play: Play, tmp_path: Any) -> None:
     budget = Budget("both", 1, directory=tmp_path)
     with Database(dsn, budget=budget) as cur:
