@@ -146,6 +146,10 @@ class Post:
         with self._lock:
             return not self._stopped or bool(self._helpers - {threading.current_thread()})
 
+    def done(self) -> bool:
+        """The contrary, under the name that a task has for it."""
+        return not self.is_alive()
+
     def join(self, timeout: float | None = None) -> None:
         """Wait until what is under way is done, except by the calling thread itself."""
         with self._lock:

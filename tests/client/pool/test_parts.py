@@ -129,6 +129,7 @@ def test_a_post_has_no_more_helpers_than_it_may_and_none_at_rest() -> None:
     post.stop()
     post.join(5)
     assert not post.is_alive()
+    assert post.done()
     post.put(work)  # dropped
     assert not done.acquire(timeout=0.05)
 
