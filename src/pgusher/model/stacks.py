@@ -166,6 +166,8 @@ class ProcessStacks:
     python: str | None = None
     """The interpreter's version ("3.11.7"); None for another language, or when it was not read."""
     uid: int = 0
+    catches: tuple[int, ...] = ()
+    """Numbers of the signals that it has a handler for: who handles 15 (SIGTERM) is a service, or takes care."""
     clues: tuple[Clue, ...] = ()
     """What the source files of its frames say."""
     asked: bool = True

@@ -80,7 +80,7 @@ def test_no_mechanism_is_proven_but_by_the_kernel_the_server_or_the_debugger(jud
     proven = {hang.mechanism for hang in judged.hangs.values() if hang.certainty is Certainty.PROVEN}
     assert proven <= {
         "advisory-lock-held", "blocked-by-idle-session", "child-pipe-full", "debugger-prompt", "file-lock",
-        "mp-join-before-drain", "pipe-full", "stderr-pipe-full",
+        "mp-join-before-drain", "pipe-full", "process-stopped", "stderr-pipe-full",
     }  # fmt: skip
 
 

@@ -13,15 +13,15 @@ _X86_64 = {
     35: "nanosleep", 42: "connect", 43: "accept", 44: "sendto", 45: "recvfrom", 46: "sendmsg", 47: "recvmsg",
     61: "wait4", 65: "semop", 72: "fcntl", 73: "flock", 74: "fsync", 75: "fdatasync", 128: "rt_sigtimedwait",
     130: "rt_sigsuspend", 202: "futex", 208: "io_getevents", 220: "semtimedop", 230: "clock_nanosleep",
-    232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 288: "accept4",
+    232: "epoll_wait", 247: "waitid", 270: "pselect6", 271: "ppoll", 281: "epoll_pwait", 257: "openat", 288: "accept4",
     299: "recvmmsg", 426: "io_uring_enter", 441: "epoll_pwait2",
 }  # fmt: skip
 _AARCH64 = {
-    22: "epoll_pwait", 25: "fcntl", 32: "flock", 63: "read", 64: "write", 65: "readv", 66: "writev", 67: "pread64",
-    72: "pselect6", 73: "ppoll", 82: "fsync", 83: "fdatasync", 95: "waitid", 98: "futex", 101: "nanosleep",
-    115: "clock_nanosleep", 133: "rt_sigsuspend", 137: "rt_sigtimedwait", 192: "semtimedop", 193: "semop",
-    202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg", 242: "accept4",
-    243: "recvmmsg", 260: "wait4", 426: "io_uring_enter", 441: "epoll_pwait2",
+    22: "epoll_pwait", 25: "fcntl", 32: "flock", 56: "openat", 63: "read", 64: "write", 65: "readv", 66: "writev",
+    67: "pread64", 72: "pselect6", 73: "ppoll", 82: "fsync", 83: "fdatasync", 95: "waitid", 98: "futex",
+    101: "nanosleep", 115: "clock_nanosleep", 133: "rt_sigsuspend", 137: "rt_sigtimedwait", 192: "semtimedop",
+    193: "semop", 202: "accept", 203: "connect", 206: "sendto", 207: "recvfrom", 211: "sendmsg", 212: "recvmsg",
+    242: "accept4", 243: "recvmmsg", 260: "wait4", 426: "io_uring_enter", 441: "epoll_pwait2",
 }  # fmt: skip
 _NUMBERS = {"x86_64": _X86_64, "aarch64": _AARCH64}
 
@@ -32,7 +32,7 @@ SELECTS = frozenset({"select", "pselect6"})
 EPOLLS = frozenset({"epoll_wait", "epoll_pwait", "epoll_pwait2"})
 LOCKS = frozenset({"flock", "fcntl"})
 
-_ENDLESS = READS | WRITES | {"pause", "wait4", "waitid", "flock", "fcntl", "semop", "rt_sigsuspend"}
+_ENDLESS = READS | WRITES | {"pause", "wait4", "waitid", "flock", "fcntl", "semop", "rt_sigsuspend", "openat"}
 _FINITE = frozenset({"nanosleep", "clock_nanosleep", "fsync", "fdatasync", "connect"})
 # The argument that points to a time limit; without one the call has none.
 _LIMIT_POINTER = {"ppoll": 2, "select": 4, "pselect6": 4, "epoll_pwait2": 3, "rt_sigtimedwait": 2, "semtimedop": 3}

@@ -41,7 +41,7 @@ def clues(source: bytes, file: str, lines: Mapping[int, str]) -> list[Clue]:
 
 def _on_lines(tree: ast.Module, file: str, lines: Mapping[int, str]) -> Iterator[Clue]:
     wanted = {line for line in lines if line > 0}
-    functions = {name.rpartition(".")[2] for name in lines.values()}
+    functions = _reached(tree, {name.rpartition(".")[2] for name in lines.values()})
     for path in _paths(tree):
         node = path[-1]
         start = getattr(node, "lineno", 0)
@@ -58,7 +58,9 @@ def _on_lines(tree: ast.Module, file: str, lines: Mapping[int, str]) -> Iterator
                         yield Clue(ClueKind.INSIDE, _text(item.context_expr), file, line, _function(path))
 
 
-def _call(node: ast.Call, path: Sequence[ast.AST], file: str, wanted: set[int], functions: set[str]) -> Iterator[Clue]:
+def _call(
+    node: ast.Call, path: Sequence[ast.AST], file: str, wanted: set[int], functions: Mapping[str, set[str]]
+) -> Iterator[Clue]:
     name = _text(node.func)
     last = node.end_lineno or node.lineno
     for line in sorted(wanted):
@@ -66,7 +68,27 @@ def _call(node: ast.Call, path: Sequence[ast.AST], file: str, wanted: set[int], 
             yield Clue(ClueKind.AT, name, file, line, _function(path))
     inside = _function(path)
     if name.rpartition(".")[2] in COUNTERPARTS and "." in name and inside in functions:
-        yield Clue(ClueKind.CALLS, name, file, node.lineno, inside)
+        for caller in sorted(functions[inside]):
+            yield Clue(ClueKind.CALLS, name, file, node.lineno, caller)
+
+
+def _reached(tree: ast.Module, on_stacks: set[str]) -> dict[str, set[str]]:
+    """Each function that those on stacks may call, by name within the file, with who of them does."""
+    called: dict[str, set[str]] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, _Function):
+            inner = (one.func for one in ast.walk(node) if isinstance(one, ast.Call))
+            called.setdefault(node.name, set()).update(_text(one).rpartition(".")[2] for one in inner)
+    found: dict[str, set[str]] = {}
+    for start in on_stacks:
+        todo, seen = [start], set[str]()
+        while todo:
+            name = todo.pop()
+            if name not in seen:
+                seen.add(name)
+                found.setdefault(name, set()).add(start)
+                todo += called.get(name, set()) & called.keys()
+    return found
 
 
 def _paths(tree: ast.Module) -> Iterator[list[ast.AST]]:

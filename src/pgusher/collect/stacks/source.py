@@ -139,6 +139,7 @@ class _Look:
             "comm": stat.comm,
             "argv": self._argv(pid),
             "uid": self._uid(pid),
+            "catches": self._catches(pid),
             "asked": asked,
         }
         empty = ProcessStacks(pid, stat.start_ticks, start, StackOrigin.PROCFS, **told)
@@ -200,6 +201,15 @@ class _Look:
             return command.parse(procfs.read(f"{self._proc}/{pid}/cmdline"))
         except OSError:
             return ()
+
+    def _catches(self, pid: int) -> tuple[int, ...]:
+        """SigCgt of proc_pid_status(5): bit N - 1 for signal N."""
+        try:
+            status = procfs.read(f"{self._proc}/{pid}/status")
+            mask = int(status[status.index(b"\nSigCgt:") + 8 :].split(b"\n", 1)[0], 16)
+        except (OSError, ValueError):
+            return ()
+        return tuple(number for number in range(1, 32) if mask >> (number - 1) & 1)
 
     def _uid(self, pid: int) -> int:
         try:

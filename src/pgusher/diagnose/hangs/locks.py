@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pgusher.diagnose.hangs.scene import Draft, Scene
+from pgusher.diagnose.hangs.scene import JOINING, Draft, Scene
 from pgusher.diagnose.hangs.waits import Wait, at_line, held_at
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
@@ -54,6 +54,30 @@ def _wanted(scene: Scene, wait: Wait) -> str:
         if said.endswith(".acquire"):
             return said[: -len(".acquire")]
     return ""
+
+
+_FOR_OTHERS = JOINING | {"future.result", "future.wait"}
+
+
+def held_across(scene: Scene, waiting: Sequence[Wait]) -> Draft | None:
+    """A thread that has a lock, and waits within it for the very threads that want it to end."""
+    for one in (wait for wait in waiting if wait.what == "lock"):
+        name = _wanted(scene, one)
+        for holder in scene.threads:
+            if holder is one or holder.what not in _FOR_OTHERS or not scene.stuck(holder):
+                continue
+            if name and name in held_at(scene.clues, holder.thread) and not scene.moving():
+                return Draft(
+                    "lock-held-while-waiting",
+                    Certainty.LIKELY,
+                    one,
+                    f"waits for the lock {name}, which {holder.name} holds while it waits for that thread to end",
+                    name,
+                    None,
+                    (Evidence(f"{holder.name} is inside of a with statement on {name}", Certainty.LIKELY),),
+                    others=(holder,),
+                )
+    return None
 
 
 def held_elsewhere(scene: Scene, waiting: Sequence[Wait]) -> bool:

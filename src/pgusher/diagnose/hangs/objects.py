@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from pgusher.diagnose.hangs.locks import held_elsewhere, locked
+from pgusher.diagnose.hangs.locks import held_across, held_elsewhere, locked
 from pgusher.diagnose.hangs.scene import JOINING, OBJECTS, Draft, Scene, first
-from pgusher.diagnose.hangs.waits import Wait
+from pgusher.diagnose.hangs.waits import Wait, at_line, held_at
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
 
+_SIGTERM = 15
 _COUNTERPARTS = {
     "queue.join": frozenset({"task_done"}),
     "queue.get": frozenset({"put", "put_nowait"}),
@@ -30,12 +31,19 @@ def judge(scene: Scene) -> Draft | None:
     """The mechanism, when every thread of the user's waits on an object or for another thread."""
     waiting = [wait for wait in scene.threads if wait.what in OBJECTS and scene.stuck(wait)]
     moving = scene.moving()
+    across = held_across(scene, waiting)
+    if across is not None:
+        return across
     if held_elsewhere(scene, waiting):
         waiting = [wait for wait in waiting if wait.what != "lock"]
     if not waiting:
         return None
     leaf = _leaf(scene, waiting)
     certainty = Certainty.LIKELY
+    if leaf is scene.main and leaf.what == "event.wait" and _SIGTERM in scene.process.catches:
+        return None  # a service waits so for the signal that ends it
+    if leaf.what in ("semaphore.acquire", "condition.wait") and any(_in_block(scene, wait) for wait in moving):
+        return None  # the end of a with block gives back too
     if moving:
         names = _COUNTERPARTS.get(leaf.what)
         if names is None or any(scene.calls(wait, names) is not False for wait in moving):
@@ -54,10 +62,17 @@ def judge(scene: Scene) -> Draft | None:
     return replace(draft, certainty=certainty, evidence=(*draft.evidence, Evidence(gone, Certainty.GUESSED)))
 
 
+def _in_block(scene: Scene, wait: Wait) -> bool:
+    said = at_line(scene.clues, wait.user)
+    return bool(held_at(scene.clues, wait.thread)) or any(one.startswith("with ") for one in said)
+
+
 def _leaf(scene: Scene, waiting: Sequence[Wait]) -> Wait:
     main = scene.main
     others = [wait for wait in waiting if wait is not main]
     telling = [wait for wait in others if wait.what != "queue.get"]
+    if main in waiting and main is not None and main.what in ("future.result", "future.wait"):
+        telling = others  # a future waits for a task, and that for whatever it waits for
     if main in waiting and main is not None and not telling:
         return main
     pool = telling or others or list(waiting)
@@ -144,6 +159,8 @@ def _simple(mechanism: str, says: str, waits_for: str, missing: str) -> Callable
 
 
 def _future(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft | None:
+    if any("/concurrent/futures/process.py" in f.file for wait in scene.waits for f in wait.thread.frames):
+        return None  # processes work on it
     workers = [wait for wait in scene.threads if wait.in_executor]
     own = [wait for wait in workers if wait.what in ("future.result", "future.wait")]
     if own and len(own) == len(workers):

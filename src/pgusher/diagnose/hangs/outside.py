@@ -15,6 +15,9 @@ _QUIET_MS = 5_000
 
 def judge(scene: Scene) -> Draft | None:
     """The mechanism, when a thread waits for something outside."""
+    stopped = _stopped(scene)
+    if stopped is not None:
+        return stopped
     for wait in scene.threads:
         if not scene.stuck(wait) and wait.what != "debugger":
             continue
@@ -24,12 +27,43 @@ def judge(scene: Scene) -> Draft | None:
             "pipe.write": _pipe,
             "pipe.read": _pipe_read,
             "flock": _flock,
+            "open": _open,
             "socket": _socket,
         }.get(wait.what)
         draft = make(scene, wait) if make is not None else None
         if draft is not None:
             return draft
     return None
+
+
+def _stopped(scene: Scene) -> Draft | None:
+    """A process that a signal stopped (Ctrl-Z, SIGSTOP), or that a debugger holds."""
+    main = scene.main
+    if main is None or main.thread.state not in ("T", "t"):
+        return None
+    traced = main.thread.state == "t"
+    return Draft(
+        "process-traced" if traced else "process-stopped",
+        Certainty.PROVEN,
+        main,
+        "is held by a debugger that traces the process" if traced else "was stopped by a signal, and is not continued",
+        "a debugger" if traced else "SIGCONT",
+        None,
+        (Evidence(f"the kernel says that the process is in state {main.thread.state}"),),
+        alive=True,
+    )
+
+
+def _open(_scene: Scene, wait: Wait) -> Draft:
+    return Draft(
+        "fifo-open",
+        Certainty.LIKELY,
+        wait,
+        "waits in open() for somebody at the other end of a FIFO",
+        "a FIFO",
+        "a process that opens the FIFO's other end",
+        (Evidence("it sleeps in openat(), as only the opening of a FIFO does for long"),),
+    )
 
 
 def _debugger(_scene: Scene, wait: Wait) -> Draft:

@@ -12,6 +12,7 @@ _WHOM = {
     "executor.exit": ("executor-exit-waits", "the exit of the interpreter"),
     "executor.shutdown": ("executor-shutdown-waits", "the executor's shutdown"),
 }
+_SIGTERM = 15
 _AT_REST = frozenset({"signal", "server"})
 
 
@@ -41,8 +42,12 @@ def unknown(scene: Scene) -> Draft | None:
     main = scene.main
     if main is None or scene.serves or not scene.threads or scene.moving():
         return None
+    if main.what == "event.wait" and _SIGTERM in scene.process.catches:
+        return None  # a service waits so for the signal that ends it
     if any(wait.what in _AT_REST or wait.what in ("pg.query", "pg.notifies") for wait in scene.threads):
         return None
+    if any(thread.switched or thread.busy or not thread.endless for one in scene.children for thread in one.threads):
+        return None  # a child is at work
     others = [wait for wait in scene.threads if wait.what not in JOINING]
     leaf = others[0] if others else main
     if leaf.what in ("loop", "input", "socket", "child.wait", "mp.pool", "mp.recv", "pipe.read"):

@@ -116,7 +116,13 @@ _ACCEPTS = frozenset({"accept", "accept4"})
 def _is_library(frames: Sequence[Frame]) -> bool:
     """Whether a thread is a library's own: a pool's worker, a queue's feeder."""
     base = [frame for frame in frames if not (frame.file.endswith("/threading.py") and bare(frame) in _BOOT)]
-    return not frames or (bool(base) and any(part in base[-1].file for part in _INSIDE_LIBRARIES))
+    if not base:
+        return not frames
+    if bare(base[-1]) == "_worker" and "/concurrent/futures/" in base[-1].file:
+        return len(base) == 1  # else it runs a function that is written in C, or a library's
+    if bare(base[-1]) == "worker" and base[-1].file.endswith("/multiprocessing/pool.py"):
+        return len(base) > 1 and base[-2].file.endswith(("/queue.py", "/multiprocessing/queues.py"))
+    return any(part in base[-1].file for part in _INSIDE_LIBRARIES)
 
 
 def _plain(thread: ThreadStack, user: Frame | None, inner: Sequence[Frame], clues: Sequence[Clue]) -> str:
@@ -140,6 +146,8 @@ def _plain(thread: ThreadStack, user: Frame | None, inner: Sequence[Frame], clue
             return "socket"
         if kinds == {"pipe"}:
             return "pipe.read"
+    if call == "openat":
+        return "open"
     return "signal" if call in ("pause", "rt_sigtimedwait", "rt_sigsuspend") else ""
 
 
