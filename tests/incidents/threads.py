@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -87,9 +88,11 @@ def _healthy(kind: str, about: str) -> Incident:
         with bed_of(40) as bed, ExitStack() as stack:
             program = os.path.join(HERE, "programs", "healthy.py")
             argv = [sys.executable, program, kind, bed.dsn()]
-            client = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)
+            client = subprocess.Popen(
+                argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, start_new_session=True
+            )
             stack.callback(client.communicate)
-            stack.callback(client.kill)
+            stack.callback(os.killpg, client.pid, signal.SIGKILL)  # with what it has started
             assert client.stdout is not None
             assert client.stdout.readline() == "ready\n"
             time.sleep(1.0)
