@@ -47,7 +47,7 @@ class Flavour:
         """Wait for all; the first exception is raised."""
         return [await worker.join() for worker in workers]
 
-    async def until(self, condition: Callable[[], object], within: float = 5.0) -> float:
+    async def until(self, condition: Callable[[], object], within: float = 30.0) -> float:
         """Wait until it holds; the seconds it took. Fails after `within`."""
         began = time.monotonic()
         while not condition():

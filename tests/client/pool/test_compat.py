@@ -481,9 +481,9 @@ def test_reconnect_failed_is_called(flavour: Flavour, proxy: Proxy, through: str
             assert failed[0] is getattr(pool, "pool", pool)
             await flavour.until(lambda: pool._nconns == 0)
             proxy.start()
-            async with pool.connection(timeout=2.0) as conn:
+            async with pool.connection(timeout=20.0) as conn:
                 await flavour.execute(conn, "select 1")
-            await pool.wait(3.0)
+            await pool.wait(20.0)
             assert len(pool._pool) == 2
 
     run(flavour, body)

@@ -60,7 +60,7 @@ def test_a_full_server_is_waited_for(flavour: Flavour, full: EmbeddedServer) -> 
             room = time.monotonic()
             await flavour.gather(*workers)
             refused = pool.get_stats()["connections_refused"]
-            assert taken[0] - room < 0.5 + 0.5  # the second half is for a busy machine
+            assert taken[0] - room < 0.5 + 2.0  # the rest is for a busy machine
             # From 10 ms, doubling, a few in the first second; then two a second, for all callers together.
             assert 5 <= refused <= 6 + 2 * 3 + 2
 
@@ -235,7 +235,7 @@ def test_callers_wait_while_the_server_is_away(flavour: Flavour, proxy: Proxy, t
             proxy.start()
             back = time.monotonic()
             await flavour.gather(*workers)
-            assert done[0] - back < 0.3 + 0.5  # the second half is for a busy machine
+            assert done[0] - back < 0.3 + 2.0  # the rest is for a busy machine
 
     run(flavour, body)
 
@@ -323,7 +323,7 @@ def test_it_gives_all_back_when_asked_to(flavour: Flavour, server: EmbeddedServe
             held = [await pool.getconn() for _ in range(5)]
             for conn in held:
                 await pool.putconn(conn)
-            await flavour.until(lambda: pool._nconns == 0, within=10.0)
+            await flavour.until(lambda: pool._nconns == 0, within=30.0)
 
     run(flavour, body)
 
