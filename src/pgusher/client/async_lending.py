@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import AbstractAsyncContextManager, AsyncContextDecorator
 from functools import partial
 from types import TracebackType
@@ -52,5 +53,5 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
     def __del__(self) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: the loop gives it back.
         conn = self._conn
-        if conn is not None:
+        if conn is not None and not sys.is_finalizing():  # no lock may be waited for then
             TIMEKEEPER.after(0.0, partial(self._pool._found, conn))  # noqa: SLF001  # our own

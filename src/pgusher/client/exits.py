@@ -22,4 +22,5 @@ def remember(pool: Any) -> None:
 def say_goodbye() -> None:
     """Close what is idle, at a write to each socket; what is lent ends with the process. No lock is waited for."""
     for pool in list(_pools):
-        pool._at_exit()  # noqa: SLF001  # made to be called from here
+        if hasattr(pool, "_pool"):  # its constructor may have failed
+            pool._at_exit()  # noqa: SLF001  # made to be called from here

@@ -77,8 +77,9 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         super().__init__(cast("Any", conninfo), connection_class=telling(connection_class), **options)
 
     def __del__(self) -> None:
-        # Nothing is waited for: threads that end with the process must not be joined, least of all at its exit.
-        if getattr(self, "_post", None) is not None:
+        # Nothing is waited for: threads that end with the process must not be joined, least of all at its exit. Then
+        # not even a lock may be taken: a thread that had it was stopped for ever where it stood.
+        if getattr(self, "_post", None) is not None and not sys.is_finalizing():
             self._signal_stop_worker()
 
     # -- threads ---------------------------------------------------------------------------------------------------

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -169,3 +172,18 @@ def test_a_loop_ends_although_a_session_is_being_opened(server: EmbeddedServer) 
         runner.start()
         runner.join(20)
         assert not runner.is_alive(), "asyncio.run() waits for a task that was cancelled"
+
+
+def test_a_script_ends_whatever_its_helper_threads_do_at_that_moment(dsn: str) -> None:
+    program = (
+        "import sys, threading, time\nfrom pgusher import Database, Pool\nkept = Database(sys.argv[1]).pool\nloan = kept.connection\n"
+        "with loan() as conn:\n    conn.execute('select 1')\n"
+        "stopped = lambda: (kept._post._lock.acquire(), time.sleep(60))\n"
+        "threading.Thread(target=stopped, daemon=True).start()\ntime.sleep(0.2)\n"
+        "try:\n    Pool(sys.argv[1], min_size=3, max_size=1)\nexcept ValueError:\n    pass\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(Path(registry.__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", program, dsn], env=environment, capture_output=True, text=True, check=False, timeout=30
+    )
+    assert (done.returncode, done.stderr) == (0, "")
