@@ -127,6 +127,14 @@ class Attempt:
     ceiling: Ceiling | None = None
     """Which ceiling a refusal for lack of slots was about, by the routine that raised it; None when it is not told."""
 
+    @property
+    def lacks_slots(self) -> bool:
+        """Whether it was refused for lack of slots, by the server or by a pooler before it: then it was reached.
+
+        PgBouncer says so with 08P01 (source: src/client.c).
+        """
+        return self.sqlstate == "53300" or (self.refused_by == "PgBouncer" and "no more connections" in self.outcome)
+
 
 @dataclass(frozen=True, slots=True)
 class View:
@@ -146,3 +154,10 @@ class View:
     """True when even a superuser would be refused: every slot is taken (a 53300 before authentication)."""
     pooler: bool = False
     """True when a pooler stands between pgusher and the server: the login named another process than the query."""
+
+    @property
+    def lacked(self) -> Attempt | None:
+        """The last try that was refused for lack of slots, where none of them got a session."""
+        if self.rung not in {Rung.NONE, Rung.TITLES}:
+            return None
+        return next((attempt for attempt in reversed(self.attempts) if attempt.lacks_slots), None)

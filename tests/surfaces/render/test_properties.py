@@ -52,7 +52,8 @@ def harmless(page: str, screen: Screen) -> None:
     assert screen.pipe or "\t" not in bare
     assert page == "" or page.endswith("\n")
     if screen.width is not None:
-        assert all(cells.width(line) <= screen.width for line in bare.split("\n"))
+        # Only one word of a command may be wider than the terminal: "next  /a/very/long/path/pgusher \".
+        assert all(cells.width(line) <= screen.width or len(line.split()) <= 3 for line in bare.split("\n"))
 
 
 @given(st.lists(snapshots(), max_size=3), screens, st.booleans())

@@ -133,7 +133,8 @@ class Ladder:
                     break
             if climb.connection is not None:
                 climb.guarded = True
-                climb.rung = Rung.RESERVED if climb.refusal is not None else Rung.ORDINARY
+                # A role's or a database's own limit tells nothing of the slots.
+                climb.rung = Rung.RESERVED if climb.refuses is not None else Rung.ORDINARY
                 return
             if refusal is None or refusal.sqlstate not in _NOT_LET_IN:
                 return

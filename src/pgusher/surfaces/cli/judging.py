@@ -8,7 +8,9 @@ from pgusher.model.findings import Severity
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Values
 from pgusher.surfaces.render.diagnosed import Diagnosed
-from pgusher.surfaces.render.tally import tally
+from pgusher.surfaces.render.tally import blind, tally
+
+UNREACHABLE = 3
 
 
 def fail_on(values: Values) -> Severity | None:
@@ -23,7 +25,9 @@ def judged(values: Values, servers: Sequence[Diagnosed]) -> int:
         return 0
     found = any(f.severity.rank <= least.rank for one in servers for f in one.diagnosis.findings)
     # Also when the rule about it is on the ignore list: who asks for the state is told it.
-    return int(found or any(tally(one.snapshot).status.finding for one in servers if one.names is None))
+    if found or any(tally(one.snapshot).status.finding for one in servers if one.names is None):
+        return 1
+    return UNREACHABLE if servers and all(blind(one.snapshot) for one in servers) else 0
 
 
 def print_nagios(values: Values, context: Context, servers: Sequence[Diagnosed]) -> int:

@@ -13,7 +13,7 @@ from pgusher.surfaces.cli.common import check_together, request_of
 from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.options import Values
 from pgusher.surfaces.render.screen import Line, Screen
-from pgusher.surfaces.render.tally import tally
+from pgusher.surfaces.render.tally import blind, tally
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
@@ -51,8 +51,10 @@ def show_looks(values: Values, context: Context, show: Show, looker: Looks | Non
 
 
 def exit_code(look: Look) -> int:
-    """1 when a server is full or a limit is reached, else 0."""
-    return int(any(tally(snapshot).status.finding for snapshot in look.snapshots))
+    """1 when a server is full or a limit is reached; 3 when none could be asked; else 0."""
+    if any(tally(snapshot).status.finding for snapshot in look.snapshots):
+        return 1
+    return 3 if look.snapshots and all(map(blind, look.snapshots)) else 0
 
 
 def _replayed(values: Values, context: Context) -> Look:

@@ -18,6 +18,8 @@ _ENDING = {HolderKind.CRON, HolderKind.SCRIPT, HolderKind.TERMINAL, HolderKind.G
 """What is expected to end, unlike a service."""
 _OLD = 3600 * 1_000_000
 """An hour: a session older than that may be one that nobody will ever close."""
+_LEAST_REASON = 20
+"""Columns for a reason; with fewer it is left out."""
 _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
@@ -108,13 +110,36 @@ def _who(snapshot: Snapshot, tally: Tally, name: str, holders: list[Holder], rep
 
 def advice_lines(screen: Screen, commands: list[Command], title: str = "next") -> list[Line]:
     """The commands with their reasons as shell comments, so that a whole line can be pasted."""
+    indent = len(title) + 2
+    room = None if screen.width is None else screen.width - indent
     texts = [screen.text(command.text) for command in commands]
-    wide = max(map(cells.width, texts), default=0)
-    return [
-        [
-            (f"{title}  " if index == 0 else " " * (len(title) + 2), "dim"),
-            (cells.pad(text, wide), "command"),
-            (f"  # {command.reason}", "dim"),
-        ]
-        for index, (text, command) in enumerate(zip(texts, commands, strict=True))
-    ]
+    wide = max((cells.width(text) for text in texts if room is None or cells.width(text) <= room), default=0)
+    lines: list[Line] = []
+    for text, command in zip(texts, commands, strict=True):
+        parts = _broken(text, room)
+        for part in parts:
+            first = (f"{title}  " if not lines else " " * indent, "dim")
+            lines.append([first, (part, "command" if room is None or cells.width(part) <= room else "paste")])
+        last = parts[-1] if len(parts) > 1 else cells.pad(text, wide)
+        reason = f"  # {command.reason}"
+        left = None if room is None else room - cells.width(last)
+        if left is None or left >= min(cells.width(reason), _LEAST_REASON):
+            lines[-1] = [lines[-1][0], (last, lines[-1][1][1]), (reason, "dim")]
+    return lines
+
+
+def _broken(text: str, room: int | None) -> list[str]:
+    """A command that is longer than a line, in several, each but the last with the shell's sign that it goes on.
+
+    It is never cut: half a command does something else. A word that is longer than the line is left to the terminal.
+    """
+    if room is None or cells.width(text) <= room:
+        return [text]
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and cells.width(longer) > room - 2:
+            lines.append(f"{line} \\")
+            longer = f"  {word}"
+        line = longer
+    return [*lines, line]

@@ -12,7 +12,7 @@ from pgusher.model.text import clean
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.diagnosed import Diagnosed
 from pgusher.surfaces.render.headline import verdict_text
-from pgusher.surfaces.render.tally import tally
+from pgusher.surfaces.render.tally import blind, tally
 
 OK, WARNING, CRITICAL, UNKNOWN = 0, 1, 2, 3
 _WORDS = ("OK", "WARNING", "CRITICAL", "UNKNOWN")
@@ -21,7 +21,7 @@ _TOLD = 3
 
 
 def nagios(servers: Sequence[Diagnosed], fail_on: Severity | None) -> tuple[str, int]:
-    """The line and the exit code: 0 OK, 1 WARNING, 2 CRITICAL. Findings milder than `fail_on` do not count."""
+    """The line and the exit code: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. Those milder than `fail_on` do not count."""
     counted = [
         (one, finding)
         for one in servers
@@ -30,6 +30,8 @@ def nagios(servers: Sequence[Diagnosed], fail_on: Severity | None) -> tuple[str,
     ]
     worst = min((finding.severity for _, finding in counted), key=lambda s: s.rank, default=None)
     code = OK if worst is None else CRITICAL if worst is Severity.CRITICAL else WARNING
+    if code != CRITICAL and any(blind(one.snapshot) for one in servers):
+        code = UNKNOWN  # a role that is not let in any more must not keep the monitor green
     several = len(servers) > 1
     said = [_about(one, several) for one in servers]
     shown = sorted(counted, key=lambda pair: pair[1].order)

@@ -27,6 +27,7 @@ _SGR = {
     "head": "2",
     "name": "1",
     "command": "36",
+    "paste": "36",
     "proven": "32",
     "likely": "33",
     "guessed": "35",
@@ -102,10 +103,11 @@ class Screen:
             text = self.text(raw)
             if room is not None:
                 wide = cells.width(text)
-                if wide > room:
+                # Half a command does something else than the whole one: that is left to the terminal to break.
+                if wide > room and style != "paste":
                     text = cells.cut(text, room, self.sign("cut"))
                     wide = room
-                room -= wide
+                room = max(0, room - wide)
             if not text:
                 continue
             out.append(self._styled(text, style) if self.colour and style else text)
