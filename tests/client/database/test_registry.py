@@ -176,7 +176,8 @@ def test_a_loop_ends_although_a_session_is_being_opened(server: EmbeddedServer) 
 
 def test_a_script_ends_whatever_its_helper_threads_do_at_that_moment(dsn: str) -> None:
     program = (
-        "import sys, threading, time\nfrom pgusher import Database, Pool\nkept = Database(sys.argv[1]).pool\nloan = kept.connection\n"
+        "import sys, threading, time\nfrom pgusher import Database, Pool\n"
+        "kept = Database(sys.argv[1]).pool\nloan = kept.connection\n"
         "with loan() as conn:\n    conn.execute('select 1')\n"
         "stopped = lambda: (kept._post._lock.acquire(), time.sleep(60))\n"
         "threading.Thread(target=stopped, daemon=True).start()\ntime.sleep(0.2)\n"
