@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -91,6 +92,8 @@ def _watch(seconds: float, context: Context, request: Request, look: Callable[[]
 
     A server that does not answer is shown as that and asked again: whoever watches waits for it to come back.
     """
+    gc.enable()  # one look does without; what is loaded by now need never be looked at
+    gc.freeze()
     first = True
     while True:
         began = context.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,6 +19,9 @@ USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
 
 def main(words: Sequence[str] | None = None, context: Context | None = None) -> int:
     """Runs one command line and gives its exit code."""
+    if words is None:
+        # What one look makes lives until its end: looking for garbage in it took a twentieth of the time.
+        gc.disable()
     words = list(sys.argv[1:] if words is None else words)
     context = context or Context()
     try:
