@@ -199,3 +199,14 @@ def test_nobody_connected() -> None:
     empty = worlds.World().snapshot()
     assert "nobody is connected" in shell(empty, terminal=True).run().out
     assert "nobody is connected" in shell(empty, terminal=True).run("who").out
+
+
+def test_what_has_not_changed_is_not_judged_again_at_once() -> None:
+    still = watching(Look((INCIDENT,)), count=4).run("--watch", "1")
+    assert len(still.app.earlier) == 1
+    # Its screen is drawn each second all the same: ages grow.
+    assert still.out.count("\x1b[H") == 4
+    moving = watching(Look((INCIDENT,)), Look((QUIET,)), Look((INCIDENT,)), count=3).run("--watch", "1")
+    assert len(moving.app.earlier) == 3
+    slow = watching(Look((INCIDENT,)), count=3).run("--watch", "6")
+    assert len(slow.app.earlier) == 3

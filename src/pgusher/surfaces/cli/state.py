@@ -17,6 +17,11 @@ from pgusher.surfaces.render.tally import tally
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
+    from pgusher.model.findings import Diagnosis
+
+
+_DIAGNOSE_EVERY = 5.0
+"""Seconds after which a watch judges anew what has not changed: only ages have grown meanwhile."""
 
 
 def run(values: Values, context: Context) -> int:
@@ -25,9 +30,15 @@ def run(values: Values, context: Context) -> int:
     command = repeat(values)
     config = context.app.config(values["config"])
     before: list[Look] = []
+    kept: list[tuple[float, tuple[Diagnosis, ...]]] = []
 
     def show(look: Look) -> int:
-        diagnoses = context.app.diagnose(look, config, before[0] if before else None)
+        now = context.monotonic()
+        if before and kept and now - kept[0][0] < _DIAGNOSE_EVERY and _unchanged(look, before[0]):
+            diagnoses = kept[0][1]
+        else:
+            diagnoses = context.app.diagnose(look, config, before[0] if before else None)
+            kept[:] = [(now, diagnoses)]
         before[:] = [look]
         servers = [Diagnosed(s, d) for s, d in zip(look.snapshots, diagnoses, strict=True)]
         if values["format"] == "nagios":
@@ -52,6 +63,19 @@ def run(values: Values, context: Context) -> int:
         return judged(values, servers)
 
     return show_looks(values, context, show)
+
+
+def _unchanged(look: Look, before: Look) -> bool:
+    """Whether nothing but time has passed between two looks of a watch."""
+    pairs = list(zip(look.snapshots, before.snapshots, strict=False))
+    return len(pairs) == len(look.snapshots) == len(before.snapshots) and all(
+        new.holders is old.holders
+        and (new.facts.server, new.facts.view, new.facts.ceilings)
+        == (old.facts.server, old.facts.view, old.facts.ceilings)
+        and len(new.facts.sessions) == len(old.facts.sessions)
+        and all(one is other or one.own for one, other in zip(new.facts.sessions, old.facts.sessions, strict=True))
+        for new, old in pairs
+    )
 
 
 def _print_json(context: Context, look: Look, servers: list[Diagnosed], command: str) -> None:
