@@ -210,3 +210,14 @@ def test_what_has_not_changed_is_not_judged_again_at_once() -> None:
     assert len(moving.app.earlier) == 3
     slow = watching(Look((INCIDENT,)), count=3).run("--watch", "6")
     assert len(slow.app.earlier) == 3
+
+
+def test_a_page_of_a_given_width_also_in_a_pipe() -> None:
+    piped = Shell(FakeApp(Look((INCIDENT,))), terminal=False)
+    page = piped.run("--width", "72").out
+    assert "\t" not in page
+    assert "\x1b" not in page
+    assert "next  pgusher" in page
+    assert max(map(len, page.splitlines())) <= 72
+    assert "\t" in Shell(FakeApp(Look((INCIDENT,))), terminal=False).run().out
+    assert piped.run("--width", "7").code == 2

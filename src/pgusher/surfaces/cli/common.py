@@ -36,6 +36,8 @@ CONNECTION = (
 PRINT = (
     Option("json", ("--json",), "print JSON; its schema: pgusher schema", group=_PRINT, default=False),
     Option("plain", ("--plain",), "no picture: the same content in words and tables", group=_PRINT, default=False),
+    Option("width", ("--width",), "a page of this many columns, also in a pipe: for a mail, a ticket, a log", "COLUMNS",
+           parse=whole(20, 1000, "20 to 1000"), group=_PRINT),
     Option("color", ("--color", "--colour"), "auto, always or never (default auto; NO_COLOR is heeded)", "WHEN",
            choices=("auto", "always", "never"), default="auto", group=_PRINT),
     Option("verbose", ("-v", "--verbose"), "tell on standard error what was tried, and how long it took", group=_PRINT,

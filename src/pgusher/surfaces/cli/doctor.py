@@ -22,7 +22,7 @@ def run(values: Values, context: Context) -> int:
     else:
         from pgusher.surfaces.render.doctor import doctor_page
 
-        screen = context.out.screen(values["color"], values["plain"])
+        screen = context.out.screen(values["color"], values["plain"], values["width"])
         context.out.write(screen.page(doctor_page(screen, checks)))
     return int(any(check.sight != "sees" for check in checks))
 

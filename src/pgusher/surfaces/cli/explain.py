@@ -26,7 +26,7 @@ def run(values: Values, context: Context) -> int:
         return 0
     from pgusher.surfaces.render.markdown import page_lines
 
-    screen = context.out.screen(values["color"], values["plain"])
+    screen = context.out.screen(values["color"], values["plain"], values["width"])
     context.out.write(screen.page(page_lines(screen, text)))
     return 0
 

@@ -120,7 +120,7 @@ def show_error(context: Context, error: PgusherError, seconds: float) -> None:
 
 def watch_screen(values: Values, context: Context) -> Screen:
     """The screen of one page; while watching a line of it is the watch's own."""
-    screen = context.out.screen(values["color"], values["plain"])
+    screen = context.out.screen(values["color"], values["plain"], values["width"])
     if values["watch"] is None or screen.height is None:
         return screen
     return replace(screen, height=screen.height - 1)

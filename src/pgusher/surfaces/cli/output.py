@@ -37,9 +37,12 @@ class Output:
         """A terminal that knows no escape sequence."""
         return self.environ.get("TERM", "dumb") in {"dumb", ""}
 
-    def screen(self, color: str = "auto", plain: bool = False) -> Screen:
-        """What can be shown on it now: the width is asked for on each call, as a window changes."""
-        columns, lines = self._size() if self.terminal else (None, None)
+    def screen(self, color: str = "auto", plain: bool = False, width: int | None = None) -> Screen:
+        """What can be shown on it now: the width is asked for on each call, as a window changes.
+
+        `width`: a page of so many columns, of any height, whatever the stream is.
+        """
+        columns, lines = (width, None) if width is not None else self._size() if self.terminal else (None, None)
         auto = self.terminal and not self.dumb and not self.environ.get("NO_COLOR")
         encoding = self._encoding()
         return Screen(

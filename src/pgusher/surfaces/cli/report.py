@@ -20,7 +20,7 @@ _OWN = (
            default=False),
     Option("force", ("--force",), "replace the file if there is one", default=False),
 )  # fmt: skip
-_LEFT = {"json", "plain", "color", "watch", "save"}
+_LEFT = {"json", "plain", "width", "color", "watch", "save"}
 
 
 def run(values: Values, context: Context) -> int:

@@ -19,7 +19,7 @@ def run(values: Values, context: Context) -> int:
         return 0
     from pgusher.surfaces.render.rules import rules_page
 
-    screen = context.out.screen(values["color"], values["plain"])
+    screen = context.out.screen(values["color"], values["plain"], values["width"])
     context.out.write(screen.page(rules_page(screen, rules)))
     return 0
 

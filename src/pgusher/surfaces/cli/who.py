@@ -10,6 +10,7 @@ from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Values, shown
 from pgusher.surfaces.render.find import Found, find
+from pgusher.surfaces.render.headline import nobody
 from pgusher.surfaces.render.words import listed
 
 if TYPE_CHECKING:
@@ -34,7 +35,12 @@ def run(values: Values, context: Context) -> int:
 
         screen = watch_screen(values, context)
         lines = who_page(screen, found.matches, word, look.gaps, values["all"])
-        put(values, context, screen, lines or [[("nobody is connected", "")]])
+        put(
+            values,
+            context,
+            screen,
+            lines or [[(nobody(look.snapshots[0]) if look.snapshots else "no server seen", "")]],
+        )
         return exit_code(look)
 
     return show_looks(values, context, show)

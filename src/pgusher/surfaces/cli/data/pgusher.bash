@@ -17,13 +17,13 @@ _pgusher_holders() {
 
 _pgusher_options() {
     case ${1:-_} in
-            _) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
-            who) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
-            why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
-            explain) echo '--json --plain --color -? --help -V --version' ;;
-            rules) echo '--json --plain --color -? --help -V --version' ;;
+            _) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
+            who) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
+            why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
+            explain) echo '--json --plain --width --color -? --help -V --version' ;;
+            rules) echo '--json --plain --width --color -? --help -V --version' ;;
             report) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --redact --force -v --verbose --from -? --help -V --version' ;;
-            doctor) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --color -v --verbose -? --help -V --version' ;;
+            doctor) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -? --help -V --version' ;;
             demo) echo '--keep --stop -? --help -V --version' ;;
             schema) echo '-? --help -V --version' ;;
             completion) echo '-? --help -V --version' ;;
@@ -38,7 +38,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --color|--colour|--config|--database|--dbname|--dsn|--fail-on|--format|--from|--host|--port|--sample|--save|--service|--timeout|--user|--username|--watch|-U|-d|-h|-p)
+        --color|--colour|--config|--database|--dbname|--dsn|--fail-on|--format|--from|--host|--port|--sample|--save|--service|--timeout|--user|--username|--watch|--width|-U|-d|-h|-p)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -52,7 +52,7 @@ _pgusher() {
         --fail-on) _pgusher_words 'critical warning note never' ; return ;;
         --format) _pgusher_words 'text json nagios' ; return ;;
         --config|--from|--save) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --database|--dbname|--dsn|--host|--port|--sample|--service|--timeout|--user|--username|--watch|-U|-d|-h|-p) return ;;
+        --database|--dbname|--dsn|--host|--port|--sample|--service|--timeout|--user|--username|--watch|--width|-U|-d|-h|-p) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"
