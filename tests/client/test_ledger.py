@@ -41,18 +41,23 @@ def lend(ledger: Ledger, slot: int = 0, file: str = "/srv/orders.py", line: int 
     ledger.lent(slot, threading.get_ident(), threading.get_native_id(), task, file, line)
 
 
-@pytest.fixture
-def ledger() -> Iterator[Ledger]:
-    # A process has one, at a number that the reader knows: that of an earlier test's pools makes room.
-    others = ledger_module._own  # noqa: SLF001 - so that it is this one that is read
+@pytest.fixture(autouse=True)
+def _alone() -> Iterator[None]:
+    """A process has one ledger, at a number that the reader knows: that of an earlier test's pools makes room."""
+    others = ledger_module._own
     for other in others:
         other.close()
+    yield
+    for other in others:
+        other.forked()
+
+
+@pytest.fixture
+def ledger() -> Iterator[Ledger]:
     made = Ledger()
     assert made.writes
     yield made
     made.close()
-    for other in others:
-        other.forked()
 
 
 def test_what_is_lent_is_read_with_its_thread_and_line(ledger: Ledger) -> None:
