@@ -213,6 +213,7 @@ def test_a_connect_that_is_under_way_is_the_parents(server: EmbeddedServer) -> N
         listener.listen()
         with pgusher.Pool(server.dsn(port=listener.getsockname()[1]), min_size=1, open=False) as pool:
             near, _ = listener.accept()
+            port = near.getsockname()[1]
 
             def work() -> list[str]:
                 found = []
@@ -221,7 +222,8 @@ def test_a_connect_that_is_under_way_is_the_parents(server: EmbeddedServer) -> N
                         found.append(os.readlink(f"/proc/self/fd/{fd}"))
                 return found
 
-            mine = {os.readlink(f"/proc/self/fd/{pgconn.socket}") for pgconn in sqlstate.UNDER_WAY.values()}
+            ours = [pgconn for pgconn in sqlstate.UNDER_WAY.values() if pgconn.port == str(port).encode()]
+            mine = {os.readlink(f"/proc/self/fd/{pgconn.socket}") for pgconn in ours}
             assert len(mine) == 1
             assert not mine & set(in_child(work))
             near.close()  # so that the connect fails, and the pool can be closed

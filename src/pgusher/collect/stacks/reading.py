@@ -7,6 +7,7 @@ It says what is called on a line, which with statements a line stands in, and wh
 from __future__ import annotations
 
 import ast
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
@@ -22,6 +23,8 @@ COUNTERPARTS = frozenset(
 _SKIPPED = frozenset({"task_done", "release", "set", "putconn", "notify", "notify_all", "set_result", "put", "wait"})
 _TAKES = frozenset({"get", "acquire", "getconn", "get_nowait"})
 _LONGEST = 80
+_PARSER = threading.Lock()
+"""CPython 3.11's parser counts its depth for all threads together: two at once give SystemError (gh-106905)."""
 _MOST = 200
 """Clues of one file."""
 
@@ -32,9 +35,10 @@ _With = ast.With | ast.AsyncWith
 def clues(source: bytes, file: str, lines: Mapping[int, str]) -> list[Clue]:
     """What the source says. `lines` are the lines on stacks with their functions. Raises nothing."""
     try:
-        tree = ast.parse(source)
+        with _PARSER:
+            tree = ast.parse(source)
         found = [*_on_lines(tree, file, lines), *_skipped(tree, file)]
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return []  # of another version of Python, or no Python at all
     return found[:_MOST]
 

@@ -74,7 +74,10 @@ class StackSource:
                     pid = todo.pop(0)
                 except IndexError:
                     return
-                found[pid] = look.process(pid, *chosen[pid], seen[pid])
+                try:
+                    found[pid] = look.process(pid, *chosen[pid], seen[pid])
+                except Exception as error:  # noqa: BLE001 - a thread that ends so would leave a process without a word
+                    found[pid] = look.broken(pid, *chosen[pid], error)
 
         workers = [threading.Thread(target=work, daemon=True) for _ in range(min(_WORKERS, len(todo)))]
         for worker in workers:
@@ -159,6 +162,15 @@ class _Look:
         clues = (*self._sources.clues(pid, start, threads), *joblog.tracebacks(self._proc, pid))
         origin = StackOrigin.PY_SPY if spied.threads else StackOrigin.PROCFS
         return replace(empty, source=origin, threads=threads, gap=gap, python=version, clues=tuple(clues), cost_ms=cost)
+
+    def broken(self, pid: int, stat: procfs.Stat, asked: bool, error: Exception) -> ProcessStacks:
+        """What is left of a process at which a look has failed in a way that nobody has foreseen."""
+        start = self._booted + stat.start_ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
+        why = f"pgusher failed: {type(error).__name__}"
+        gap = Gap("stacks", f"the threads of process {pid}", why, "report it: pgusher report --redact")
+        return ProcessStacks(
+            pid, stat.start_ticks, start, StackOrigin.PROCFS, gap=gap, ppid=stat.ppid, comm=stat.comm, asked=asked
+        )
 
     def _frames(self, pid: int) -> tuple[spy.Spied, Gap | None, float]:
         what = f"the frames of process {pid}"

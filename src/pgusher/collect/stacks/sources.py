@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable
 
 from pgusher.collect import rooted
@@ -47,9 +48,16 @@ class Sources:
             status = rooted.stat_file(root, path)
             if status.st_mtime_ns // 1000 > start or status.st_size > _LIMIT:
                 return []  # written after the process read it: its lines are not those that run
+            if not self._may_read(pid, status):
+                return []  # what a frame's file is called is the process's word: root must not read for it
             key = (status.st_dev, status.st_ino, file, *sorted(lines.items()))
             if key not in self._known:
                 self._known[key] = reading.clues(rooted.read_file(root, path, _LIMIT), file, lines)
         except (OSError, ValueError):
             return []
         return self._known[key]
+
+    def _may_read(self, pid: int, status: os.stat_result) -> bool:
+        """Whether the process itself may read the file, as far as its owner and everybody's rights tell."""
+        uid = os.stat(f"{self._proc}/{pid}").st_uid
+        return uid in {0, status.st_uid} or bool(status.st_mode & stat.S_IROTH)
