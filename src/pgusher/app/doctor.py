@@ -13,6 +13,7 @@ from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
 from pgusher.model.holder import ChainEnd
 from pgusher.model.server import Rung
+from pgusher.model.session import UNSTARTED
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 
@@ -164,6 +165,8 @@ def _sessions(facts: Facts, where: str) -> Check:
     gaps = [gap for gap in facts.gaps if gap.source == "postgres"]
     slots = sum(session.takes_slot for session in facts.sessions)
     fact = f"{slots} {'slot' if slots == 1 else 'slots'} taken"
+    if waiting := sum(session.backend_type == UNSTARTED for session in facts.sessions):
+        fact += f", {waiting} {'connection has' if waiting == 1 else 'connections have'} not started a session"
     if not gaps:
         return Check(name, SEES, fact)
     return _with(name, PARTLY, fact, gaps)
@@ -186,7 +189,9 @@ def _ceilings(facts: Facts, where: str) -> Check:
 def _chains(snapshot: Snapshot, where: str) -> Check:
     """How many of the taken slots lead to a holder: the one figure that matters."""
     name = f"holders{where}"
-    ends = [chain.end for chain, s in zip(snapshot.chains, snapshot.facts.sessions, strict=True) if s.takes_slot]
+    pairs = list(zip(snapshot.chains, snapshot.facts.sessions, strict=True))
+    ends = [chain.end for chain, s in pairs if s.takes_slot or s.backend_type == UNSTARTED]
+    what = "slots and connections without a session" if snapshot.unstarted else "slots"
     known = sum(end in {ChainEnd.HOLDER, ChainEnd.OWN} for end in ends)
     counted = [
         (ChainEnd.REMOTE, "on another host", "run pgusher on that host"),
@@ -195,7 +200,7 @@ def _chains(snapshot: Snapshot, where: str) -> Check:
         (ChainEnd.UNKNOWN, "not known", "sudo pgusher"),
     ]
     missing = [(f"{ends.count(end)} {words}", opens) for end, words, opens in counted if end in ends]
-    fact = f"{known} of {len(ends)} slots lead to a holder on this host"
+    fact = f"{known} of {len(ends)} {what} lead to a holder on this host"
     if not missing:
         return Check(name, SEES, fact)
     opens = [text for _, text in missing if text and not (text == "sudo pgusher" and os.geteuid() == 0)]

@@ -13,6 +13,7 @@ from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
 from pgusher.collect.ledgers import LedgerSource
 from pgusher.collect.postgres import PostgresSource, Target, complaint, trusted
+from pgusher.collect.postgres.unstarted import find_unstarted
 from pgusher.collect.processes import ProcessSource
 from pgusher.collect.sockets import SocketFacts, SocketSource
 from pgusher.errors import UnreachableError, UsageError
@@ -88,7 +89,7 @@ class Looker:
         eyes = self._open_eyes(began)
         host = look_host()
         snapshots = [self._look_at(eye, host, taken_at, self._within(began, eyes)) for eye in eyes]
-        if all(snapshot.facts.view.rung is Rung.NONE for snapshot in snapshots):
+        if all(s.facts.view.rung is Rung.NONE and s.facts.view.lacked is None for s in snapshots):
             raise _unreachable(snapshots)
         snapshots.sort(key=_fullness, reverse=True)
         return Look(tuple(snapshots), round((self._monotonic() - began) * 1000, 1), self._gaps)
@@ -178,19 +179,20 @@ class Looker:
         backends = [session.pid for session in sample.sessions]
         sockets = eye.sockets.look(sample.server, backends, full=not eye.looked)
         eye.looked = True
+        unstarted, unclear = find_unstarted(sample.server, sample.sessions, sockets.sockets)
         holders = _holders(sockets)
         processes = self._processes.look(holders)
         ledgers = self._ledgers.read(process for process in processes.processes if process.pid in holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
         pools, more = _pools(processes.processes)
-        gaps = (*more, *sample.gaps, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
+        gaps = (*more, *sample.gaps, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
         facts = Facts(
             taken_at=taken_at,
             host=host,
             server=sample.server,
             view=sample.view,
             ceilings=sample.ceilings,
-            sessions=sample.sessions,
+            sessions=(*sample.sessions, *unstarted) if unstarted else sample.sessions,
             sockets=sockets.sockets,
             processes=processes.processes,
             cron=jobs.cron,
@@ -245,9 +247,17 @@ def _none_found(request: Request) -> UnreachableError:
 def _unreachable(snapshots: Sequence[Snapshot]) -> UnreachableError:
     facts = snapshots[0].facts
     tried = [f"{attempt.target}: {attempt.outcome}" for one in snapshots for attempt in one.facts.view.attempts]
-    where = f"server on {facts.server.label}" if len(snapshots) == 1 else f"any of {len(snapshots)} servers"
+    one = len(snapshots) == 1
+    if any(attempt.sqlstate for snapshot in snapshots for attempt in snapshot.facts.view.attempts):
+        return UnreachableError(
+            f"server on {facts.server.label} let nobody in"
+            if one
+            else f"none of {len(snapshots)} servers let anybody in",
+            detail="; ".join(tried),
+            hint="name a role that may log in: -U ROLE; or run pgusher on the server's own host, as root",
+        )
     return UnreachableError(
-        f"{where} could not be reached",
+        f"server on {facts.server.label} could not be reached" if one else f"none of {len(snapshots)} servers answered",
         detail="; ".join(tried) or None,
         hint="check the address, or run pgusher on the server's own host, as root if it may be full",
     )

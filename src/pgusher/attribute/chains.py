@@ -71,7 +71,9 @@ class Drafter:
             holder = socket.holders[0]
             origin = self._origins.of(holder.pid)
             if origin is not None:
-                evidence = f"inode {socket.inode} is open as fd {holder.fd}"
+                # Of a socket that is one of many alike the inode is not known.
+                where = f"inode {socket.inode} is open as fd {holder.fd}"
+                evidence = where if socket.inode else "it has all of them open"
                 verdict = joined.verdict
                 conflicts = verdict.conflicts + origin.conflicts
                 began = session.backend_start

@@ -26,7 +26,9 @@ _DOCTOR = "pgusher doctor tells what would show more"
 
 def socket_link(joined: Joined, socket: ClientSocket) -> Link:
     """From a session to the client's end of its socket."""
-    if socket.transport is _TCP:
+    if socket.transport is _TCP and socket.port is None:
+        subject = "a TCP socket"  # one of many that are alike
+    elif socket.transport is _TCP:
         host = socket.host or "?"
         subject = f"[{host}]:{socket.port}" if ":" in host else f"{host}:{socket.port}"
     else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from pgusher.model.address import ClientAddress, Transport
 from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
-from pgusher.model.session import Session
+from pgusher.model.session import UNSTARTED, Session
 from pgusher.model.sockets import ClientSocket, Sight
 from pgusher.model.values import dataclass, replace
 
@@ -56,6 +56,7 @@ class Join:
         """Ports that more than one socket or more than one session has, so that addresses must be compared whole."""
         self._addresses: tuple[dict[_Address, list[ClientSocket]], dict[_Address, int]] | None = None
         self._unix: Joined | None = None
+        self._silent: Joined | None = None
         self._gap = _gap(facts)
         for socket in facts.sockets:
             pid = socket.backend_pid
@@ -101,7 +102,35 @@ class Join:
             alike = self._all_unix()
             if alike is not None:
                 return alike
+        if session.backend_type == UNSTARTED:
+            alike = self._all_silent()
+            if alike.socket is not None:
+                return alike
         return Joined(None, Verdict(Certainty.GUESSED, self._why(session), (), unseen=True))
+
+    def _all_silent(self) -> Joined:
+        """What is known of every connection without a session, where it is not told which process has which socket.
+
+        When all sockets that are no session's are held alike, that much is known of each.
+        """
+        if self._silent is None:
+            claims = self._all_addresses()[1]
+            spare = [
+                s
+                for s in self._facts.sockets
+                if s.backend_pid is None
+                and s.sight is not Sight.GONE  # the server waits for them, and would have noticed
+                and (s.transport is _UNIX or (s.host, s.port) not in claims)
+            ]
+            sight = {(s.transport, s.sight, s.uid, s.cgroup_id, s.connected_by) for s in spare}
+            holders = {tuple(holder.pid for holder in s.holders) for s in spare}
+            hosts = {s.host for s in spare if s.sight is Sight.REMOTE}
+            self._silent = _nothing("")
+            if len(sight) == 1 and len(hosts) < 2 and len(holders) == 1:
+                reason = f"all {len(spare)} sockets that belong to no session are held alike"
+                one = replace(spare[0], inode=0, cookie=0, port=None, host=spare[0].host if hosts else None)
+                self._silent = Joined(one, Verdict(_LIKELY, reason))
+        return self._silent
 
     def _all_unix(self) -> Joined | None:
         """What is known of every unix session, where the server's files cannot be read to tell whose socket is whose.
@@ -177,9 +206,11 @@ class Join:
 
     def _why(self, session: Session) -> str:
         client = session.client
-        if session.backend_type == "parallel worker":
+        if session.backend_type == UNSTARTED and client.transport is Transport.UNKNOWN:
+            told = "it has not started a session, and which socket is its is not told"
+        elif session.backend_type == "parallel worker":
             return "a parallel worker has no client of its own: it works for another session"
-        if client.transport is Transport.UNKNOWN:
+        elif client.transport is Transport.UNKNOWN:
             told = "the server does not tell its address (GRANT pg_monitor TO the role), and no socket names it"
         elif client.transport is _UNIX:
             nameless = sum(s.transport is _UNIX and s.backend_pid is None for s in self._facts.sockets)

@@ -7,6 +7,10 @@ from enum import StrEnum
 from pgusher.model.address import UNKNOWN, ClientAddress, Micros
 from pgusher.model.values import dataclass
 
+UNSTARTED = "unstarted"
+"""The `backend_type` of a connection that has not started a session: the server waits for its startup packet. It takes
+one of the processes that the server may have, and no slot. The word is pgusher's: no view of the server shows them."""
+
 
 class SeenBy(StrEnum):
     """Which view showed a session. They differ in what they can tell."""
@@ -15,6 +19,8 @@ class SeenBy(StrEnum):
     LOCKS = "pg_locks"
     """Holds a slot and a virtual transaction lock, but pg_stat_activity does not show it (yet)."""
     TITLE = "process title"
+    SOCKET = "connected socket"
+    """A process of the server has it open and no title yet: the connection has not started a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +39,7 @@ class Session:
     pid: int
     backend_start: Micros | None = None
     backend_type: str = "client backend"
-    """As in pg_stat_activity: "client backend", "walsender", "parallel worker" ..."""
+    """As in pg_stat_activity: "client backend", "walsender", "parallel worker" ...; `UNSTARTED`."""
     user: str | None = None
     database: str | None = None
     application_name: str | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Chain, Holder
-from pgusher.model.session import Session
+from pgusher.model.session import UNSTARTED, Session
 from pgusher.model.values import dataclass
 
 
@@ -26,6 +26,22 @@ class Snapshot:
     def taken(self) -> int:
         """How many slots are taken, pgusher's own included."""
         return sum([s.takes_slot for s in self.facts.sessions])
+
+    @property
+    def unstarted(self) -> int:
+        """How many connections have not started a session."""
+        return sum([s.backend_type == UNSTARTED for s in self.facts.sessions])
+
+    @property
+    def crowded(self) -> bool:
+        """Whether it is those that keep the server from accepting anybody: it has slots left, and may fork no more.
+
+        It may have more than twice as many processes as slots (source: MaxLivePostmasterChildren() in postmaster.c,
+        InitPostmasterChildSlots() in pmchild.c), so that they must outnumber the sessions.
+        """
+        ceilings = self.facts.ceilings
+        free = ceilings is None or self.taken < ceilings.max_connections
+        return self.facts.view.refuses_all and free and self.unstarted > self.taken
 
     def holder(self, name: str) -> Holder | None:
         """The holder of that name."""

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from pgusher.model.facts import Facts
 from pgusher.model.process import Host
 from pgusher.model.server import Attempt, Ceilings, Limit, Rung, Server, View
-from pgusher.model.session import Session
+from pgusher.model.session import UNSTARTED, Session
 from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render.headline import verdict_text
 from pgusher.surfaces.render.tally import Doing, Status, doing, tally
 
 HUNDRED = Ceilings(100)
@@ -112,3 +113,34 @@ def test_counts_never_exceed_their_ceiling(taken: int, most: int, superuser: int
     if taken <= most and superuser + reserved <= most:
         assert sum(part.taken for part in parts) == taken
     assert (sums.status is Status.FULL) == (taken >= max(0, most - superuser - reserved))
+
+
+def silent(count: int, taken: int, view: View, ceilings: Ceilings | None = HUNDRED) -> Snapshot:
+    sessions = [Session(pid) for pid in range(taken)]
+    sessions += [Session(10_000 + pid, backend_type=UNSTARTED) for pid in range(count)]
+    return Snapshot(Facts(0, Host("h"), Server(5432), view, ceilings, tuple(sessions)))
+
+
+FULL = View(Rung.TITLES, refuses_all=True)
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "status", "words"),
+    [
+        (silent(230, 4, FULL), Status.FULL, "230 connections that have not started a session keep the server from"),
+        (silent(230, 0, FULL, None), Status.FULL, "230 connections that have not started a session keep the server"),
+        (silent(5, 100, FULL), Status.FULL, "97 of 97 ordinary slots taken, 3 of 3 reserved"),
+        (silent(5, 60, FULL), Status.FULL, "it refuses everybody, and 60 of 97 ordinary slots taken"),
+        (silent(0, 0, FULL), Status.FULL, "it refuses everybody, and 0 of 97 ordinary slots taken"),
+        (silent(5, 60, ORDINARY), Status.OK, "60 of 97 ordinary slots taken"),
+        (silent(200, 60, ORDINARY), Status.OK, "60 of 97 ordinary slots taken"),
+        (silent(200, 60, View(Rung.TITLES)), Status.UNKNOWN, "60 of 97 ordinary slots taken"),
+        (silent(200, 60, View(Rung.HELD)), Status.UNKNOWN, "60 of 97 ordinary slots taken"),
+    ],
+)
+def test_connections_without_a_session_take_no_slot_and_may_fill_the_server(
+    snapshot: Snapshot, status: Status, words: str
+) -> None:
+    sums = tally(snapshot)
+    assert sums.status is status
+    assert verdict_text(sums).startswith(words)

@@ -22,7 +22,7 @@ from pgusher.surfaces.render.advice import Command
 from pgusher.surfaces.render.doctor import Check
 from pgusher.surfaces.render.find import Match
 from pgusher.surfaces.render.findings_json import finding_json
-from pgusher.surfaces.render.tally import Ceiling, Doing, by_sql, states, tally
+from pgusher.surfaces.render.tally import Ceiling, Doing, by_sql, states, tally, unstarted
 
 SCHEMA = 1
 """Raised when a key changes its meaning or goes; new keys may come without."""
@@ -102,6 +102,7 @@ def server_json(snapshot: Snapshot) -> dict[str, Any]:
         "status": sums.status.value,
         "finding": sums.status.finding,
         "taken": sums.taken,
+        "unstarted": sums.unstarted,
         "max_connections": ceilings.max_connections if ceilings else None,
         "ceilings_from": ceilings.source if ceilings else None,
         "ceilings_certainty": ceilings.certainty.value if ceilings else None,
@@ -152,6 +153,7 @@ def _holder(holder: Holder, snapshot: Snapshot) -> dict[str, Any]:
         "kind": holder.kind.value,
         "title": holder.title,
         "slots": len(holder.sessions),
+        "unstarted": unstarted(snapshot).get(holder.name, 0),
         "sessions": list(holder.sessions),
         "processes": list(holder.processes),
         "runs": holder.runs,

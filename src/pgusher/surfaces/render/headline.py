@@ -7,7 +7,7 @@ from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.screen import Line, Screen, Span, flow
-from pgusher.surfaces.render.tally import Status, Tally, by_sql
+from pgusher.surfaces.render.tally import Status, Tally, by_sql, unstarted
 
 _STYLES = {Status.NEAR: "warn", Status.UNKNOWN: "warn", Status.OK: "good", Status.UNSEEN: "warn"}
 
@@ -23,11 +23,27 @@ def verdict(screen: Screen, tally: Tally) -> Line:
 
 def verdict_text(tally: Tally) -> str:
     """What stands behind the word: the counts of the worst, each with both sides."""
+    if tally.crowded:
+        return f"{waiting(tally.unstarted)} {'keeps' if tally.unstarted == 1 else 'keep'} the server from accepting"
+    if tally.status is Status.FULL and _has_room(tally):
+        return f"it refuses everybody, and {counts(tally)}"
     if tally.status is not Status.LIMIT:
         return counts(tally)
+    if not tally.reached:
+        return f"{tally.refused}, {counts(tally)}"
     kind, limit = tally.reached[0]
     more = f" and {len(tally.reached) - 1} more" if len(tally.reached) > 1 else ""
     return f"{limit.used} of {limit.limit} connections of {kind} {limit.name}{more}"
+
+
+def waiting(count: int) -> str:
+    """ "84 connections that have not started a session"."""
+    return f"{words.count(count, 'connection')} that {'has' if count == 1 else 'have'} not started a session"
+
+
+def _has_room(tally: Tally) -> bool:
+    """Whether fewer slots are seen taken than a server has that refuses everybody."""
+    return not tally.taken if tally.ordinary is None else tally.ordinary.taken < tally.ordinary.limit
 
 
 def counts(tally: Tally) -> str:
@@ -72,7 +88,11 @@ def refusal(snapshot: Snapshot) -> str:
     if view.refuses_all:
         return f'refuses everybody: "{view.refuses}"' if view.refuses else "refuses everybody, superusers too"
     if not view.refuses:
-        return ""
+        lacked = view.lacked
+        if lacked is None:
+            return ""
+        by = "" if lacked.refused_by in {None, "postgres"} else f"{lacked.refused_by} "
+        return f'{by}refused us: "{lacked.outcome}"'
     whom = "refuses ordinary roles" if view.rung is not Rung.NONE or view.superuser is False else "refused us"
     return f'{whom}: "{view.refuses}"'
 
@@ -83,6 +103,13 @@ def unasked(snapshot: Snapshot) -> str:
     if by_sql(snapshot) or not attempts or refusal(snapshot):
         return ""
     return f'could not ask the server: "{attempts[-1].outcome}"'
+
+
+def unstarted_words(snapshot: Snapshot) -> str:
+    """Who has the connections without a session: "not started: 84 of script/raw.py"; "" when there are none."""
+    found = [f"{count} of {name}" for name, count in unstarted(snapshot).items()]
+    more = [f"{len(found) - 3} more"] if len(found) > 3 else []
+    return f"not started: {words.listed([*found[:3], *more])}" if found else ""
 
 
 def ceiling_note(snapshot: Snapshot) -> str:
@@ -110,13 +137,20 @@ def limit_words(tally: Tally, snapshot: Snapshot, everything: bool) -> list[str]
 
 def heading(screen: Screen, snapshot: Snapshot, tally: Tally, everything: bool = False) -> list[Line]:
     """Verdict, server, view, refusal and limits, in as few lines as the width allows."""
-    behind = [counts(tally)] if tally.status is Status.LIMIT else []
+    behind = [counts(tally)] if (tally.status is Status.LIMIT and tally.reached) or tally.crowded else []
+    if by_holder := unstarted_words(snapshot):
+        behind.append(by_holder)
     facts = [*behind, *server_words(snapshot), seen_from(snapshot), refusal(snapshot), unasked(snapshot)]
     facts.append(ceiling_note(snapshot))
     lines = [verdict(screen, tally), *flow(screen, [fact for fact in facts if fact])]
     if limits := limit_words(tally, snapshot, everything):
         lines += flow(screen, ["connection limits: " + limits[0], *limits[1:]], style="warn" if tally.reached else "")
     return lines
+
+
+def nobody(snapshot: Snapshot) -> str:
+    """What is said in the place of a table without lines."""
+    return "no session can be seen from here" if snapshot.facts.view.rung is Rung.NONE else "nobody is connected"
 
 
 def gap_lines(gaps: tuple[Gap, ...], everything: bool = False) -> list[Line]:

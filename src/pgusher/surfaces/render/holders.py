@@ -42,7 +42,7 @@ _EIGHTHS = " ▏▎▍▌▋▊▉"
 def holder_table(screen: Screen, snapshot: Snapshot, letters: Mapping[str, str], most: int | None = None) -> list[Line]:
     """The holders that take slots, most slots first; at most `most` rows, the others as one line."""
     counts = states(snapshot)
-    holders = [holder for holder in snapshot.holders if holder.sessions]
+    holders = [holder for holder in snapshot.holders if holder.name in counts]
     if screen.pipe:
         return table(screen, _IN_A_PIPE, [_whole(holder, counts) for holder in holders])
     if not holders:
@@ -82,7 +82,7 @@ def _row(
         (_number(waiting), "warn" if waiting else ""),
         _number(doing[Doing.OTHER]),
         words.age(holder.since, snapshot.facts.taken_at),
-        (what(holder), ""),
+        (what(holder) if holder.sessions else f"not started, {what(holder)}", ""),
     ]
 
 

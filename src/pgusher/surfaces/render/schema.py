@@ -81,7 +81,7 @@ def _server() -> dict[str, Any]:
     return {
         "host": _MAYBE_TEXT, "port": _PID, "version": _MAYBE_TEXT, "cluster_name": _MAYBE_TEXT, "started": _TIME,
         "in_recovery": _MAYBE_BOOL, "taken_at": _TIME, "status": _one_of(Status), "finding": _BOOL, "taken": _COUNT,
-        "max_connections": {"type": ["integer", "null"]}, "ceilings_from": _MAYBE_TEXT,
+        "unstarted": _COUNT, "max_connections": {"type": ["integer", "null"]}, "ceilings_from": _MAYBE_TEXT,
         "ceilings_certainty": {"enum": [*(c.value for c in Certainty), None]}, "ordinary": ceiling, "reserved": ceiling,
         "superuser": ceiling, "roles": limits, "databases": limits, "view": _ref("view"),
         "gaps": _list("gap"),
@@ -103,7 +103,8 @@ def _finding() -> dict[str, Any]:
 def _holder() -> dict[str, Any]:
     pids = {"type": "array", "items": _PID}
     return {
-        "name": _TEXT, "kind": _one_of(HolderKind), "title": _TEXT, "slots": _COUNT, "sessions": pids,
+        "name": _TEXT, "kind": _one_of(HolderKind), "title": _TEXT, "slots": _COUNT, "unstarted": _COUNT,
+        "sessions": pids,
         "processes": pids, "runs": _COUNT, "program": _MAYBE_TEXT, "limit": _MAYBE_TEXT,
         "stop": _MAYBE_TEXT, "oldest_session": _TIME, "oldest_seconds": _MAYBE_COUNT, "certainty": _one_of(Certainty),
     }  # fmt: skip

@@ -10,7 +10,7 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.table import Cell, Column, table
-from pgusher.surfaces.render.tally import Doing, doing, holder_names
+from pgusher.surfaces.render.tally import Doing, doing, holder_names, unstarted
 
 MOST = 12
 """Sessions of one holder that a terminal shows unless all are asked for."""
@@ -50,6 +50,7 @@ class View:
         self.taken = snapshot.taken
         self.sessions = {session.pid: session for session in snapshot.facts.sessions}
         self.names = holder_names(snapshot)
+        self.unstarted = unstarted(snapshot)
 
 
 def ordered(sessions: Sequence[Session]) -> list[Session]:

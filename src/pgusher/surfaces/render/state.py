@@ -9,7 +9,18 @@ from pgusher.model.findings import Finding, Severity
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command, advice_lines, next_commands
-from pgusher.surfaces.render.headline import counts, gap_lines, heading, limit_words, refusal, server_words, unasked
+from pgusher.surfaces.render.headline import (
+    counts,
+    gap_lines,
+    heading,
+    limit_words,
+    nobody,
+    refusal,
+    server_words,
+    unasked,
+    verdict_text,
+    waiting,
+)
 from pgusher.surfaces.render.holders import holder_table
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.screen import BLANK, TAB, Line, Screen
@@ -60,7 +71,7 @@ def state_page(
     if not everything and screen.height is not None:
         # One line is the heading of the table, one is left for the shell's prompt.
         rows = max(_LEAST_ROWS, screen.height - len(above) - len(below) - 2)
-    lines = [*above, *(holder_table(screen, first, known, rows) or [[("nobody is connected", "")]]), *below]
+    lines = [*above, *(holder_table(screen, first, known, rows) or [[(nobody(first), "")]]), *below]
     return lines if everything else _squeezed(screen, lines)
 
 
@@ -102,6 +113,7 @@ def _plain(
     pairs = [
         ("status", sums.status.value),
         ("slots", counts(sums)),
+        *([("connections", verdict_text(sums) if sums.crowded else waiting(sums.unstarted))] if sums.unstarted else []),
         ("server", ", ".join(server_words(first))),
         ("taken at", words.iso(facts.taken_at)),
         ("view", facts.view.rung.value),

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from enum import StrEnum
 
+from pgusher.model.server import Ceiling as Refused
 from pgusher.model.server import Limit, Rung
-from pgusher.model.session import Session
+from pgusher.model.session import UNSTARTED, Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 
@@ -61,6 +62,12 @@ class Tally:
     reached: tuple[tuple[str, Limit], ...]
     """Role and database limits that are reached: ("role", limit)."""
     near: tuple[tuple[str, Limit], ...]
+    refused: str = ""
+    """"role limit" or "database limit" where a refusal alone tells that one is reached."""
+    unstarted: int = 0
+    """Connections that have not started a session: they take no slot, but one of the server's processes each."""
+    crowded: bool = False
+    """It is they that keep the server from accepting anybody, not its slots."""
 
 
 def tally(snapshot: Snapshot) -> Tally:
@@ -73,7 +80,8 @@ def tally(snapshot: Snapshot) -> Tally:
     taken = snapshot.taken
     ceilings = snapshot.facts.ceilings
     if ceilings is None:
-        return Tally(taken, _status(snapshot, taken, None, False), None, None, None, (), ())
+        status, refused = _status(snapshot, taken, None, False), _limited(snapshot)
+        return Tally(taken, status, None, None, None, (), (), refused, snapshot.unstarted, snapshot.crowded)
     limits = [("role", limit) for limit in ceilings.roles] + [("database", limit) for limit in ceilings.databases]
     reached = tuple(pair for pair in limits if pair[1].used >= pair[1].limit)
     near = tuple(pair for pair in limits if pair not in reached and pair[1].used >= NEAR * pair[1].limit)
@@ -92,6 +100,9 @@ def tally(snapshot: Snapshot) -> Tally:
         ),
         reached=reached,
         near=near,
+        refused=_limited(snapshot),
+        unstarted=snapshot.unstarted,
+        crowded=snapshot.crowded,
     )
 
 
@@ -99,15 +110,30 @@ def _status(snapshot: Snapshot, taken: int, ordinary: int | None, reached: bool)
     view = snapshot.facts.view
     if view.refuses_all or (ordinary is not None and taken >= ordinary):
         return Status.FULL
-    if reached:
+    if reached or _limited(snapshot):
         return Status.LIMIT
-    if view.refuses:
+    if view.refuses or view.lacked is not None:
         return Status.REFUSES
     if ordinary is None:
-        return Status.UNKNOWN if taken else Status.UNSEEN
-    if taken >= NEAR * ordinary:
+        return Status.UNKNOWN if taken or snapshot.unstarted else Status.UNSEEN
+    # So many may be all processes that it may have; only a new connection would show it.
+    swarmed = snapshot.unstarted >= ordinary and view.rung in {Rung.HELD, Rung.TITLES}
+    if taken >= NEAR * ordinary and not swarmed:
         return Status.NEAR
-    return Status.UNKNOWN if unanswered(snapshot) else Status.OK
+    return Status.UNKNOWN if swarmed or unanswered(snapshot) else Status.OK
+
+
+def _limited(snapshot: Snapshot) -> str:
+    lacked = snapshot.facts.view.lacked
+    ceiling = lacked.ceiling if lacked is not None else None
+    return ceiling.value if ceiling in {Refused.ROLE, Refused.DATABASE} and ceiling is not None else ""
+
+
+def blind(snapshot: Snapshot) -> bool:
+    """Whether it cannot be said how full the server is because it could not be asked: that is no good news."""
+    status = tally(snapshot).status
+    attempts = snapshot.facts.view.attempts
+    return status in {Status.UNSEEN, Status.UNKNOWN} and bool(attempts) and not by_sql(snapshot)
 
 
 def by_sql(snapshot: Snapshot) -> bool:
@@ -149,10 +175,12 @@ def doing(session: Session) -> Doing:
 
 
 def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
-    """For each holder, how many of its slots do what."""
+    """For each holder, how many of its slots do what; its connections without a session count as OTHER."""
     names = holder_names(snapshot)
     counts: dict[str, Counter[Doing]] = {}
-    for session in snapshot.slot_sessions:
+    for session in snapshot.facts.sessions:
+        if not session.takes_slot and session.backend_type != UNSTARTED:
+            continue
         name = names.get(session.pid, "")
         if name not in counts:
             counts[name] = Counter()
@@ -161,5 +189,18 @@ def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
 
 
 def holder_names(snapshot: Snapshot) -> dict[int, str]:
-    """The holder's name for each session's pid, as `Snapshot.holders` has it."""
-    return {pid: holder.name for holder in snapshot.holders for pid in holder.sessions}
+    """The holder's name for the pid of each session that takes a slot or has not started."""
+    names = {pid: holder.name for holder in snapshot.holders for pid in holder.sessions}
+    if snapshot.unstarted:
+        waiting = {session.pid for session in snapshot.facts.sessions if session.backend_type == UNSTARTED}
+        names |= {chain.pid: chain.holder for chain in snapshot.chains if chain.pid in waiting}
+    return names
+
+
+def unstarted(snapshot: Snapshot) -> dict[str, int]:
+    """For each holder that has some, its connections without a session; most first."""
+    if not snapshot.unstarted:
+        return {}
+    names = holder_names(snapshot)
+    waiting = (session.pid for session in snapshot.facts.sessions if session.backend_type == UNSTARTED)
+    return dict(Counter(names[pid] for pid in waiting if pid in names).most_common())

@@ -10,7 +10,7 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.chains import chain_lines, labelled
 from pgusher.surfaces.render.find import Match
-from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict
+from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict, waiting
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, flow
 from pgusher.surfaces.render.sessions import View, client_pids, same_for_all, session_table
 from pgusher.surfaces.render.state import fact_line
@@ -75,6 +75,8 @@ def _holder_lines(
 ) -> list[Line]:
     now = view.snapshot.facts.taken_at
     facts = [f"{len(holder.sessions)} of {view.taken} slots"]
+    if count := view.unstarted.get(holder.name):
+        facts.append(waiting(count))
     if holder.processes:
         facts.append(words.count(len(holder.processes), "process"))
     if holder.runs:
