@@ -42,7 +42,7 @@ STACKS = ProcessStacks(
         ThreadStack(813, files=(WaitedFile(5, "tcp", peer="127.0.0.1:5432", local_port=4242, holders=(1,)),)),
     ),
     gap=Gap("stacks", "the frames of process 812", "permission denied", "run pgusher as root"),
-    clues=(Clue(ClueKind.NOT_IN_FINALLY, "task_done", "job.py", 19, "worker", 15),),
+    clues=(Clue(ClueKind.NOT_IN_FINALLY, "q.task_done", "job.py", 19, "worker", 15, (17,)),),
 )
 HANG = Hang(
     812,
