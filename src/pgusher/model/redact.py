@@ -9,143 +9,121 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from pgusher.model import secret_shapes as shapes
 from pgusher.model.pattern import pattern
+from pgusher.model.secret_shapes import HIDDEN
+from pgusher.model.secret_values import hide, hide_in_uris
 
-HIDDEN = "***"
+__all__ = ["HIDDEN", "redact_argv", "redact_sql", "redact_text"]
 
-_NAMES = (
-    r"pass(?:word|wd|phrase|code)?|pwd|secret|token|api[-_]?key|access[-_]?key|private[-_]?key|auth[-_]?key"
-    r"|credentials?|sslpassword"
-)
-# Each of these names holds one of these words, so a text with none of them needs no pattern for names. No word has an
-# "i": to a pattern that ignores case the Turkish ones are the same letter, to casefold they are not.
-_TELLING = ("pass", "pwd", "secret", "token", "key", "credent")
-_QUOTED = r"'(?:[^'\\]|\\.|\\\Z)*(?:'|\Z)|\"(?:[^\"\\]|\\.|\\\Z)*(?:\"|\Z)"
-# What is hidden already stays as it is, whatever stands behind it.
-_VALUE = rf"(?:\*\*\*(?![^\s&;,'\"}})\]])|{_QUOTED}|[^\s&;,'\"]+)"
-# A name may stand inside a longer word (PGPASSWORD; db_password_file is hidden too: a path costs nothing).
-# Every repetition that can fail is bounded, or ten kilobytes of "pass" would take minutes.
-_ASSIGN = pattern(rf"(?is)((?:{_NAMES})[\w.-]{{0,64}}[\"']?\s{{0,9}}(?:=>|=|:(?!//))\s{{0,9}})({_VALUE})")
-_FLAG_IN_TEXT = pattern(
-    rf"(?is)((?<!\S)--?(?!-|no-)[\w-]{{0,64}}(?:{_NAMES})[\w-]{{0,64}}\s{{1,9}})(?!--?[a-z])({_VALUE})"
-)
-_FLAG = pattern(rf"(?i)^--?(?!-|no-)[\w.-]{{0,64}}(?:{_NAMES})[\w.-]{{0,64}}$")
-# Up to the last "@" of the word: a password may hold "@", "/" and ":".
-_URI_WORD = pattern(r"[^\s'\"]+")
-_URI_USER = pattern(r"://[^\s:/@'\"]{0,256}:")
-_BEARER = pattern(r"(?i)\b((?:bearer|basic)\s+)[\w.~+/=-]{6,}")
-_SHAPES = pattern(
-    r"\b(?:gl(?:sa|pat|ptt)[_-][\w-]{8,}|gh[pousr]_\w{16,}|github_pat_\w{16,}|xox[abeoprs]-[\w-]{8,}"
-    r"|(?:AKIA|ASIA)[0-9A-Z]{12,}|AIza[\w-]{20,}|sk[-_](?:live[-_]|test[-_]|proj-)?\w{12,}|npm_\w{16,}"
-    r"|hv[sb]\.[\w-]{16,}|dop_v1_\w{16,}|eyJ[\w-]{6,2048}\.[\w-]{6,}(?:\.[\w-]*)?)"
-)
-# Each of those shapes begins so.
-_BEGINNINGS = (
-    *("glsa", "glpat", "glptt", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "xox", "AKIA", "ASIA", "AIza"),
-    *("sk-", "sk_", "npm_", "hvs.", "hvb.", "dop_v1_", "eyJ"),
-)
-_PEM = pattern(r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.S)
-# Programs whose flag for a password is one letter, with the value in the same word or (where \s may match) the next.
-# -p alone makes the mysql programs ask; for others it is a port, a path, a pid.
-_SHORT = pattern(
-    r"((?<![\w.-])(?:(?:mysql|mariadb)[\w-]{0,32}(?:\s+[^\s|;&]+){0,64}?\s+-p"
-    r"|sshpass(?:\s+-[^\s|;&]+){0,8}?\s+-p\s*|redis-cli(?:\s+[^\s|;&]+){0,64}?\s+-a\s*"
-    r"|mongo[\w-]{0,32}(?:\s+[^\s|;&]+){0,64}?\s+-p\s+|ldap[\w-]{1,32}(?:\s+[^\s|;&]+){0,64}?\s+-w\s*))"
-    r"(?![\s|;&])[^\s|;&]+"
-)
-_SHORT_USERS = {"mysql": "-p", "mariadb": "-p", "sshpass": "-p", "redis-cli": "-a", "mongo": "-p", "ldap": "-w"}
-_USER_PASS = pattern(r"^([^\s:/@]+:)\S+$")
-
+_ROUNDS = 4
 _LONG_NUMBER = pattern(r"\d{9}")
-_SQL_TOKENS = pattern(
-    r"--[^\n]*"
-    r"|/\*.*?(?:\*/|\Z)"
-    r"|\"(?:[^\"]|\"\")*(?:\"|\Z)"
-    r"|\b[eE]'(?:[^'\\]|\\.|'')*(?:'|\Z)"
-    r"|'(?:[^']|'')*(?:'|\Z)"
-    r"|\$(?P<tag>(?:[A-Za-z_\x80-\U0010ffff]\w*)?)\$.*?(?:\$(?P=tag)\$|\Z)"
-    r"|\b\d{9,}\b",
-    re.S,
-)
+_COMMAND = pattern(r"-\w*c|--command")
 
 
 def redact_text(text: str) -> str:
     """Any text: a command line, a connection string, an error message. Hides passwords, tokens and keys."""
+    for _ in range(_ROUNDS):
+        shown = _redact_once(text)
+        if shown == text:
+            return text
+        # What is hidden may have been a quote that something else was read by, so the result is read again.
+        text = shown
+    return HIDDEN
+
+
+def _redact_once(text: str) -> str:
     # Each pattern is tried only where it could match: most words of most command lines need none of them.
-    if "PRIVATE KEY" in text:
-        text = _PEM.sub(HIDDEN, text)
-    if "://" in text and "@" in text:
-        text = _URI_WORD.sub(_uri, text)
+    if "://" in text:
+        text = hide_in_uris(text)
     folded = text.casefold()
-    if "bearer" in folded or "bas" in folded:
-        text = _BEARER.sub(rf"\1{HIDDEN}", text)
-    if len(text) > 12 and any(beginning in text for beginning in _BEGINNINGS):
-        text = _SHAPES.sub(HIDDEN, text)
-    if any(program in folded for program in _SHORT_USERS):
-        text = _SHORT.sub(rf"\1{HIDDEN}", text)
-    if any(word in folded for word in _TELLING):
-        text = _FLAG_IN_TEXT.sub(rf"\1{HIDDEN}", text)
-        text = _ASSIGN.sub(rf"\1{HIDDEN}", text)
+    text = _by_shape(text, folded)
+    if any(program in folded for program in shapes.SHORT_USERS):
+        text = hide(text, shapes.SHORT)
+    if "/" in text and any(program in text for program in shapes.ORACLE_USERS):
+        text = shapes.ORACLE.sub(rf"\1{HIDDEN}", text)
+    if ":" in text and any(flag in text for flag in ("-u", "-U", "-auth")):
+        text = hide(text, shapes.USER_PASS)
+    if "password" in folded or "dentified" in folded:
+        text = hide(text, shapes.SQL_PASSWORD, "sql")
+    if any(word in folded for word in shapes.TELLING):
+        text = hide(hide(text, shapes.FLAG) if "-" in text else text, shapes.ASSIGN)
+    if "-p" in text:
+        text = hide(text, shapes.GLUED, innocent=shapes.GLUED_INNOCENT)
     return text
 
 
-def _uri(match: re.Match[str]) -> str:
-    """One word without its passwords. In time linear in its length: a pattern would try each "://" to its end."""
-    word, out, done = match.group(), [], 0
-    start = word.find("://")
-    while start >= 0:
-        user = _URI_USER.match(word, start)
-        end = word.rfind("@", user.end(), user.end() + 1025) if user else -1
-        if user and end >= 0:
-            out.append(word[done : user.end()] + HIDDEN)
-            done = end
-        start = word.find("://", max(start + 3, done))
-    return "".join(out) + word[done:]
+def _by_shape(text: str, folded: str) -> str:
+    if "PRIVATE KEY" in text:
+        text = shapes.PEM.sub(HIDDEN, text)
+    if "auth" in folded or "cook" in folded:
+        text = hide(text, shapes.HEADER, "header")
+    if "bearer" in folded or "bas" in folded:
+        text = shapes.BEARER.sub(rf"\1{HIDDEN}", text)
+    if len(text) > 12 and any(beginning in text for beginning in shapes.BEGINNINGS):
+        text = shapes.SHAPES.sub(HIDDEN, text)
+    return text
 
 
 def redact_argv(argv: Iterable[str]) -> tuple[str, ...]:
     """A command line as a list: as `redact_text` for each word, and the value after a flag such as --password."""
     out: list[str] = []
     previous = short = separate = ""
+    oracle = False
     for word in argv:
-        if word[:2] == short and len(word) > 2:
-            out.append(short + HIDDEN)
-        elif (previous and previous == separate) or (_is_naming_flag(previous) and not re.match(r"--?[a-z]", word)):
-            out.append(HIDDEN)
-        elif previous in {"-u", "--user", "--proxy-user"} and _USER_PASS.match(word):
-            out.append(_USER_PASS.sub(rf"\1{HIDDEN}", word))
-        else:
-            out.append(redact_text(word))
-            if not short:
-                program = word.rpartition("/")[2]
-                short = next((flag for name, flag in _SHORT_USERS.items() if program.startswith(name)), "")
-                separate = "" if program.startswith(("mysql", "mariadb")) else short
+        shown = None
+        if short and word[:2] == short and len(word) > 2:
+            shown = short + HIDDEN
+        elif (previous and previous == separate) or (_is_naming_flag(previous) and not re.match(r"--[a-z]", word)):
+            shown = HIDDEN
+        elif previous in shapes.USER_FLAGS:
+            shown = _rest_hidden(word, shapes.PAIR)
+        elif oracle and shapes.ORACLE_WORD.match(word):
+            shown = shapes.ORACLE_WORD.sub(rf"\1{HIDDEN}", word)
+        # A shell's command may begin as "PW=x" does, and goes on; it is read as in a crontab, so that both are equal.
+        if shown is None and out and (word[:1] == "-" or not _COMMAND.fullmatch(previous)):
+            shown = _own_value(word)
+        out.append(redact_text(word if shown is None else shown))
+        if not short:
+            program = word.rpartition("/")[2]
+            short = next((flag for name, flag in shapes.SHORT_USERS.items() if program.startswith(name)), "")
+            separate = "" if program.startswith(("mysql", "mariadb")) else short
+            oracle = oracle or program.startswith(shapes.ORACLE_USERS)
         previous = word
     return tuple(out)
+
+
+def _own_value(word: str) -> str | None:
+    """A word that is a flag with its value: here the value goes on to the end of the word, blanks or not."""
+    if word.startswith("-p"):
+        if len(word) >= 8 and not shapes.GLUED_INNOCENT.match(word[2:]):
+            return "-p" + HIDDEN
+    elif word.startswith(("-u", "-U", "--")) and ":" in word:
+        shown = _rest_hidden(word, shapes.PAIR_WORD)
+        if shown is not None:
+            return shown
+    return _rest_hidden(word, shapes.OWN_VALUE) if "=" in word else None
+
+
+def _rest_hidden(word: str, head: re.Pattern[str]) -> str | None:
+    match = head.match(word)
+    return word[: match.end()] + HIDDEN if match and match.end() < len(word) else None
 
 
 def _is_naming_flag(word: str) -> bool:
     if word[:1] != "-":
         return False
     folded = word.casefold()
-    return any(part in folded for part in _TELLING) and _FLAG.match(word) is not None
+    return any(part in folded for part in shapes.TELLING) and shapes.FLAG_WORD.match(word) is not None
 
 
 def redact_sql(query: str) -> str:
     """A statement with its string literals and long numbers replaced, also one that the server has cut short.
 
-    Quoting follows the SQL standard (standard_conforming_strings = on, the default since PostgreSQL 9.1).
     Comments are kept and treated as `redact_text` does, since they name the caller (sqlcommenter, Grafana).
     """
-
-    def literal(match: re.Match[str]) -> str:
-        token = match.group()
-        if token.startswith(("--", "/*")):
-            return redact_text(token)
-        if token.startswith('"'):
-            return token
-        return HIDDEN if token[0].isdigit() else f"'{HIDDEN}'"
-
     if "'" in query or '"' in query or "$" in query or "--" in query or "/*" in query or _LONG_NUMBER.search(query):
-        query = _SQL_TOKENS.sub(literal, query)
+        from pgusher.model.redact_sql import without_literals
+
+        query = without_literals(query, redact_text)
     return redact_text(query)
