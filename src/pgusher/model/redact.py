@@ -56,7 +56,7 @@ def _redact_once(text: str) -> str:
 def _by_shape(text: str, folded: str) -> str:
     if "PRIVATE KEY" in text:
         text = shapes.PEM.sub(HIDDEN, text)
-    if "auth" in folded or "cook" in folded:
+    if ":" in text and any(word in folded for word in ("auth", "cook", "x-", "private-")):
         text = hide(text, shapes.HEADER, "header")
     if "bearer" in folded or "bas" in folded:
         text = shapes.BEARER.sub(rf"\1{HIDDEN}", text)

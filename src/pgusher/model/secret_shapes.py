@@ -39,7 +39,7 @@ OWN_VALUE = pattern(
 )
 # The value of a header goes on to the end of its line: "Token x", "a=b; c=d".
 HEADER = pattern(
-    r"(?i)(?<![^\W_])(?:(?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,32}auth[\w-]{0,32})"
+    r"(?i)(?<![^\W_])(?:(?:proxy-)?authorization|(?:set-)?cookie|private-token|x-[\w-]{0,32}(?:auth|key|token|secret)[\w-]{0,32}+)"
     r"(?P<quote>\\{0,3}[\"'])?\s{0,99}:(?!//)[^\S\n]*"
 )
 _LITERAL = r"(?=(?:[eE]|[uU]&|[nN])?\\{0,3}['\"$])"

@@ -15,12 +15,14 @@ _PIECE = pattern(r"\\.|['\"\s]", re.S)
 _APOSTROPHE = pattern("'")
 _APOSTROPHE_OR_ESCAPE = pattern(r"\\.|'", re.S)
 _BLANK = pattern(r"\s|\Z")
-_ESCAPED_QUOTE = pattern(r"\\{1,7}['\"]")
+# As a program's text or JSON escapes a quote, and a shell within ' and '.
+_ESCAPED_QUOTE = pattern(r"""\\{1,7}['"]|'\\''|'"'"'""")
 _DOLLAR = pattern(r"\$(?:[A-Za-z_]\w{0,63})?\$")
 # Commands and flags whose next word sets a variable.
 _SETS = pattern(r"(?:\benv|\bexport|\bsudo|-e|--env)\s+\Z")
 # What may stand behind the quote that closes a word; anything else goes on with the same word.
 _CLOSING = frozenset(" \t\n\r\f\v,;)}]|&<>:")
+_CLOSING_NOTHING = frozenset(" \t\n\r\f\v,;)}]")
 # What stands behind a value rather than in it: a shell and a reader need it more than a guesser of the secret.
 _TRAILING = ";,)]}&|"
 _LONGEST_URI_PASSWORD = 4096
@@ -51,8 +53,8 @@ def hide(text: str, heads: re.Pattern[str], kind: str = "", innocent: re.Pattern
                 stop = len(text) if close < 0 else close + len(tag.group())
             else:
                 stop = _end(text, start, outer, named=named)
-        while stop > start and text[stop - 1] in _TRAILING:
-            stop -= 1
+        shorter = start + len(text[start:stop].rstrip(_TRAILING))
+        stop = shorter if shorter > start or stop == start + 1 else stop
         if innocent is not None and (stop - start < 6 or innocent.match(text[start:stop])):
             at = max(start, at + 1)
             continue
@@ -101,17 +103,33 @@ def _end(text: str, start: int, outer: str, *, inner: str = "", named: bool = Fa
     at = start
     if named and text.startswith(HIDDEN, at):
         return at + len(HIDDEN)
+    stop = at
     escaped = None if inner else _ESCAPED_QUOTE.match(text, at)
     if escaped:
-        close = text.find(escaped.group(), escaped.end())
-        at = close + len(escaped.group()) if close >= 0 else at
-        if named and close >= 0:
-            return at
-    elif not inner and text[at : at + 1] in {"'", '"'} and not (text[at] == outer and _closes(text, at + 1)):
+        stop = _end_of_escaped(text, escaped)
+        if named and stop > start:
+            return stop
+        at = stop if escaped.group()[0] == "\\" else at
+    if not inner and text[at : at + 1] in {"'", '"'} and not (text[at] == outer and _closes_nothing(text, at + 1)):
         inner, at = text[at], at + 1
-    stop = _end_of_word(text, at, outer, inner, named, _APOSTROPHE_OR_ESCAPE)
+    stop = max(stop, _end_of_word(text, at, outer, inner, named, _APOSTROPHE_OR_ESCAPE))
     # Between ' and ' a backslash is an escape to libpq, and a letter to a shell.
     return max(stop, _end_of_word(text, at, outer, inner, named, _APOSTROPHE)) if "\\" in text[start:stop] else stop
+
+
+def _end_of_escaped(text: str, opened: re.Match[str]) -> int:
+    """Behind the escaped quote that closes the opened one; where that begins if there is none.
+
+    One with a backslash before it, or doubled, belongs to the value, as in DSNs and in SQL.
+    """
+    quote, at = opened.group(), opened.end()
+    while (close := text.find(quote, at)) >= 0:
+        at = close + len(quote)
+        if text.startswith(quote, at):
+            at += len(quote)
+        elif text[close - 1] != "\\":
+            return at
+    return opened.start()
 
 
 def _end_of_word(text: str, at: int, outer: str, inner: str, named: bool, quoted: re.Pattern[str]) -> int:
@@ -140,13 +158,26 @@ def _closes(text: str, at: int) -> bool:
     return at >= len(text) or text[at] in _CLOSING
 
 
+def _closes_nothing(text: str, at: int) -> bool:
+    """Whether a quote right behind a head closes what is around it, rather than opens the value."""
+    return at >= len(text) or text[at] in _CLOSING_NOTHING
+
+
 def _end_of_line(text: str, start: int, outer: str) -> int:
     line = text.find("\n", start)
     line = len(text) if line < 0 else line
-    if outer:
-        for match in _QUOTE.finditer(text, start, line):
-            if match.group() == outer:
-                return match.start()
+    if not outer:
+        return line
+    readings = (_QUOTE, _APOSTROPHE) if outer == "'" else (_QUOTE,)
+    return max(_end_of_quote(text, start, line, outer, quotes) for quotes in readings)
+
+
+def _end_of_quote(text: str, start: int, line: int, outer: str, quotes: re.Pattern[str]) -> int:
+    for match in quotes.finditer(text, start, line):
+        if match.group() == outer:
+            # Whatever goes on behind the quote is the same word to a shell.
+            at = match.end()
+            return match.start() if _closes(text, at) else _end_of_word(text, at, "", "", False, _APOSTROPHE)
     return line
 
 
