@@ -55,12 +55,18 @@ class World:
         sid: int | None = None,
         tty: int = 0,
         cwd: str | None = "/",
-        exe: str | None = None,
+        exe: str | None = "of cron",
         audit: int | None = None,
         user: str | None = "of uid",
         after: float = 0,
     ) -> Process:
-        """One process. `after` is how many seconds later than its pid says it started."""
+        """One process. `after` is how many seconds later than its pid says it started.
+
+        Without `exe` a cron daemon has the one of its name, and of all others it is not known.
+        """
+        if exe == "of cron":
+            daemon = argv[0].rpartition("/")[2].lower() if argv else ""
+            exe = f"/usr/sbin/{daemon}" if daemon in {"cron", "crond", "atd", "anacron", "supercronic"} else None
         if pid is None:
             pid = next(self._pids)
         up = parent if parent is not None else (self.processes[0] if self.processes else None)

@@ -374,3 +374,45 @@ def test_a_crontab_asks_by_the_words_of_a_command_line() -> None:
     assert [job.places for job in crontab.with_argv(["python", "job_7.py"], "root")] == ["/etc/crontab:7"]
     assert crontab.with_argv(["python", "job_7.py"], "bob") == []
     assert crontab.with_argv([], None) == []
+
+
+def test_a_title_alone_makes_no_cron() -> None:
+    """`exec -a CRON bash -c ...`: the executable says what it is."""
+    world = World()
+    world.line(COMMAND)
+    fake = world.process("CRON", "-c", COMMAND, comm="bash", exe="/usr/bin/bash", uid=1000)
+    shell = world.process("/bin/sh", "-c", COMMAND, parent=fake, uid=1000)
+    snapshot = seen(world, world.process(*JOB, parent=shell, uid=1000))
+    holder = only(snapshot.holders)
+    assert (holder.kind, holder.name) == (HolderKind.SCRIPT, "script/version_history.py")
+    conflict = f"pid {fake.pid} is no cron daemon: it calls itself CRON, and runs /usr/bin/bash"
+    assert conflict in snapshot.chains[0].conflicts
+
+
+def test_a_copy_of_a_shell_that_is_called_cron_proves_nothing() -> None:
+    world = World()
+    world.line(COMMAND)
+    fake = world.process("/tmp/x/cron", "-c", "x", comm="cron", exe="/tmp/x/cron")
+    shell = world.process("/bin/sh", "-c", COMMAND, parent=fake)
+    snapshot = seen(world, world.process(*JOB, parent=shell))
+    holder = only(snapshot.holders)
+    assert (holder.name, holder.certainty) == ("cron/version_history", Certainty.LIKELY)
+    assert "cron runs /tmp/x/cron, which is no place for a system's cron" in told(snapshot.chains[0])
+
+
+@pytest.mark.parametrize(
+    ("comm", "kind"), [("cron", HolderKind.CRON), ("CRON", HolderKind.CRON), ("bash", HolderKind.SCRIPT)]
+)
+def test_where_the_executable_may_not_be_read_the_kernel_s_name_has_to_agree(comm: str, kind: HolderKind) -> None:
+    world = World()
+    world.line(COMMAND)
+    runner = world.process("/usr/sbin/CRON", "-f", comm=comm, exe=None)
+    shell = world.process("/bin/sh", "-c", COMMAND, parent=runner)
+    snapshot = seen(world, world.process(*JOB, parent=shell))
+    holder = only(snapshot.holders)
+    assert holder.kind is kind
+    assert holder.certainty is Certainty.LIKELY
+    if kind is HolderKind.CRON:
+        assert "which executable CRON runs may not be read" in told(snapshot.chains[0])
+    else:
+        assert any("calls itself CRON, and the kernel calls it bash" in one for one in snapshot.chains[0].conflicts)

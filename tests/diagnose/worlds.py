@@ -46,6 +46,7 @@ NOW: Micros = 1_775_963_520_000_000
 """2026-04-12 03:12:00 UTC."""
 BOOT: Micros = NOW - 400 * 86400 * SECOND
 _UNITS = {"ms": 1000, "s": SECOND, "min": 60 * SECOND, "h": 3600 * SECOND, "d": 86400 * SECOND}
+_CRON = "/usr/sbin/cron"
 _UIDS = {"root": 0, "www-data": 33, "postgres": 112, "grafana": 113, "anna": 1000, "bob": 1001}
 
 
@@ -226,10 +227,10 @@ class World:
             self.cron[line] = CronEntry(CronKind.SYSTEM, "/etc/cron.d/jobs", next(self._lines), schedule, command, user)
         if self._daemon is None:
             daemon = self._make(
-                next(self._pids), 1, ("/usr/sbin/cron", "-f"), BOOT, cgroup="/system.slice/cron.service"
+                next(self._pids), 1, ("/usr/sbin/cron", "-f"), BOOT, cgroup="/system.slice/cron.service", exe=_CRON
             )
             self._daemon = daemon.pid
-        runner = self._make(next(self._pids), self._daemon, ("/usr/sbin/CRON", "-f"), started, comm="cron")
+        runner = self._make(next(self._pids), self._daemon, ("/usr/sbin/CRON", "-f"), started, comm="cron", exe=_CRON)
         pid = next(self._pids)
         uid = _UIDS[user]
         return self._make(pid, runner.pid, ("/bin/sh", "-c", command), started, sid=pid, uid=uid, user=user).pid

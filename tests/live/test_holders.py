@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.evidence import Certainty
-from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.holder import Holder, HolderKind, LinkKind
 from pgusher.model.snapshot import Snapshot
 from tests.bed import Bed, Truth, needs_root
 from tests.bed.cron import holder_command, why_no_cron, why_no_hurry
@@ -65,6 +70,45 @@ class TestCron:
         with bed.cron([f"@reboot root {job}", f"@reboot root {job}"], processes=2, sessions=2) as cron:
             found = holder_of(look(server), cron.truth)
         assert found.title.count("/etc/crontab:") == 2
+
+
+class TestFalseCron:
+    """What merely calls itself cron, with the very command of a job below it."""
+
+    @staticmethod
+    def below(bed: Bed, server: EmbeddedServer, runner: str, how: str) -> Snapshot:
+        holder = bed.holder("idle", sessions=2)
+        command = " ".join(map(shlex.quote, holder.argv))
+        # The shells wait for what they start: with one command alone they would make way for it.
+        inner = f"/bin/sh -c {shlex.quote(f'{command}; true')}; true"
+        holder.argv = ["/bin/bash", "-c", f"{how} {shlex.quote(runner)} -c {shlex.quote(inner)}"]
+        with holder as started:
+            snapshot = look(server)
+            assert len(started.truth.sessions) == 2
+            backends = {session.backend_pid for session in started.truth.sessions}
+        chains = tuple(chain for chain in snapshot.chains if chain.pid in backends)
+        names = {chain.holder for chain in chains}
+        return replace(snapshot, chains=chains, holders=tuple(one for one in snapshot.holders if one.name in names))
+
+    def test_a_title(self, bed: Bed, server: EmbeddedServer) -> None:
+        snapshot = self.below(bed, server, "/bin/bash", "exec -a CRON")
+        (holder,) = snapshot.holders
+        assert holder.kind is HolderKind.SCRIPT
+        for chain in snapshot.chains:
+            assert any("is no cron daemon: it calls itself CRON, and runs /" in one for one in chain.conflicts)
+
+    def test_a_copy_of_a_shell(self, bed: Bed, server: EmbeddedServer, tmp_path: Path) -> None:
+        copy = tmp_path / "cron"
+        shutil.copy(os.path.realpath("/bin/sh"), copy)
+        snapshot = self.below(bed, server, str(copy), "exec")
+        (holder,) = snapshot.holders
+        assert holder.certainty is not Certainty.PROVEN
+        assert not any(
+            link.certainty is Certainty.PROVEN
+            for c in snapshot.chains
+            for link in c.links
+            if link.kind is LinkKind.CRON
+        )
 
 
 @pytest.mark.parametrize("program", ["gunicorn:sync", "uvicorn"])

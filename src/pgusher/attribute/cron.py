@@ -109,6 +109,9 @@ class CronRuns:
         run = self._found.get(key)
         if run is None:
             run = self._script(lineage[parts - 1], lineage[parts]) if parts is not None else self._run(top, lineage[at])
+            doubt = self._looks.of(lineage[at]).doubt
+            if doubt:
+                run.certainty, run.evidence = Certainty.weakest(run.certainty, _LIKELY), f"{run.evidence}; {doubt}"
             self._found[key] = run
         return run
 

@@ -15,6 +15,10 @@ SHOWN = 200
 _RUNNERS = frozenset(
     {"cron", "crond", "CRON", "CROND", "fcron", "supercronic", "anacron", "atd", "dcron", "bcron-exec"}
 )
+_DAEMONS = frozenset(name.lower() for name in _RUNNERS) | {"busybox"}
+"""What the executables of cron daemons are called: a title says whatever its process wants."""
+_SYSTEM = ("/usr/", "/bin/", "/sbin/", "/nix/store/", "/gnu/store/", "/snap/")
+"""Where nobody but root puts programs: anybody may call a copy of a shell "cron"."""
 _REMEMBERED = 20_000
 
 
@@ -35,6 +39,10 @@ class Look:
     """Whether it keeps a person's login or terminals: one of sshd's for a login, tmux, screen."""
     runner: str
     """The name of the cron daemon that it is; "" for all others."""
+    doubt: str
+    """Why that is likely at most; "" where its executable proves it."""
+    false: str
+    """That it calls itself a cron daemon, and what it is; "" for all others."""
     text: str
     """The command line for a person, on one line and not too long; "[comm]" when it is empty."""
 
@@ -85,13 +93,33 @@ def _look(process: Process) -> Look:
         command.form is not Form.NONE and not (shell and command.form is Form.CODE),
         shell,
         ssh_user(process) is not None or is_multiplexer(process),
-        _runner(process),
+        *_runner(process),
         _shown(process),
     )
 
 
-def _runner(process: Process) -> str:
-    """A cron daemon, or the process that one keeps for each run."""
+def _runner(process: Process) -> tuple[str, str, str]:
+    """Of a cron daemon, or the process that one keeps for each run: its name, and why that is likely at most.
+
+    Last, that what calls itself one is none: a title is what its process has set it to (`exec -a CRON`), so that the
+    executable decides, and where that may not be read the name that the kernel keeps has to agree.
+    """
+    name = _claimed(process)
+    if not name:
+        return "", "", ""
+    exe, comm = process.exe, process.comm
+    if not exe:
+        if comm.lower() in _DAEMONS:
+            return name, f"which executable {name} runs may not be read", ""
+        return "", "", f"it calls itself {name}, and the kernel calls it {comm}"
+    if basename(exe) not in _DAEMONS:
+        return "", "", f"it calls itself {name}, and runs {exe}"
+    if not exe.startswith(_SYSTEM):
+        return name, f"{name} runs {exe}, which is no place for a system's {name}", ""
+    return name, "", ""
+
+
+def _claimed(process: Process) -> str:
     if not process.argv:
         return process.comm if process.comm in _RUNNERS else ""
     name = basename(process.argv[0])

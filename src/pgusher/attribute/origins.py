@@ -173,6 +173,9 @@ class Origins:
                 programs += (program.id,)
                 if nearest is None and look.kind is not _SUPERVISOR:
                     nearest = program
+            if look.false:
+                pid = next(p.pid for p, one in zip(lineage, line, strict=True) if one is look)
+                conflicts += (f"pid {pid} is no cron daemon: {look.false}",)
         weakest = _PROVEN
         for link in links:
             if link.certainty is not _PROVEN:
