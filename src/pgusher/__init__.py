@@ -10,7 +10,8 @@ from pgusher.errors import PgusherError
 
 TYPE_CHECKING = False  # typing costs milliseconds; a type checker takes this name for true, whatever it is set to
 if TYPE_CHECKING:
-    from pgusher.client import fastapi, sqlalchemy
+    from pgusher.client import fastapi as fastapi
+    from pgusher.client import sqlalchemy as sqlalchemy
     from pgusher.client.async_database import AsyncDatabase
     from pgusher.client.async_pool import AsyncPool
     from pgusher.client.budget import Budget
