@@ -62,6 +62,16 @@ class AsyncCare(Core):
         if self._watched:
             self._watch_in(0.5)
 
+    def _heal_in(self, delay: float) -> None:
+        asyncio.get_running_loop().call_later(delay, partial(_count_slots, weakref.ref(self)))
+
+    async def _complete(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for it; who is cancelled in the meantime waits no more, but it is done all the same."""
+        task = asyncio.get_running_loop().create_task(work)
+        _tasks.add(task)
+        task.add_done_callback(_tasks.discard)
+        await asyncio.shield(task)
+
     async def _give_slot_back(self, conn: Any) -> None:
         await self._close_connection(conn)
         self._nconns -= 1
@@ -113,8 +123,8 @@ class AsyncCare(Core):
         self._in_loop(partial(self._count_forgotten, seat))
 
     def _count_forgotten(self, seat: Seat) -> None:
-        self._seats.pop(seat.slot, None)
-        if self._out.pop(seat.slot, None) is None:
+        if not self._unseat(seat):
+            self._heal_soon()  # lost between idle and lent, unless it was counted out already
             return
         self._nconns -= 1
         self._stats["loans_forgotten"] += 1
@@ -131,3 +141,10 @@ def _look(reference: weakref.ref[AsyncCare]) -> None:
     pool = reference()
     if pool is not None and not (pool.closed and not pool._out):  # noqa: SLF001  # a function of the pool's own
         pool._watch()  # noqa: SLF001  # as above
+
+
+def _count_slots(reference: weakref.ref[AsyncCare]) -> None:
+    pool = reference()
+    if pool is not None and pool._heal():  # noqa: SLF001  # a function of the pool's own
+        pool._look_until = 0.0  # noqa: SLF001  # as above
+        pool._heal_soon()  # noqa: SLF001  # as above

@@ -16,6 +16,7 @@ from psycopg_pool.pool_async import AddConnection, MaintenanceTask, StopWorker
 
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
+from pgusher.client.close_returns import returning
 from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
 from pgusher.client.farewell import keep_socket, wait_until_gone_async
 from pgusher.client.fork import cut_loose
@@ -64,6 +65,8 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
         known = psycopg.AsyncConnection
         kind = get_origin(connection_class) or connection_class
         self._plain = kind.__aexit__ is known.__aexit__ and kind.commit is known.commit
+        if options.get("close_returns"):
+            connection_class = returning(connection_class)
         super().__init__(cast("Any", conninfo), connection_class=telling(connection_class), **options)
 
     def _open(self) -> None:
@@ -148,14 +151,28 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
             if not (self._waiting or self._closed or self._lock.locked()) and self._pool_full_event is None:
                 self._pool.append(conn)
             else:
-                await self._add_to_pool(conn)
+                await self._complete(self._add_to_pool(conn))
         else:
-            await super().putconn(conn)
+            await self._complete(super().putconn(conn))
+
+    async def _putconn(self, conn: ACT, from_getconn: bool) -> None:
+        await self._complete(super()._putconn(conn, from_getconn))
+
+    def run_task(self, task: MaintenanceTask) -> None:
+        """Run a maintenance task in a worker."""
+        self._note_task(task)
+        super().run_task(task)
+
+    async def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
+        """Run a maintenance task in a worker, later."""
+        self._note_task(task)
+        await super().schedule_task(task, delay)
 
     async def _get_ready_connection(self, timeout: float | None) -> ACT | None:  # noqa: ASYNC109  # as above
         while True:
             conn = await super()._get_ready_connection(timeout)
             if conn is None:
+                self._heal_soon()
                 wrong = self._wrong() if not self._out else None
                 if wrong is not None:
                     self._stats[self._REQUESTS_ERRORS] += 1
@@ -190,6 +207,8 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
 
     async def wait(self, timeout: float = 30.0) -> None:  # noqa: ASYNC109  # as psycopg_pool has it
         """Wait until there are `min_size` sessions. Raises PoolTimeout, at once when no connect can work."""
+        if self._child:
+            await self._reopen()
         self._init_error = None
         try:
             await super().wait(timeout)
@@ -232,6 +251,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
                 if me is not None and me.cancelling():
                     raise
                 pool_logger.warning("task run %s failed: %s: %s", task, type(error).__name__, error)
+            del task  # it would seem to be under way while the next is waited for
 
     async def _add_connection(self, attempt: Any, growing: bool = False) -> None:  # noqa: ARG002  # as psycopg_pool has it
         delay = self._ask(growing)

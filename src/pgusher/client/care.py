@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from pgusher.client.core import Core
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.loans import Seat, seat_of
+from pgusher.client.reports import pool_logger
 from pgusher.client.watch import busy, gone, in_use
 
 
@@ -54,6 +56,30 @@ class Care(Core):
         if self._out:
             self._watched = True
             self._watch_in(0.5)
+
+    def _heal_in(self, delay: float) -> None:
+        TIMEKEEPER.after(delay, partial(_count_slots, weakref.ref(self)))
+
+    def _drop_idle(self, conn: Any) -> None:
+        """An idle connection has ended: let it go, and what ended with it."""
+        with self._lock:
+            self._dropped(conn)
+            lost = [conn, *self._generation(everything=False)]
+            self._grow_if_needed()
+        for each in lost:
+            with suppress(Exception):
+                each.close()
+
+    def _drop_generation(self, everything: bool, told: bool = False) -> None:
+        with self._lock:
+            lost = self._generation(everything)
+            self._grow_if_needed()
+        for conn in lost:
+            if told:
+                pool_logger.warning("discarding broken connection: %s", conn)
+            conn._pool = None  # noqa: SLF001  # so that close() closes it
+            with suppress(Exception):
+                conn.close()
 
     def _give_slot_back(self, conn: Any) -> None:
         self._close_connection(conn)
@@ -108,8 +134,8 @@ class Care(Core):
 
     def _forgotten(self, seat: Seat) -> None:
         """A connection was collected by the interpreter; its session ended with it."""
-        self._seats.pop(seat.slot, None)
-        if self._out.pop(seat.slot, None) is None:
+        if not self._unseat(seat):
+            self._heal_soon()  # lost between idle and lent, unless it was counted out already
             return
         with self._lock:
             self._nconns -= 1
@@ -122,3 +148,14 @@ def _look(reference: weakref.ref[Care]) -> None:
     pool = reference()
     if pool is not None and not (pool.closed and not pool._out):  # noqa: SLF001  # a function of the pool's own
         pool._watch()  # noqa: SLF001  # as above
+
+
+def _count_slots(reference: weakref.ref[Care]) -> None:
+    pool = reference()
+    if pool is None:
+        return
+    with pool._lock:  # noqa: SLF001  # a function of the pool's own
+        again = pool._heal()  # noqa: SLF001  # as above
+    if again:
+        pool._look_until = 0.0  # noqa: SLF001  # as above
+        pool._heal_soon()  # noqa: SLF001  # as above

@@ -22,12 +22,13 @@ from pgusher.client.backoff import Backoff
 from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.failures import ConnectFailed
 from pgusher.client.gate import Gate, own_gate
+from pgusher.client.heal import Heal, tell_end
 from pgusher.client.label import label
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits, SelfLimits
 from pgusher.client.loans import SLOTS, Seat, attach, lend, seat_of
 from pgusher.client.refusal import Verdict, judge
-from pgusher.client.reports import Reports, logger, pool_logger
+from pgusher.client.reports import logger, pool_logger
 from pgusher.client.stats import Waits
 
 RESTART_CAP = 0.25
@@ -46,9 +47,13 @@ IDLE = psycopg.pq.TransactionStatus.IDLE
 UNKNOWN = psycopg.pq.TransactionStatus.UNKNOWN
 
 
-class Core(Reports):
+class Core(Heal):
     """The part of a pool that both flavours share. It stands before psycopg_pool's class in the order of bases."""
 
+    # Held here: at the interpreter's end a module's own names may be gone.
+    _finalizing = staticmethod(sys.is_finalizing)
+    _exiting = False
+    """The program is over, but for what functions at exit and destructors do."""
     _waiting: Any
     _lock: Any
     _pool_full_event: Any
@@ -87,6 +92,7 @@ class Core(Reports):
         self._wrong_since = 0.0
         self._init_error: BaseException | None = None
         self._waits = Waits()
+        self._set_up_heal()
         fork.remember(self)
         exits.remember(self)
 
@@ -112,9 +118,8 @@ class Core(Reports):
         seat = seat_of(conn)
         if seat is not None and not seat.over:
             seat.over = True
-            self._seats.pop(seat.slot, None)
-            self._out.pop(seat.slot, None)
-            _tell_end(self._gate, self._ledger, seat)
+            self._unseat(seat)
+            tell_end(self._gate, self._ledger, seat)
 
     def _ask(self, growing: bool) -> float | None:
         """Under the lock: whether the connect that was counted may begin. Seconds to wait; None: drop it."""
@@ -297,6 +302,8 @@ class Core(Reports):
             seat.since = 0.0
         self._pool.clear()
         self._waiting.clear()
+        self._connects.clear()
+        self._look_until = 0.0
         self._nconns = self._nconns_min = 0
         self._growing = self._refilling = self._watched = False
         self._give_up_at = self._wrong_since = 0.0
@@ -354,22 +361,17 @@ def _server(conninfo: str) -> str:
     return "|".join(str(given.get(word) or os.environ.get(f"PG{word.upper()}", "")) for word in words)
 
 
-def _tell_end(gate: Gate, ledger: Ledger | None, seat: Seat) -> None:
-    gate.closed()
-    if ledger is not None:
-        ledger.closed(seat.slot)
-    SLOTS.give(seat.slot)
-
-
-def _collected(pool: Any, gate: Gate, ledger: Ledger | None, seat: Seat) -> None:
+def _collected(
+    pool: Any, gate: Gate, ledger: Ledger | None, seat: Seat, finalizing: Callable[[], bool] = sys.is_finalizing
+) -> None:
     """A connection was collected. This may be the midst of anything, in any thread: the timekeeper does the rest."""
-    if not seat.over and not sys.is_finalizing():
+    if not seat.over and not finalizing():
         seat.over = True
         TIMEKEEPER.after(0.0, partial(_bury, pool, gate, ledger, seat))
 
 
 def _bury(pool: Any, gate: Gate, ledger: Ledger | None, seat: Seat) -> None:
-    _tell_end(gate, ledger, seat)
+    tell_end(gate, ledger, seat)
     found = pool()
     if found is not None:
         found._forgotten(seat)  # noqa: SLF001  # a method of the pool's own

@@ -9,6 +9,7 @@ from __future__ import annotations
 import heapq
 import itertools
 import logging
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -38,7 +39,7 @@ class Timekeeper:
     def after(self, delay: float, action: Callable[[], object]) -> None:
         """Call it in `delay` seconds. Safe from any thread, and from the midst of a collection."""
         self._news.put((monotonic() + delay, action))
-        if self._thread is None:
+        if self._thread is None and not sys.is_finalizing():  # up to 3.11 it would wait for ever for its start
             # From Python 3.12 on an interpreter that exits starts no thread. Nothing is due any more then.
             with suppress(RuntimeError):
                 self._start()
@@ -87,7 +88,9 @@ class Post:
     def __init__(self, name: str, most: int) -> None:
         self.name = name
         self.most = most
-        self._lock = threading.Condition(threading.RLock())
+        # Taken by itself where a signal may strike: a Condition's own `__enter__` can be interrupted with it held.
+        self._mutex = threading.RLock()
+        self._lock = threading.Condition(self._mutex)
         self._work: deque[Callable[[], object]] = deque()
         self._helpers: set[threading.Thread] = set()
         self._idle = 0
@@ -95,10 +98,14 @@ class Post:
         self._stopped = False
 
     def put(self, work: Callable[[], object]) -> None:
-        """Have it done. Dropped once stopped."""
-        with self._lock:
+        """Have it done. Dropped once stopped, and at the interpreter's end, when threads do not run any more."""
+        if sys.is_finalizing():
+            return
+        with self._mutex:
             if self._stopped:
                 return
+            # One whose start was interrupted by a signal is none.
+            self._helpers = {helper for helper in self._helpers if helper.is_alive()}
             self._work.append(work)
             if self._idle >= len(self._work):
                 self._lock.notify()

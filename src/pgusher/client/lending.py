@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ContextDecorator
 from functools import partial
 from types import TracebackType
@@ -48,8 +49,8 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
             self._conn = None
             pool.putconn(conn)
 
-    def __del__(self) -> None:
+    def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: a helper gives it back.
-        conn = self._conn
-        if conn is not None and not sys.is_finalizing():  # no lock may be waited for then
+        conn = getattr(self, "_conn", None)  # its constructor may have been interrupted
+        if conn is not None and not finalizing():  # no lock may be waited for then
             TIMEKEEPER.after(0.0, partial(self._pool._found, conn))  # noqa: SLF001  # our own

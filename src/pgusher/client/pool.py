@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from logging import INFO
 from time import monotonic
 from typing import Any, Generic, cast, get_origin
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
 from psycopg_pool.abc import CT
 from psycopg_pool.pool import AddConnection, MaintenanceTask, ReturnConnection, WaitingClient
 
 from pgusher.client.care import Care
+from pgusher.client.close_returns import returning
 from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.farewell import keep_socket, wait_until_gone
@@ -74,12 +75,14 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         known = psycopg.Connection
         kind = get_origin(connection_class) or connection_class
         self._plain = kind.__exit__ is known.__exit__ and kind.commit is known.commit
+        if options.get("close_returns"):
+            connection_class = returning(connection_class)
         super().__init__(cast("Any", conninfo), connection_class=telling(connection_class), **options)
 
     def __del__(self) -> None:
         # Nothing is waited for: threads that end with the process must not be joined, least of all at its exit. Then
         # not even a lock may be taken: a thread that had it was stopped for ever where it stood.
-        if getattr(self, "_post", None) is not None and not sys.is_finalizing():
+        if getattr(self, "_post", None) is not None and not self._finalizing():
             self._signal_stop_worker()
 
     # -- threads ---------------------------------------------------------------------------------------------------
@@ -103,10 +106,12 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         """Run a maintenance task in a helper thread."""
         post = self._post
         if post is not None:
+            self._note_task(task)
             post.put(task.run)
 
     def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
         """Run a maintenance task in a helper thread, later."""
+        self._note_task(task)
         TIMEKEEPER.after(delay, task.tick)
 
     # -- borrowing -------------------------------------------------------------------------------------------------
@@ -121,7 +126,9 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         Raises PoolTimeout, which names the borrowers; ConnectFailed, a PoolTimeout, when no connect can work;
         TooManyRequests and PoolClosed as psycopg_pool does.
         """
-        plain = not (self._closed or self._check or self._open_implicit or pool_logger.isEnabledFor(logging.INFO))
+        plain = not (
+            self._exiting or self._closed or self._check or self._open_implicit or pool_logger.isEnabledFor(INFO)
+        )
         if plain and (timeout is None or timeout > 0.0):
             with self._lock:
                 conn = self._pool.popleft() if self._pool else None
@@ -140,6 +147,8 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
         return self._wait_for_one(self.timeout if timeout is None else timeout)
 
     def _wait_for_one(self, timeout: float) -> CT:
+        if self._finalizing():
+            raise PoolClosed(f"the pool {self.name!r} lends no more: the interpreter is shutting down")
         began = monotonic()
         pool_logger.info("connection requested from %r", self.name)
         self._stats[self._REQUESTS_NUM] += 1
@@ -170,6 +179,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
                 self._stats[self._REQUESTS_QUEUED] += 1
                 self._maybe_grow_pool()
         if conn is None:
+            self._heal_soon()
             began = monotonic()
             try:
                 conn = position.wait(timeout)
@@ -198,13 +208,16 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
             return
         if seat.over and seat.since == 0.0:  # a fork lies between: the session is the parent's
             return
+        if self._exiting and self._finalizing():  # a thread that had the lock was stopped where it stood
+            conn.pgconn.finish()
+            return
         self._back(seat)
         if (
             not (self._closed or self._reset or self._gate.pressed)
             and conn.pgconn.transaction_status == IDLE
             and conn._created_at > self._drained_at  # noqa: SLF001  # as psycopg_pool does
             and conn._expire_at > seat.returned  # noqa: SLF001  # as psycopg_pool does
-            and not pool_logger.isEnabledFor(logging.INFO)
+            and not pool_logger.isEnabledFor(INFO)
         ):
             conn._pool = None  # noqa: SLF001  # as psycopg_pool does
             with self._lock:
@@ -228,16 +241,6 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
                 return conn
             self._drop_idle(conn)
 
-    def _drop_idle(self, conn: CT) -> None:
-        """An idle connection has ended: let it go, and what ended with it."""
-        with self._lock:
-            self._dropped(conn)
-            lost = [conn, *self._generation(everything=False)]
-            self._grow_if_needed()
-        for each in lost:
-            with suppress(Exception):
-                each.close()
-
     def _check_connection(self, conn: CT) -> None:
         try:
             super()._check_connection(conn)
@@ -246,22 +249,13 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
                 self._drop_generation(cut_off(str(error)) or not ended(conn))
             raise
 
-    def _drop_generation(self, everything: bool, told: bool = False) -> None:
-        with self._lock:
-            lost = self._generation(everything)
-            self._grow_if_needed()
-        for conn in lost:
-            if told:
-                pool_logger.warning("discarding broken connection: %s", conn)
-            conn._pool = None  # noqa: SLF001  # so that close() closes it
-            with suppress(Exception):
-                conn.close()
-
     # -- connecting ------------------------------------------------------------------------------------------------
 
     def wait(self, timeout: float = 30.0) -> None:
         """Wait until there are `min_size` sessions. Raises PoolTimeout, at once when no connect can work."""
         self._init_error = None
+        with self._lock:
+            self._grow_if_needed()  # the child of a fork has opened none yet
         try:
             super().wait(timeout)
         except PoolTimeout as error:
@@ -384,6 +378,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
             self._start_workers()
 
     def _at_exit(self) -> None:
+        self._exiting = True
         for conn in list(self._pool):
             with suppress(Exception):
                 conn.pgconn.finish()

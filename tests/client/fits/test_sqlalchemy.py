@@ -85,3 +85,16 @@ def test_a_psycopg_pool_that_cannot_take_connections_back_is_told(dsn: str, monk
     monkeypatch.setattr("pgusher.client.sqlalchemy.ConnectionPool", Old)
     with pytest.raises(DatabaseError, match=r"psycopg_pool 3\.3"):
         options(dsn)
+
+
+def test_sessions_that_break_while_lent_leave_their_slots(dsn: str) -> None:
+    made = engine(dsn, 4, max_size=2, timeout=20)
+    kept: list[BaseException] = []  # as a framework, a logger or sys.last_value keeps an error
+    for _ in range(4):
+        with pytest.raises(sqlalchemy.exc.OperationalError) as caught, made.connect() as conn:
+            conn.execute(sqlalchemy.text("select pg_terminate_backend(pg_backend_pid())"))
+        kept.append(caught.value)
+    assert database(f"{dsn} application_name=sa4").stats()["loans_out"] == 0
+    with made.connect() as one, made.connect() as other:
+        assert one.scalar(sqlalchemy.text("select 1")) == other.scalar(sqlalchemy.text("select 1"))
+    database(f"{dsn} application_name=sa4").close()
