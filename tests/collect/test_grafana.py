@@ -118,7 +118,7 @@ def test_a_file_that_may_not_be_read_is_a_gap(proc: Path) -> None:
     path = proc / "42/root/etc/grafana/provisioning/datasources/shop.yaml"
     path.chmod(0)
     for each in (proc, *(parent for parent in path.parents if proc in parent.parents), *proc.parents):
-        if str(each).startswith(str(proc.parents[1])):
+        if each.stat().st_uid == os.geteuid() and "pytest" in str(each):
             each.chmod(0o755)
     os.seteuid(65534)
     try:

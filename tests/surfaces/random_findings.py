@@ -12,7 +12,7 @@ from tests.surfaces.random_worlds import gaps, maybe, micros, pids, texts
 files = st.one_of(
     texts, st.sampled_from(["/opt/job.py", "/usr/lib/python3.11/queue.py", "/usr/lib/python3.11/threading.py"])
 )
-lines = st.one_of(st.integers(0, 4), st.integers())
+lines = st.one_of(st.integers(0, 4), st.integers(0))
 frames = st.builds(Frame, st.one_of(texts, st.just("Thread.run")), files, lines, texts)
 threads = st.builds(
     ThreadStack,

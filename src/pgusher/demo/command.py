@@ -143,11 +143,8 @@ def _show(director: Director, narrator: Narrator, port: int) -> None:
         narrator.plain()
         narrator.plain("Other PostgreSQL servers run on this host, so the port is named.")
     pgusher = _Pgusher(director, target)
-    # In a pipe pgusher speaks to programs, in tables with tabs; a story that was kept in a file is read by people.
-    page = () if sys.stdout.isatty() else ("--width", "100")
 
     def show(*words: str) -> None:
-        words = (*words, *page)
         narrator.plain()
         narrator.plain(f"$ {shlex.join(['pgusher', *words, *target])}")
         pgusher.run(words)

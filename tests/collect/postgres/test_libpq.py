@@ -215,7 +215,7 @@ def test_the_statements_are_in_the_wheel() -> None:
     directory = os.path.join(os.path.dirname(queries.__file__), "sql")
     names = {name.removesuffix(".sql") for name in os.listdir(directory)}
     sql, results = queries.sample(0, settings=True, blocking=True, guards="")
-    assert names == {"self", "settings", "sessions", "locks", "limits", "pids"}
+    assert names == {"self", "settings", "sessions", "locks", "limits", "pids", "traffic"}
     assert len(results) == sql.count(" to stdout") == 6
     sql += queries.second_look("")
     assert "--" not in sql

@@ -12,6 +12,7 @@ from pgusher.collect.sockets.spaces import Others
 from pgusher.collect.sockets.tcp import TcpSessions
 from pgusher.collect.sockets.unix import Known
 from pgusher.collect.sockets.unixes import UnixSessions
+from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.server import Server
 from pgusher.model.values import dataclass, field
@@ -73,6 +74,8 @@ class Look:
     wanted: Collection[tuple[str, int]] | None
     now: float
     memory: Memory
+    wall: Micros = 0
+    """When the sockets were read."""
     gaps: list[Gap] = field(default_factory=list)
     pids: list[str] | None = None
     incomplete: Others | None = None

@@ -123,6 +123,7 @@ class SocketSource:
         if look.full:
             memory.tcp.forget()
             memory.unix.forget()
+        look.wall = int(self._wall() * 1_000_000)
         dump = home.server_ends(server.port, memory.tcp.known(look.now))
         ends = ends_of(server, dump.new, self._hosts)
         if look.wanted is not None:
@@ -298,7 +299,7 @@ class SocketSource:
     def _facts(self, look: Look) -> SocketFacts:
         memory = look.memory
         holders = memory.owners.holders
-        found = memory.tcp.show(holders, memory.backend_of, int(self._wall() * 1_000_000))
+        found = memory.tcp.show(holders, memory.backend_of, look.wall)
         unpaired = 0
         for inode, pair in memory.unix.pairs.items():
             backend = memory.backend_of(inode)
