@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -13,6 +14,7 @@ from psycopg.rows import DictRow, RowFactory, dict_row
 
 from pgusher.client import registry
 from pgusher.client.async_pool import AsyncPool
+from pgusher.client.blocks import Blocks
 from pgusher.client.budget import Budget
 from pgusher.client.core import IDLE
 from pgusher.client.exposition import exposition
@@ -75,7 +77,7 @@ class AsyncDatabase:
             **options,
         }
         self._entry = registry.entry(name_or_dsn, {key: value for key, value in given.items() if value is not None})
-        self._entered: list[tuple[int, AsyncCursorLoan[Any]]] = []
+        self._entered: Blocks[AsyncCursorLoan[DictRow]] = Blocks()
 
     def __repr__(self) -> str:
         return f"<AsyncDatabase {self.name!r}>"  # without the connection string, which may hold a password
@@ -111,24 +113,27 @@ class AsyncDatabase:
 
     async def __aenter__(self) -> AsyncCursor[DictRow]:
         """`async with AsyncDatabase("orders") as cur:` is `async with db.cursor() as cur:`."""
+        frame = sys._getframe(1)  # noqa: SLF001  # who has the with statement
         loan: AsyncCursorLoan[DictRow] = AsyncCursorLoan(self._entry, dict_row, None)
         cursor = await loan.__aenter__()
-        self._entered.append((id(asyncio.current_task()), loan))
+        self._entered.entered(id(asyncio.current_task()), frame, loan)
         return cursor
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
-        me = id(asyncio.current_task())
-        # One object may be entered by many tasks at the same time, and twice by one.
-        for index in range(len(self._entered) - 1, -1, -1):
-            if self._entered[index][0] == me or len(self._entered) == 1:
-                await self._entered.pop(index)[1].__aexit__(kind, error, at)
-                return
-        raise DatabaseError(
-            f"database {self.name!r}: a block was left in another task than it was entered in",
-            hint="use async with db.cursor() there",
-        )
+        loan = self._entered.left(id(asyncio.current_task()), sys._getframe(1))  # noqa: SLF001  # as above
+        if loan is None:
+            unclear = DatabaseError(
+                f"database {self.name!r}: it cannot be told which of its open blocks is left here",
+                detail="all that this task has open on it are rolled back",
+                hint="use async with db.cursor() there",
+            )
+            for each in self._entered.all_of(id(asyncio.current_task())):
+                with suppress(Exception):
+                    await each.__aexit__(DatabaseError, unclear, None)
+            raise unclear
+        await loan.__aexit__(kind, error, at)
 
     # -- statements ------------------------------------------------------------------------------------------------
 

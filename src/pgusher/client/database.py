@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from threading import get_ident
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
@@ -12,6 +13,7 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, RowFactory, dict_row
 
 from pgusher.client import registry, threads
+from pgusher.client.blocks import Blocks
 from pgusher.client.budget import Budget
 from pgusher.client.core import IDLE
 from pgusher.client.exposition import exposition
@@ -83,7 +85,7 @@ class Database:
         self._entry = registry.entry(name_or_dsn, {key: value for key, value in given.items() if value is not None})
         if on_thread_error is not None:
             threads.on_thread_error(on_thread_error)
-        self._entered: list[tuple[int, CursorLoan[Any]]] = []
+        self._entered: Blocks[CursorLoan[DictRow]] = Blocks()
 
     def __repr__(self) -> str:
         return f"<Database {self.name!r}>"  # without the connection string, which may hold a password
@@ -122,20 +124,22 @@ class Database:
         """`with Database("orders") as cur:` is `with db.cursor() as cur:`."""
         loan: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), dict_row, None)
         cursor = loan.__enter__()
-        self._entered.append((get_ident(), loan))
+        self._entered.entered(get_ident(), sys._getframe(1), loan)  # noqa: SLF001  # who has the with statement
         return cursor
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        me = get_ident()
-        # One object may be entered by many threads at the same time, and twice by one.
-        for index in range(len(self._entered) - 1, -1, -1):
-            if self._entered[index][0] == me or len(self._entered) == 1:
-                self._entered.pop(index)[1].__exit__(kind, error, at)
-                return
-        raise DatabaseError(
-            f"database {self.name!r}: a block was left in another thread than it was entered in",
-            hint="use with db.cursor() there",
-        )
+        loan = self._entered.left(get_ident(), sys._getframe(1))  # noqa: SLF001  # who has the with statement
+        if loan is None:
+            unclear = DatabaseError(
+                f"database {self.name!r}: it cannot be told which of its open blocks is left here",
+                detail="all that this thread has open on it are rolled back",
+                hint="use with db.cursor() there",
+            )
+            for each in self._entered.all_of(get_ident()):
+                with suppress(Exception):
+                    each.__exit__(DatabaseError, unclear, None)
+            raise unclear
+        loan.__exit__(kind, error, at)
 
     # -- statements ------------------------------------------------------------------------------------------------
 

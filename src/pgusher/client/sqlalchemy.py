@@ -20,6 +20,7 @@ from psycopg_pool import ConnectionPool
 from sqlalchemy.pool import NullPool
 
 from pgusher.client import loans, registry
+from pgusher.client.blocks import Blocks
 from pgusher.client.database import Database
 from pgusher.client.registry import DatabaseError
 
@@ -51,7 +52,7 @@ def database(name_or_dsn: str = "") -> Database:
     """The same pool as a `Database`, for its figures: `database("orders").metrics()`."""
     made = Database.__new__(Database)
     made._entry = registry.entry(name_or_dsn, {}, kind="sqlalchemy")  # noqa: SLF001  # a class of ours
-    made._entered = []  # noqa: SLF001  # a class of ours
+    made._entered = Blocks()  # noqa: SLF001  # a class of ours
     return made
 
 

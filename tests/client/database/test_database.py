@@ -47,9 +47,6 @@ def test_the_incidents_shape_works_and_raises(make: Any, dsn: str, play: Play) -
         with pytest.raises(ZeroDivisionError):
             async with make(dsn):
                 raise ZeroDivisionError
-        shared = make(dsn)
-        async with shared as outer, shared as inner:
-            assert outer.connection is not inner.connection
         assert make(dsn).stats()["loans_out"] == 0
 
     play(body)
