@@ -27,7 +27,7 @@ OTHERS = {"dsn": str, "budget": str, "label": str}
 """`label` is the constructor's `service`: the keyword `service` is libpq's."""
 DEFAULT = "default"
 
-_CONNINFO = re.compile(r"\w\s*=|^postgres(?:ql)?://")
+_CONNINFO = re.compile(r"\w\s*=|^[\w+.-]+://")
 _SECTION = re.compile(r"\s*\[([^\]]+)\]")
 _BUDGET = {"total": int, "hosts": int, "minimum": int, "directory": str}
 

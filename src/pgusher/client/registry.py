@@ -205,7 +205,8 @@ def entry(name_or_dsn: str, options: dict[str, Any], kind: str = "") -> Entry:
         found = _asked.get((kind, name_or_dsn))
         if found is None:
             name, conninfo, configured = _resolved(name_or_dsn)
-            key = make_conninfo("", **dict(sorted(conninfo_to_dict(conninfo).items())))
+            words = _words(conninfo, "" if conninfo == name_or_dsn else f"it is that of database {name!r}")
+            key = make_conninfo("", **dict(sorted(words.items())))
             found = _entries.setdefault(kind + key, Entry(f"{name} ({kind})" if kind else name, conninfo))
             found.take(configured)
             _asked[kind, name_or_dsn] = found
@@ -221,15 +222,31 @@ def _resolved(name_or_dsn: str) -> tuple[str, str, dict[str, Any]]:
         if "budget" in options:
             options["budget"] = Budget(options["budget"])
         return found.name, found.conninfo, options
-    try:
-        given = conninfo_to_dict(name_or_dsn)
-    except psycopg.ProgrammingError as error:
-        # The string may hold a password: it is not repeated.
-        raise DatabaseError("a connection string cannot be read", detail=str(error).strip()) from None
+    given = _words(name_or_dsn, "")
     host, port = given.get("host") or given.get("hostaddr"), given.get("port")
     name = str(given.get("service") or given.get("dbname") or "default")
     where = f"@{host}" if host else ""
     return name + where + (f":{port}" if port else ""), name_or_dsn, {}
+
+
+def _words(conninfo: str, where: str) -> dict[str, Any]:
+    """The words of a connection string. Raises DatabaseError, which does not repeat it: it may hold a password."""
+    scheme, found, _ = conninfo.partition("://")
+    if found and "=" not in scheme and scheme not in {"postgresql", "postgres"}:
+        shown = scheme if scheme.replace("+", "").isalnum() and len(scheme) <= 40 else "that is unknown"
+        raise DatabaseError(
+            f"a connection string of the scheme {shown} cannot be read",
+            detail=where or None,
+            hint="write it as libpq does: postgresql://USER@HOST:PORT/DATABASE",
+        )
+    try:
+        return conninfo_to_dict(conninfo)
+    except (psycopg.ProgrammingError, ValueError):
+        raise DatabaseError(
+            "a connection string cannot be read",
+            detail=where or None,
+            hint="as for psql: postgresql://USER@HOST:PORT/DATABASE, special characters of a password as %XX",
+        ) from None
 
 
 def everything() -> Iterable[Entry]:
