@@ -257,7 +257,9 @@ class AsyncStatementLoan(AsyncCursorLoan[Row]):
     __slots__ = ("_was",)
 
     async def _begin(self, conn: AsyncConnection[Any]) -> None:
-        self._was = conn.autocommit
+        # Without a BEGIN of its own psycopg would leave out what `configure` has set for transactions.
+        told = (conn.read_only, conn.isolation_level, conn.deferrable) != (None, None, None)
+        self._was = conn.autocommit or told
         if not self._was:
             await conn.set_autocommit(True)
 

@@ -261,7 +261,9 @@ class StatementLoan(CursorLoan[Row]):
     __slots__ = ("_was",)
 
     def _begin(self, conn: Connection[Any]) -> None:
-        self._was = conn.autocommit
+        # Without a BEGIN of its own psycopg would leave out what `configure` has set for transactions.
+        told = (conn.read_only, conn.isolation_level, conn.deferrable) != (None, None, None)
+        self._was = conn.autocommit or told
         if not self._was:
             conn.autocommit = True
 

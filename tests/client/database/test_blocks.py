@@ -127,3 +127,16 @@ def test_a_connection_string_that_cannot_be_read_is_not_repeated(url: str, monke
         error = raised.value
         assert error.hint
         assert "S3cr3t" not in f"{error}{error.detail}{error.hint}{error.__notes__}{error.__cause__}"
+
+
+def test_a_statement_heeds_what_configure_has_set(dsn: str, left: str) -> None:
+    def configure(conn: psycopg.Connection[object]) -> None:
+        conn.read_only = True
+        conn.isolation_level = psycopg.IsolationLevel.SERIALIZABLE
+
+    db = Database(dsn, configure=configure)
+    assert db.fetch_one("show transaction_isolation") == {"transaction_isolation": "serializable"}
+    with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        db.execute(INSERT, (1,))
+    assert db.fetch_one(left) == {"v": None}
+    db.close()
