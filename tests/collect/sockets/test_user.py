@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pgusher.collect.sockets import SocketSource, netlink
+from pgusher.collect.sockets.scan import FdScanner
 from pgusher.collect.sockets.space import KernelSpace
 from pgusher.model.address import Transport
 from pgusher.model.server import Server
@@ -294,3 +296,41 @@ def test_other_systems_can_import_it() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("1\n", "")
+
+
+@needs_root
+def test_a_process_that_has_changed_its_user_since_is_found(postmaster: Postmaster) -> None:
+    """The socket is of the user who made it; the process is root's again."""
+    with Actor() as changing, Actor(uid=NOBODY) as other:
+        changing.do("os.seteuid(4711)")
+        session, plain = postmaster.session(changing), postmaster.session(other)
+        changing.do("os.seteuid(0)")
+        for full in (True, False, True):
+            with contextlib.closing(SocketSource()) as source:
+                facts = source.look(postmaster.server(), [session.backend, plain.backend], full=full)
+            found = of(facts.sockets, session)
+            assert (found.sight, found.uid, pids(found)) == (Sight.EXACT, 4711, {changing.pid})
+            assert pids(of(facts.sockets, plain)) == {other.pid}
+
+
+@needs_root
+def test_a_socket_of_roots_that_is_shared_with_another_user(postmaster: Postmaster) -> None:
+    """As a service does that opens a pool, forks its workers and lets them drop their privileges."""
+    with Actor() as master:
+        session = postmaster.session(master)
+        worker = master.ask(f"fork(lambda: become({NOBODY}, dumpable=False))")
+        with contextlib.closing(SocketSource()) as source:
+            found = of(source.look(postmaster.server(), [session.backend]).sockets, session)
+        assert (found.sight, pids(found)) == (Sight.SHARED, {master.pid, worker})
+
+
+@needs_root
+@pytest.mark.parametrize("dumpable", [True, False])
+def test_whose_processes_are_read_first(dumpable: bool) -> None:
+    scanner = FdScanner()
+    with Actor() as root, Actor(uid=NOBODY, dumpable=dumpable) as other:
+        both, gone = [str(root.pid), str(other.pid)], "4194305"  # above all pids
+        assert scanner.likely([*both, gone], {NOBODY}) == ([str(other.pid)], [str(root.pid)])
+        # A root may have changed its user after the socket was made: of the host, of a user namespace, or who knows.
+        for uid in (0, 100_000, None):
+            assert scanner.likely(both, {NOBODY, uid}) == (both, [])

@@ -59,6 +59,15 @@ class Memory:
         """The inodes of all clients' sockets."""
         return {*self.tcp.clients(), *self.unix.peers()}
 
+    def forget_proofs(self, ends: Collection[int]) -> None:
+        """All but those of the server's ends that there still are."""
+        for inode in [inode for inode in self.proofs if inode not in ends]:
+            del self.proofs[inode]
+
+    def uids(self) -> set[int | None]:
+        """The users of the clients' sockets; None is among them when that of one is not known."""
+        return {*self.tcp.uids(), *self.unix.uids()}
+
     def server_ends(self) -> set[int]:
         """The inodes of the server's ends."""
         return {*self.tcp.servers(), *self.unix.pairs}

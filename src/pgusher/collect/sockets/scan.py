@@ -8,7 +8,7 @@ found takes half the time of listing the directory first, for which the kernel m
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from pgusher.model.values import dataclass, field
 
@@ -19,6 +19,7 @@ Found = dict[int, list[tuple[int, int]]]
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _NAMES = [str(number) for number in range(1024)]
+_FIRST_MAPPED = 65_536
 _HINTS = 4
 """Descriptors that are tried first in processes that are alike."""
 
@@ -88,6 +89,26 @@ class FdScanner:
             return os.readlink(f"{self._proc}/{pid}/fd/{fd}")
         except OSError:
             return ""
+
+    def likely(self, pids: list[str], uids: Collection[int | None]) -> tuple[list[str], list[str]]:
+        """Processes of the users of these sockets, and those of others, to be read only for what the first lack.
+
+        A socket keeps the user who made it. Who shares one over fork under another user has changed its user since,
+        which only a root can: that of the host, or that of a user namespace, whose users are numbered above 65,535
+        here. With a socket of such a one, or of an unknown user, all processes are likely.
+        """
+        if not all(uid is not None and 0 < uid < _FIRST_MAPPED for uid in uids):
+            return pids, []
+        theirs: list[str] = []
+        strangers: list[str] = []
+        proc, stat = self._proc, os.stat
+        for pid in pids:
+            try:
+                # Of the directory itself: it bears the effective uid also where everything below it is root's.
+                (theirs if stat(f"{proc}/{pid}").st_uid in uids else strangers).append(pid)
+            except OSError:
+                continue  # it has ended
+        return theirs, strangers
 
     def threads(self, pid: str) -> list[str]:
         """The threads of a process but its first, for `scan`: they go on when that one has ended (pthread_exit(3))."""

@@ -154,6 +154,7 @@ class SocketSource:
         if not look.full and not memory.unix.pairs and look.backends and not self._unexplained(look):
             return
         if not look.full and not memory.denied and (unproven := memory.tcp.servers() - memory.proofs.keys()):
+            memory.forget_proofs(memory.server_ends())
             # Mostly the new ones are TCP's, and then the table of unix sockets, which everybody has, is not needed.
             self._prove(look, home, unproven)
             if not memory.unix.pairs and look.backends and not self._unexplained(look):
@@ -167,8 +168,10 @@ class SocketSource:
     @staticmethod
     def _unexplained(look: Look) -> bool:
         """Whether there are server processes whose session is not known."""
-        names = look.memory.names
-        known = {names.get(pid, pid) for pid, _, _ in look.memory.proofs.values()}
+        names, proofs = look.memory.names, look.memory.proofs
+        if len(proofs) < len(look.backends):
+            return True
+        known = {names.get(pid, pid) for pid, _, _ in proofs.values()}
         return not known.issuperset(look.backends)
 
     def _pids(self, look: Look) -> list[str]:
@@ -193,6 +196,7 @@ class SocketSource:
         apart = set(map(str, servers))
         others = [pid for pid in pids if pid not in apart] if wanted else []
         scanner = self._scanner
+        others, strangers = scanner.likely(others, memory.uids())
 
         def work(part: int, parts: int) -> tuple[Any, ...]:
             proofs, without, denied = prove(scanner, servers[part::parts], links)
@@ -208,6 +212,8 @@ class SocketSource:
             memory.proofs.update((inode, (pid, fd, inode)) for pid, fd, inode in proofs)
             memory.denied = memory.denied or denied
             total.merge(Scan(found, closed, empty))
+        if strangers and (missing := clients - total.found.keys()):
+            total.merge(scanner.scan(strangers, wanted_of(missing)))
         memory.examined.clear()
         if self._abroad(look, home, idle):
             peers = memory.clients() - clients
@@ -241,8 +247,7 @@ class SocketSource:
             if inode not in memory.proofs or not self._scanner.holds(*memory.proofs[inode]):
                 memory.unix.remove(inode)
         ends = memory.server_ends()
-        for inode in [inode for inode in memory.proofs if inode not in ends]:
-            del memory.proofs[inode]
+        memory.forget_proofs(ends)
         unproven = ends - memory.proofs.keys()
         if not memory.denied and (unproven or self._unexplained(look)):
             self._prove(look, home, unproven)

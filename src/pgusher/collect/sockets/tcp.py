@@ -107,6 +107,10 @@ class TcpSessions:
         """The inodes of the clients' sockets."""
         return self._by_inode()[0].keys()
 
+    def uids(self) -> set[int | None]:
+        """The users of the clients' sockets."""
+        return {pair.client.uid for pair in self._pairs.values() if pair.client is not None}
+
     def servers(self) -> AbstractSet[int]:
         """The inodes of the server's ends."""
         return self._by_inode()[1].keys()

@@ -81,6 +81,12 @@ class UnixSessions:
         found = ((pair.server.peer, pair.client.uid if pair.client is not None else None) for pair in pairs)
         return {peer: Clue(uid) for peer, uid in found if peer and peer in clients}
 
+    def uids(self) -> set[int | None]:
+        """The users of the clients' sockets; None where a client's end is not known, or not whose it is."""
+        return {
+            pair.client.uid if pair.client is not None else None for pair in self.pairs.values() if pair.server.peer
+        }
+
     def servers(self) -> dict[int, int]:
         """From the inode of the client's end to that of the server's."""
         return {pair.server.peer: inode for inode, pair in self.pairs.items() if pair.server.peer}
