@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -91,7 +92,18 @@ class TestDiscovery:
             text=True,
             check=True,
         )
-        assert not [name for name in done.stdout.split() if name.startswith("pgusher.diagnose.rules.")]
+        loaded = done.stdout.split()
+        assert not [name for name in loaded if name.startswith("pgusher.diagnose.rules.")]
+        assert "inspect" not in loaded
+
+    def test_rules_are_found_in_a_zip_file_too(self, tmp_path: Path) -> None:
+        archive = shutil.make_archive(str(tmp_path / "all"), "zip", ROOT / "src", "pgusher")
+        program = "from pgusher.diagnose.engine import names; print(*names())"
+        told = [
+            subprocess.run([sys.executable, "-c", program], env={"PYTHONPATH": path}, capture_output=True, check=True)
+            for path in (archive, str(ROOT / "src"))
+        ]
+        assert told[0].stdout == told[1].stdout != b""
 
 
 class TestNeeds:

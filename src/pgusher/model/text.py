@@ -22,6 +22,8 @@ def decode(raw: bytes) -> str:
 
 def clean(text: str) -> str:
     """The text on one line, with each control character written as an escape: ESC becomes \\x1b."""
+    if text.isprintable():  # none of those is
+        return text
     return _UNSAFE.sub(_escape, text)
 
 
