@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import sys
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
@@ -14,12 +12,12 @@ from psycopg.rows import DictRow, RowFactory, dict_row
 
 from pgusher.client import registry
 from pgusher.client.async_pool import AsyncPool
-from pgusher.client.blocks import Blocks
+from pgusher.client.blocks import Block, Blocks, paired
 from pgusher.client.budget import Budget
 from pgusher.client.core import IDLE
 from pgusher.client.exposition import exposition
 from pgusher.client.limits import Limits
-from pgusher.client.registry import DatabaseError
+from pgusher.client.registry import none_to_leave, one_by_hand
 
 if TYPE_CHECKING:
     from psycopg.abc import Params
@@ -111,29 +109,42 @@ class AsyncDatabase:
         """`async with db.cursor() as cur:` a cursor on a session of its own for the block."""
         return AsyncCursorLoan(self._entry, row_factory, timeout)
 
-    async def __aenter__(self) -> AsyncCursor[DictRow]:
+    async def _enter(self, *, block: Block[AsyncCursorLoan[DictRow]]) -> AsyncCursor[DictRow]:
         """`async with AsyncDatabase("orders") as cur:` is `async with db.cursor() as cur:`."""
-        frame = sys._getframe(1)  # noqa: SLF001  # who has the with statement
-        loan: AsyncCursorLoan[DictRow] = AsyncCursorLoan(self._entry, dict_row, None)
-        cursor = await loan.__aenter__()
-        self._entered.entered(id(asyncio.current_task()), frame, loan)
+        if not self._entered.may_begin(block):
+            raise one_by_hand(self.name, "async with db.cursor() as cur")
+        loan: AsyncCursorLoan[DictRow] | None = None
+        try:
+            made: AsyncCursorLoan[DictRow] = AsyncCursorLoan(self._entry, dict_row, None)
+            cursor = await made.__aenter__()
+            loan = made
+        finally:
+            self._entered.begun(block, loan)
         return cursor
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    async def _exit(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+        *,
+        block: Block[AsyncCursorLoan[DictRow]],
     ) -> None:
-        loan = self._entered.left(id(asyncio.current_task()), sys._getframe(1))  # noqa: SLF001  # as above
+        """The end of that block: committed, or rolled back after an exception."""
+        loan = self._entered.left(block)
         if loan is None:
-            unclear = DatabaseError(
-                f"database {self.name!r}: it cannot be told which of its open blocks is left here",
-                detail="all that this task has open on it are rolled back",
-                hint="use async with db.cursor() there",
-            )
-            for each in self._entered.all_of(id(asyncio.current_task())):
-                with suppress(Exception):
-                    await each.__aexit__(DatabaseError, unclear, None)
-            raise unclear
+            raise none_to_leave(self.name)
         await loan.__aexit__(kind, error, at)
+
+    if TYPE_CHECKING:
+
+        async def __aenter__(self) -> AsyncCursor[DictRow]: ...
+        async def __aexit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        ) -> None: ...
+
+    else:
+        __aenter__, __aexit__ = paired(_enter, _exit)
 
     # -- statements ------------------------------------------------------------------------------------------------
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
-from threading import get_ident
+from contextlib import AbstractContextManager
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
@@ -13,13 +11,13 @@ from psycopg import Connection, Cursor
 from psycopg.rows import DictRow, RowFactory, dict_row
 
 from pgusher.client import registry, threads
-from pgusher.client.blocks import Blocks
+from pgusher.client.blocks import Block, Blocks, paired
 from pgusher.client.budget import Budget
 from pgusher.client.core import IDLE
 from pgusher.client.exposition import exposition
 from pgusher.client.limits import Limits
 from pgusher.client.pool import Pool
-from pgusher.client.registry import DatabaseError
+from pgusher.client.registry import none_to_leave, one_by_hand
 
 if TYPE_CHECKING:
     from psycopg.abc import Params
@@ -120,26 +118,42 @@ class Database:
         """`with db.cursor() as cur:` a cursor on a session of its own for the block."""
         return CursorLoan(self._entry.opened(), row_factory, timeout)
 
-    def __enter__(self) -> Cursor[DictRow]:
+    def _enter(self, *, block: Block[CursorLoan[DictRow]]) -> Cursor[DictRow]:
         """`with Database("orders") as cur:` is `with db.cursor() as cur:`."""
-        loan: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), dict_row, None)
-        cursor = loan.__enter__()
-        self._entered.entered(get_ident(), sys._getframe(1), loan)  # noqa: SLF001  # who has the with statement
+        if not self._entered.may_begin(block):
+            raise one_by_hand(self.name, "with db.cursor() as cur")
+        loan: CursorLoan[DictRow] | None = None
+        try:
+            made: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), dict_row, None)
+            cursor = made.__enter__()
+            loan = made
+        finally:
+            self._entered.begun(block, loan)
         return cursor
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        loan = self._entered.left(get_ident(), sys._getframe(1))  # noqa: SLF001  # who has the with statement
+    def _exit(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+        *,
+        block: Block[CursorLoan[DictRow]],
+    ) -> None:
+        """The end of that block: committed, or rolled back after an exception."""
+        loan = self._entered.left(block)
         if loan is None:
-            unclear = DatabaseError(
-                f"database {self.name!r}: it cannot be told which of its open blocks is left here",
-                detail="all that this thread has open on it are rolled back",
-                hint="use with db.cursor() there",
-            )
-            for each in self._entered.all_of(get_ident()):
-                with suppress(Exception):
-                    each.__exit__(DatabaseError, unclear, None)
-            raise unclear
+            raise none_to_leave(self.name)
         loan.__exit__(kind, error, at)
+
+    if TYPE_CHECKING:
+
+        def __enter__(self) -> Cursor[DictRow]: ...
+        def __exit__(
+            self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+        ) -> None: ...
+
+    else:
+        __enter__, __exit__ = paired(_enter, _exit)
 
     # -- statements ------------------------------------------------------------------------------------------------
 

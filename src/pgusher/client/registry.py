@@ -47,6 +47,20 @@ class DatabaseError(UsageError):
     """A database is asked for in a way that cannot be: two pools of different kinds for one, or a wrong string."""
 
 
+def one_by_hand(name: str, hint: str) -> DatabaseError:
+    """What a second block is refused with whose end could be taken for that of the first."""
+    return DatabaseError(
+        f"database {name!r}: a block that was entered by hand is still open",
+        detail="it could not be told which of the two is left, and what is to be committed",
+        hint=f"use a with statement or {hint}",
+    )
+
+
+def none_to_leave(name: str) -> DatabaseError:
+    """What the end of a block is told that has not begun, or is over."""
+    return DatabaseError(f"database {name!r}: a block is left that is not open", hint="leave each block once")
+
+
 class Entry:
     """One database of this process: how its pools are to be, and the pools."""
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, ExitStack, suppress
+from typing import Any
 
 import psycopg
 import pytest
+from psycopg.rows import DictRow
+from psycopg_pool import PoolTimeout
 
 from pgusher import AsyncDatabase, Database, DatabaseError
 
@@ -73,13 +76,114 @@ def test_blocks_within_blocks_and_in_an_exit_stack(dsn: str, left: str) -> None:
     with ExitStack() as stack:
         stack.enter_context(db).execute(INSERT, (3,))
     assert db.fetch_one(left) == {"v": [1, 3]}
-    twice = ExitStack()
-    twice.enter_context(db).execute(INSERT, (4,))
-    twice.enter_context(db).execute(INSERT, (5,))
-    with pytest.raises(DatabaseError, match="which of its open blocks"):
-        twice.close()
-    assert db.fetch_one(left) == {"v": [1, 3]}  # nothing is committed by a guess
+    db.close()
+
+
+def test_stacks_of_one_thread_in_any_order(dsn: str, left: str) -> None:
+    db = Database(dsn, max_size=6)
+    one, other = ExitStack(), ExitStack()
+    one.enter_context(db).execute(INSERT, (1,))
+    other.enter_context(db).execute(INSERT, (2,))
+    one.enter_context(db).execute(INSERT, (3,))
+    moved = one.pop_all()
+    moved.__exit__(ValueError, ValueError(), None)
+    assert db.fetch_one(left) == {"v": None}
+    other.close()
+    assert db.fetch_one(left) == {"v": [2]}
+    with db as outer, ExitStack() as stack:
+        outer.execute(INSERT, (4,))
+        for value in (5, 6):
+            stack.enter_context(db).execute(INSERT, (value,))
+    assert db.fetch_one(left) == {"v": [2, 4, 5, 6]}
+    with suppress(ValueError), ExitStack() as stack:
+        stack.enter_context(db).execute(INSERT, (7,))
+        with db as cur:
+            cur.execute(INSERT, (8,))
+        raise ValueError
+    assert db.fetch_one(left) == {"v": [2, 4, 5, 6, 8]}
     assert db.stats()["loans_out"] == 0
+    db.close()
+
+
+def test_by_hand_one_at_a_time(dsn: str, left: str) -> None:
+    db = Database(dsn, max_size=4)
+    with pytest.raises(DatabaseError, match="is not open"):
+        db.__exit__(None, None, None)
+    assert hasattr(db, "__enter__")  # looked up, and not called
+    assert hasattr(db, "__exit__")
+    db.__enter__().execute(INSERT, (1,))
+    with db as cur:  # a with statement's own end is certain
+        cur.execute(INSERT, (2,))
+    with pytest.raises(DatabaseError, match="by hand is still open") as refused:
+        db.__enter__()
+    assert refused.value.hint == "use a with statement or with db.cursor() as cur"
+    with suppress(ZeroDivisionError), db as cur:
+        cur.execute(INSERT, (3,))
+        db.__exit__(None, None, None)  # the one by hand, although it stands in another
+        raise ZeroDivisionError
+    assert db.fetch_one(left) == {"v": [1, 2]}
+    db.__enter__().execute(INSERT, (4,))
+    db.__exit__(ValueError, ValueError(), None)
+    stack = ExitStack()
+    db.__enter__().execute(INSERT, (5,))
+    stack.push(db)
+    stack.close()
+    enter, leave = db.__enter__, db.__exit__  # as unittest's enterContext does
+    enter().execute(INSERT, (6,))
+    leave(None, None, None)
+    assert db.fetch_one(left) == {"v": [1, 2, 5, 6]}
+    with pytest.raises(DatabaseError, match="is not open"):
+        db.__exit__(None, None, None)
+    assert db.stats()["loans_out"] == 0
+    db.close()
+
+
+class Wrapped(Database):
+    """A subclass that does something before and after."""
+
+    def __enter__(self) -> psycopg.Cursor[DictRow]:
+        return super().__enter__()
+
+    def __exit__(self, *exc: Any) -> None:  # noqa: PYI036 - passed on
+        super().__exit__(*exc)
+
+
+def test_a_subclass_with_methods_of_its_own(dsn: str, left: str) -> None:
+    db = Wrapped(dsn, max_size=4)
+    with db as cur:
+        cur.execute(INSERT, (1,))
+        with pytest.raises(DatabaseError, match="by hand"), db:
+            pass
+    with suppress(ValueError), db as cur:
+        cur.execute(INSERT, (2,))
+        raise ValueError
+    assert db.fetch_one(left) == {"v": [1]}
+    db.close()
+
+
+def test_a_block_that_got_no_session_is_not_open(dsn: str) -> None:
+    db = Database(dsn, max_size=1, timeout=0.05)
+    with db.connection():
+        for _ in range(2):
+            with pytest.raises(PoolTimeout):
+                db.__enter__()
+            with pytest.raises(PoolTimeout), db:
+                pass
+    db.__enter__()
+    db.__exit__(None, None, None)
+    db.close()
+
+
+def test_where_the_exit_is_looked_up_first(dsn: str, left: str) -> None:
+    """As Python 3.14 does for a with statement, and Cython always."""
+    db = Database(dsn, max_size=4)
+    leave, enter = db.__exit__, db.__enter__
+    other_leave, other_enter = db.__exit__, db.__enter__
+    enter().execute(INSERT, (1,))
+    other_enter().execute(INSERT, (2,))
+    leave(None, None, None)
+    other_leave(ValueError, ValueError(), None)
+    assert db.fetch_one(left) == {"v": [1]}
     db.close()
 
 
@@ -103,6 +207,18 @@ def test_async_generators_of_one_task(dsn: str, left: str) -> None:
         async with AsyncExitStack() as stack:
             await (await stack.enter_async_context(db)).execute(INSERT, (15,))
         assert await db.fetch_one(left) == {"v": [14, 15]}
+        one, other = AsyncExitStack(), AsyncExitStack()
+        for value, stack in ((16, one), (17, other), (18, one)):
+            await (await stack.enter_async_context(db)).execute(INSERT, (value,))
+        await one.__aexit__(ValueError, ValueError(), None)
+        await other.aclose()
+        await (await db.__aenter__()).execute(INSERT, (19,))
+        with pytest.raises(DatabaseError, match="by hand is still open"):
+            await db.__aenter__()
+        await db.__aexit__(None, None, None)
+        with pytest.raises(DatabaseError, match="is not open"):
+            await db.__aexit__(None, None, None)
+        assert await db.fetch_one(left) == {"v": [14, 15, 17, 19]}
         await db.close()
 
     asyncio.run(body())
