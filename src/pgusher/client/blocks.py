@@ -21,7 +21,7 @@ from typing import Any, Generic, TypeVar
 
 Loan = TypeVar("Loan")
 
-_NEAR = 16
+_NEAR = 32
 """Bytes of code between the two look-ups of a `with` statement at most, where `__exit__` comes first (Python 3.14)."""
 
 
