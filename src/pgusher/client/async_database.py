@@ -8,20 +8,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from psycopg import AsyncConnection, AsyncCursor
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, RowFactory, dict_row
 
 from pgusher.client import registry
-from pgusher.client.async_pool import AsyncPool
 from pgusher.client.blocks import Block, Blocks, paired
-from pgusher.client.budget import Budget
-from pgusher.client.core import IDLE
-from pgusher.client.exposition import exposition
-from pgusher.client.limits import Limits
 from pgusher.client.registry import none_to_leave, one_by_hand
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the rest is loaded when it is needed
     from psycopg.abc import Params
     from psycopg.abc import QueryNoTemplate as Query  # only from 3.3 on
+
+    from pgusher.client.async_pool import AsyncPool
+    from pgusher.client.budget import Budget
+    from pgusher.client.limits import Limits
+
+IDLE = TransactionStatus.IDLE
 
 Row = TypeVar("Row")
 
@@ -211,6 +213,8 @@ class AsyncDatabase:
 
     def metrics(self) -> str:
         """The same as Prometheus reads them. Those of all databases of the process: `pgusher.metrics()`."""
+        from pgusher.client.exposition import exposition
+
         return exposition([(self.name, self.stats())])
 
     async def close(self, timeout: float = 5.0) -> None:

@@ -17,14 +17,13 @@ from psycopg_pool.pool_async import AddConnection, MaintenanceTask, StopWorker
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
 from pgusher.client.close_returns import returning
-from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
+from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, cut_off, ended
 from pgusher.client.farewell import keep_socket, wait_until_gone_async
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits
 from pgusher.client.loans import Seat, seat_of
-from pgusher.client.refusal import cut_off
 from pgusher.client.reports import pool_logger
 from pgusher.client.sqlstate import telling
 

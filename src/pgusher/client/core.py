@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Callable
 from functools import partial
 from time import monotonic, time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -27,9 +27,11 @@ from pgusher.client.label import label
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits, SelfLimits
 from pgusher.client.loans import SLOTS, Seat, attach, lend, seat_of
-from pgusher.client.refusal import Verdict, judge
 from pgusher.client.reports import logger, pool_logger
 from pgusher.client.stats import Waits
+
+if TYPE_CHECKING:
+    from pgusher.client.refusal import Verdict
 
 RESTART_CAP = 0.25
 """Seconds between two attempts at a server that starts or does not answer: it forks nothing for a refused packet."""
@@ -157,6 +159,8 @@ class Core(Heal):
 
         The delay of the next attempt (None: none), whether it was given up, the waiting to be failed.
         """
+        from pgusher.client.refusal import Verdict  # late: what works needs none of it
+
         now = monotonic()
         verdict = _verdict(error)
         if verdict is Verdict.FULL:
@@ -345,7 +349,16 @@ def _peek(conn: Any) -> Any:
     return poll.poll
 
 
+def cut_off(text: str) -> bool:
+    """See `pgusher.client.refusal`, which is loaded when something has failed."""
+    from pgusher.client import refusal
+
+    return refusal.cut_off(text)
+
+
 def _verdict(error: BaseException) -> Verdict:
+    from pgusher.client.refusal import Verdict, judge
+
     if isinstance(error, psycopg.OperationalError):
         return judge(str(error), error.sqlstate)
     return Verdict.WRONG

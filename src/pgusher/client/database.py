@@ -8,20 +8,22 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from psycopg import Connection, Cursor
+from psycopg.pq import TransactionStatus
 from psycopg.rows import DictRow, RowFactory, dict_row
 
-from pgusher.client import registry, threads
+from pgusher.client import registry
 from pgusher.client.blocks import Block, Blocks, paired
-from pgusher.client.budget import Budget
-from pgusher.client.core import IDLE
-from pgusher.client.exposition import exposition
-from pgusher.client.limits import Limits
-from pgusher.client.pool import Pool
 from pgusher.client.registry import none_to_leave, one_by_hand
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # the rest is loaded when it is needed
     from psycopg.abc import Params
     from psycopg.abc import QueryNoTemplate as Query  # only from 3.3 on
+
+    from pgusher.client.budget import Budget
+    from pgusher.client.limits import Limits
+    from pgusher.client.pool import Pool
+
+IDLE = TransactionStatus.IDLE
 
 Row = TypeVar("Row")
 
@@ -82,6 +84,8 @@ class Database:
         }
         self._entry = registry.entry(name_or_dsn, {key: value for key, value in given.items() if value is not None})
         if on_thread_error is not None:
+            from pgusher.client import threads
+
             threads.on_thread_error(on_thread_error)
         self._entered: Blocks[CursorLoan[DictRow]] = Blocks()
 
@@ -220,6 +224,8 @@ class Database:
 
     def metrics(self) -> str:
         """The same as Prometheus reads them. Those of all databases of the process: `pgusher.metrics()`."""
+        from pgusher.client.exposition import exposition
+
         return exposition([(self.name, self.stats())])
 
     def close(self, timeout: float = 5.0) -> None:

@@ -16,10 +16,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from pgusher.client.configuration import File, Scalar, find
 from pgusher.errors import ConfigError
+
+if TYPE_CHECKING:  # a database that is named by its connection string needs no configuration
+    from pgusher.client.configuration import File, Scalar
 
 POOL = {"min_size": int, "max_size": int, "timeout": float, "max_idle": float, "long_loan": float}
 """Keys of a database that are for its pool, as in the constructor of `pgusher.Database`."""
@@ -28,7 +30,7 @@ OTHERS = {"dsn": str, "budget": str, "label": str}
 DEFAULT = "default"
 
 _CONNINFO = re.compile(r"\w\s*=|^[\w+.-]+://")
-_SECTION = re.compile(r"\s*\[([^\]]+)\]")
+_SECTION = r"\s*\[([^\]]+)\]"
 _BUDGET = {"total": int, "hosts": int, "minimum": int, "directory": str}
 
 
@@ -115,6 +117,8 @@ def budget(
 
 
 def _file(environment: Mapping[str, str], cwd: str, beside: str | None) -> File | None:
+    from pgusher.client.configuration import find
+
     if beside is None:
         main = getattr(sys.modules.get("__main__"), "__file__", None)
         beside = os.path.dirname(os.path.abspath(main)) if main else None
@@ -179,7 +183,7 @@ def _service_files(environment: Mapping[str, str]) -> list[str]:
 def _sections(path: str) -> set[str]:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
-            return {match.group(1) for line in file if (match := _SECTION.match(line))}
+            return {match.group(1) for line in file if (match := re.match(_SECTION, line))}
     except OSError as error:
         raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
 

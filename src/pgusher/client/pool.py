@@ -17,7 +17,7 @@ from psycopg_pool.pool import AddConnection, MaintenanceTask, ReturnConnection, 
 
 from pgusher.client.care import Care
 from pgusher.client.close_returns import returning
-from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, ended
+from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, cut_off, ended
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.farewell import keep_socket, wait_until_gone
 from pgusher.client.fork import cut_loose
@@ -26,7 +26,6 @@ from pgusher.client.ledger_hook import Ledger
 from pgusher.client.lending import Lending
 from pgusher.client.limits import Limits
 from pgusher.client.loans import Seat, seat_of
-from pgusher.client.refusal import cut_off
 from pgusher.client.reports import pool_logger
 from pgusher.client.sqlstate import telling
 

@@ -7,8 +7,6 @@ import errno
 import os
 import re
 
-from pgusher.client.wordings import says_full, says_starting
-
 
 class Verdict(enum.Enum):
     """What a failed connect means for those who wait."""
@@ -98,6 +96,8 @@ def judge(text: str, sqlstate: str | None = None) -> Verdict:
     if state in BROKEN or any(words in text for words in _WORDS):
         return Verdict.UNREACHABLE
     if state is None:
+        from pgusher.client.wordings import says_full, says_starting  # late: an answer without a state is rare
+
         if says_full().search(text):
             return Verdict.FULL
         if says_starting().search(text):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import threading
 from collections.abc import Iterable
 from contextlib import suppress
@@ -13,18 +14,13 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
-from pgusher.client import named, threads
-from pgusher.client.budget import Budget
-from pgusher.client.exposition import exposition
-from pgusher.client.gate import Gate
-from pgusher.client.host_full import host_gate
-from pgusher.client.joined import JoinedGate
-from pgusher.client.ledger import own_ledger
-from pgusher.client.limits import Limits
+from pgusher.client import named
 from pgusher.errors import UsageError
 
-if TYPE_CHECKING:  # the flavour that is not used is not loaded: each costs ten milliseconds
+if TYPE_CHECKING:  # what is not used is not loaded: a flavour costs ten milliseconds, a budget four
     from pgusher.client.async_pool import AsyncPool
+    from pgusher.client.budget import Budget
+    from pgusher.client.gate import Gate
     from pgusher.client.pool import Pool
 
 DEFAULTS: dict[str, Any] = {
@@ -95,6 +91,7 @@ class Entry:
             with self._lock:
                 pool = self.pool
                 if pool is None or pool.closed:
+                    from pgusher.client import threads
                     from pgusher.client.pool import Pool
 
                     threads.watch.install()
@@ -150,6 +147,9 @@ class Entry:
                     conn.pgconn.finish()
 
     def _arguments(self) -> dict[str, Any]:
+        from pgusher.client.ledger import own_ledger
+        from pgusher.client.limits import Limits
+
         chosen = {**DEFAULTS, **self.options}
         budget = chosen.pop("budget")
         kwargs = chosen.pop("kwargs", None)
@@ -175,20 +175,25 @@ class Entry:
 
 
 def _same(one: object, other: object) -> bool:
-    if isinstance(one, Budget) and isinstance(other, Budget):
+    budgets = sys.modules.get("pgusher.client.budget")  # while it is not loaded nothing is one
+    if budgets is not None and isinstance(one, budgets.Budget) and isinstance(other, budgets.Budget):
         # Two objects of one name are one budget; a contradiction between them was told when they were made.
-        return one.name == other.name
+        return bool(one.name == other.name)
     return one is other or one == other
 
 
 def gate_for(conninfo: str, budget: Budget | None) -> Gate | None:
     """What a pool of this process asks before it connects there; None: there is no place to share what is known."""
+    from pgusher.client.host_full import host_gate
+
     given = {**_defaults(), **conninfo_to_dict(conninfo)}
     words = ("hostaddr", "host", "port")
     server = "|".join(str(given.get(word) or "") for word in words) + f"|{given.get('service') or ''}"
     host = host_gate(server, f"{given.get('user') or ''}@{given.get('dbname') or given.get('user') or ''}")
     if budget is None:
         return host
+    from pgusher.client.joined import JoinedGate
+
     return JoinedGate(host, budget.gate()) if host is not None else budget.gate()
 
 
@@ -234,6 +239,8 @@ def _resolved(name_or_dsn: str) -> tuple[str, str, dict[str, Any]]:
         found = named.database(name_or_dsn)
         options: dict[str, Any] = {**found.options}
         if "budget" in options:
+            from pgusher.client.budget import Budget
+
             options["budget"] = Budget(options["budget"])
         return found.name, found.conninfo, options
     given = _words(name_or_dsn, "")
@@ -271,6 +278,8 @@ def everything() -> Iterable[Entry]:
 
 def metrics() -> str:
     """The figures of all databases of this process, as Prometheus reads them (text format 0.0.4)."""
+    from pgusher.client.exposition import exposition
+
     return exposition([(each.name, pool.get_stats()) for each in everything() for pool in each.pools()])
 
 

@@ -15,8 +15,6 @@ from typing import Any, TypeVar, cast, get_origin
 import psycopg
 from psycopg import errors, pq, waiting
 
-from pgusher.client.refusal import plain, state_of
-
 UNDER_WAY: dict[int, pq.abc.PGconn] = {}
 """Connects that have begun and not ended: the child of a fork must let go of their sockets, too."""
 
@@ -104,6 +102,8 @@ def _polled(conn: pq.abc.PGconn, deadline: float) -> Generator[Any, Any, None]:
 
 def failure(what: str, conn: pq.abc.PGconn) -> psycopg.OperationalError:
     """The driver's error for a failed connect, with its SQLSTATE. The connection is finished."""
+    from pgusher.client.refusal import plain, state_of  # late: what works needs none of it
+
     text = conn.error_message.decode("utf-8", "replace").strip()
     state = state_of(text)
     kind = psycopg.OperationalError
