@@ -43,3 +43,7 @@ class SnapshotError(UsageError):
 
 class UnreachableError(PgusherError):
     """No server answered. A server that answers "too many clients" was reached: that is not this error."""
+
+
+class RefusedError(PgusherError):
+    """Asked to act, pgusher did not: the plan is not what it was, or acting is not possible here."""

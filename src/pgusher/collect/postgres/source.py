@@ -85,6 +85,11 @@ class PostgresSource:
                 return facts
         return self._without_sql(climb, attempts, gaps)
 
+    @property
+    def connection(self) -> Connection | None:
+        """The connection that is kept, for what is to be done or asked beside samples; None without SQL."""
+        return self._held.connection if self._held is not None else None
+
     def close(self) -> None:
         """Give the slot back. May be called again; a further sample connects again."""
         if self._held is not None:
