@@ -24,7 +24,7 @@ def driver() -> set[str]:
 
 @pytest.mark.parametrize(("name", "module"), [("Database", "database"), ("AsyncDatabase", "async_database")])
 def test_a_database_class_brings_little(driver: set[str], name: str, module: str) -> None:
-    client = {f"pgusher.client.{each}" for each in ("blocks", "named", "registry", module)}
+    client = {f"pgusher.client.{each}" for each in ("blocks", "connection_string", "named", "registry", module)}
     assert brought(f"import pgusher; pgusher.{name}", SOURCES) - driver == {
         "pgusher",
         "pgusher.errors",

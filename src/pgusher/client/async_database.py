@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, overload
 
 from psycopg import AsyncConnection, AsyncCursor
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, RowFactory, dict_row
+from psycopg.rows import DictRow, RowFactory
 
 from pgusher.client import registry
-from pgusher.client.blocks import Block, Blocks, paired
+from pgusher.client.blocks import ENTERED, NOT_ENTERED, Block, Blocks, paired
 from pgusher.client.registry import none_to_leave, one_by_hand
 
 if TYPE_CHECKING:  # the rest is loaded when it is needed
@@ -107,7 +107,7 @@ class AsyncDatabase:
     def cursor(
         self, *, row_factory: RowFactory[Row], timeout: float | None = None
     ) -> AbstractAsyncContextManager[AsyncCursor[Row]]: ...
-    def cursor(self, *, row_factory: RowFactory[Any] = dict_row, timeout: float | None = None) -> Any:
+    def cursor(self, *, row_factory: RowFactory[Any] | None = None, timeout: float | None = None) -> Any:
         """`async with db.cursor() as cur:` a cursor on a session of its own for the block."""
         return AsyncCursorLoan(self._entry, row_factory, timeout)
 
@@ -117,7 +117,7 @@ class AsyncDatabase:
             raise one_by_hand(self.name, "async with db.cursor() as cur")
         loan: AsyncCursorLoan[DictRow] | None = None
         try:
-            made: AsyncCursorLoan[DictRow] = AsyncCursorLoan(self._entry, dict_row, None)
+            made: AsyncCursorLoan[DictRow] = AsyncCursorLoan(self._entry, None, None)
             cursor = await made.__aenter__()
             loan = made
         finally:
@@ -163,7 +163,7 @@ class AsyncDatabase:
         query: Query,
         params: Params | None = None,
         *,
-        row_factory: RowFactory[Any] = dict_row,
+        row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
     ) -> list[Any]:
         """All rows of one statement. The session is borrowed for it alone, and committed by the server."""
@@ -183,7 +183,7 @@ class AsyncDatabase:
         query: Query,
         params: Params | None = None,
         *,
-        row_factory: RowFactory[Any] = dict_row,
+        row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
     ) -> Any:
         """The first row of one statement, None when there is none."""
@@ -192,7 +192,8 @@ class AsyncDatabase:
 
     async def execute(self, query: Query, params: Params | None = None, *, timeout: float | None = None) -> int:
         """Run one statement; how many rows it was about, -1 when the server does not tell."""
-        async with AsyncStatementLoan(self._entry, dict_row, timeout) as cursor:
+        loan: AsyncStatementLoan[Any] = AsyncStatementLoan(self._entry, None, timeout)
+        async with loan as cursor:
             return (await cursor.execute(query, params)).rowcount
 
     # -- the pool --------------------------------------------------------------------------------------------------
@@ -229,18 +230,21 @@ class AsyncCursorLoan(Generic[Row]):
 
     __slots__ = ("_cursor", "_entry", "_factory", "_lending", "_timeout")
 
-    def __init__(self, entry: registry.Entry, factory: RowFactory[Row], timeout: float | None) -> None:
+    def __init__(self, entry: registry.Entry, factory: RowFactory[Row] | None, timeout: float | None) -> None:
         self._entry = entry
         self._factory = factory
         self._timeout = timeout
         self._cursor: AsyncCursor[Row] | None = None
 
     async def __aenter__(self) -> AsyncCursor[Row]:
+        if self._cursor is not None:
+            raise RuntimeError(ENTERED)
         self._lending = lending = (await self._entry.opened_here()).connection(self._timeout)
         conn = await lending.__aenter__()
         try:
             await self._begin(conn)
-            self._cursor = cursor = conn.cursor(row_factory=self._factory)
+            cursor = conn.cursor() if self._factory is None else conn.cursor(row_factory=self._factory)
+            self._cursor = cursor
         except BaseException as error:
             await lending.__aexit__(type(error), error, error.__traceback__)
             raise
@@ -290,19 +294,30 @@ class AsyncStatementLoan(AsyncCursorLoan[Row]):
 class AsyncConnectionLoan:
     """A session for an `async with` block, of the pool of the loop that it is entered in."""
 
-    __slots__ = ("_entry", "_lending", "_timeout")
+    __slots__ = ("_entered", "_entry", "_lending", "_timeout")
 
     def __init__(self, entry: registry.Entry, timeout: float | None) -> None:
         self._entry = entry
         self._timeout = timeout
+        self._entered = False
 
     async def __aenter__(self) -> AsyncConnection[DictRow]:
-        self._lending = (await self._entry.opened_here()).connection(self._timeout)
-        return await self._lending.__aenter__()  # type: ignore[no-any-return]  # of a pool whose rows are dictionaries
+        if self._entered:
+            raise RuntimeError(ENTERED)
+        self._entered = True
+        try:
+            self._lending = (await self._entry.opened_here()).connection(self._timeout)
+            return await self._lending.__aenter__()  # type: ignore[no-any-return]  # of a pool whose rows are dictionaries
+        except BaseException:
+            self._entered = False
+            raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
+        if not self._entered:
+            raise RuntimeError(NOT_ENTERED)
+        self._entered = False
         await self._lending.__aexit__(kind, error, at)
 
 

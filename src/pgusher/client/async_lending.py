@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 from psycopg_pool.abc import ACT
 
+from pgusher.client.blocks import ENTERED, NOT_ENTERED
 from pgusher.client.core import IDLE
 from pgusher.client.crew import TIMEKEEPER
 
@@ -18,25 +19,34 @@ from pgusher.client.crew import TIMEKEEPER
 class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Generic[ACT]):
     """What `AsyncPool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
 
-    __slots__ = ("_conn", "_pool", "_timeout")
+    __slots__ = ("_conn", "_entered", "_pool", "_timeout")
 
     def __init__(self, pool: Any, timeout: float | None) -> None:
         self._pool = pool
         self._timeout = timeout
         self._conn: ACT | None = None
+        self._entered = False
 
     def _recreate_cm(self) -> AsyncLending[ACT]:
         return AsyncLending(self._pool, self._timeout)
 
     async def __aenter__(self) -> ACT:
-        self._conn = conn = await self._pool.getconn(self._timeout)
+        if self._entered:
+            raise RuntimeError(ENTERED)
+        self._entered = True
+        try:
+            self._conn = conn = await self._pool.getconn(self._timeout)
+        except BaseException:
+            self._entered = False
+            raise
         return conn  # type: ignore[no-any-return]  # a connection of the pool's class
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         pool, conn = self._pool, self._conn
-        assert conn is not None, "left without having been entered"  # noqa: S101  # a mistake of the caller's
+        if conn is None:
+            raise RuntimeError(NOT_ENTERED)
         try:
             # With nothing to commit, the commit would only cost time. It looks at the same three things.
             if (
@@ -49,6 +59,7 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
                 await conn.__aexit__(kind, error, at)
         finally:
             self._conn = None
+            self._entered = False
             await pool.putconn(conn)
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:

@@ -21,6 +21,9 @@ from typing import Any, Generic, TypeVar
 
 Loan = TypeVar("Loan")
 
+ENTERED = "this loan is entered already: each block needs a loan of its own"
+NOT_ENTERED = "this loan is left without having been entered"
+
 _NEAR = 32
 """Bytes of code between the two look-ups of a `with` statement at most, where `__exit__` comes first (Python 3.14)."""
 

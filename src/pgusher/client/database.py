@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Generic, Literal, Self, TypeVar, overload
 
 from psycopg import Connection, Cursor
 from psycopg.pq import TransactionStatus
-from psycopg.rows import DictRow, RowFactory, dict_row
+from psycopg.rows import DictRow, RowFactory
 
 from pgusher.client import registry
-from pgusher.client.blocks import Block, Blocks, paired
+from pgusher.client.blocks import ENTERED, Block, Blocks, paired
 from pgusher.client.registry import none_to_leave, one_by_hand
 
 if TYPE_CHECKING:  # the rest is loaded when it is needed
@@ -118,7 +118,7 @@ class Database:
     def cursor(
         self, *, row_factory: RowFactory[Row], timeout: float | None = None
     ) -> AbstractContextManager[Cursor[Row]]: ...
-    def cursor(self, *, row_factory: RowFactory[Any] = dict_row, timeout: float | None = None) -> Any:
+    def cursor(self, *, row_factory: RowFactory[Any] | None = None, timeout: float | None = None) -> Any:
         """`with db.cursor() as cur:` a cursor on a session of its own for the block."""
         return CursorLoan(self._entry.opened(), row_factory, timeout)
 
@@ -128,7 +128,7 @@ class Database:
             raise one_by_hand(self.name, "with db.cursor() as cur")
         loan: CursorLoan[DictRow] | None = None
         try:
-            made: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), dict_row, None)
+            made: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), None, None)
             cursor = made.__enter__()
             loan = made
         finally:
@@ -174,7 +174,7 @@ class Database:
         query: Query,
         params: Params | None = None,
         *,
-        row_factory: RowFactory[Any] = dict_row,
+        row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
     ) -> list[Any]:
         """All rows of one statement. The session is borrowed for it alone, and committed by the server."""
@@ -194,7 +194,7 @@ class Database:
         query: Query,
         params: Params | None = None,
         *,
-        row_factory: RowFactory[Any] = dict_row,
+        row_factory: RowFactory[Any] | None = None,
         timeout: float | None = None,
     ) -> Any:
         """The first row of one statement, None when there is none."""
@@ -203,7 +203,8 @@ class Database:
 
     def execute(self, query: Query, params: Params | None = None, *, timeout: float | None = None) -> int:
         """Run one statement; how many rows it was about, -1 when the server does not tell."""
-        with StatementLoan(self._entry.opened(), dict_row, timeout) as cursor:
+        loan: StatementLoan[Any] = StatementLoan(self._entry.opened(), None, timeout)
+        with loan as cursor:
             return cursor.execute(query, params).rowcount
 
     # -- the pool --------------------------------------------------------------------------------------------------
@@ -240,18 +241,21 @@ class CursorLoan(Generic[Row]):
 
     __slots__ = ("_cursor", "_factory", "_lending", "_pool", "_timeout")
 
-    def __init__(self, pool: Pool[Any], factory: RowFactory[Row], timeout: float | None) -> None:
+    def __init__(self, pool: Pool[Any], factory: RowFactory[Row] | None, timeout: float | None) -> None:
         self._pool = pool
         self._factory = factory
         self._timeout = timeout
         self._cursor: Cursor[Row] | None = None
 
     def __enter__(self) -> Cursor[Row]:
+        if self._cursor is not None:
+            raise RuntimeError(ENTERED)
         self._lending = lending = self._pool.connection(self._timeout)
         conn = lending.__enter__()
         try:
             self._begin(conn)
-            self._cursor = cursor = conn.cursor(row_factory=self._factory)
+            cursor = conn.cursor() if self._factory is None else conn.cursor(row_factory=self._factory)
+            self._cursor = cursor
         except BaseException as error:
             lending.__exit__(type(error), error, error.__traceback__)
             raise

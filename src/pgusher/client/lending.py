@@ -11,6 +11,7 @@ from typing import Any, Generic
 
 from psycopg_pool.abc import CT
 
+from pgusher.client.blocks import ENTERED, NOT_ENTERED
 from pgusher.client.core import IDLE
 from pgusher.client.crew import TIMEKEEPER
 
@@ -29,12 +30,15 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
         return Lending(self._pool, self._timeout)
 
     def __enter__(self) -> CT:
+        if self._conn is not None:
+            raise RuntimeError(ENTERED)
         self._conn = conn = self._pool.getconn(self._timeout)
         return conn  # type: ignore[no-any-return]  # a connection of the pool's class
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         pool, conn = self._pool, self._conn
-        assert conn is not None, "left without having been entered"  # noqa: S101  # a mistake of the caller's
+        if conn is None:
+            raise RuntimeError(NOT_ENTERED)
         try:
             # With nothing to commit, the commit would only cost time. It looks at the same three things.
             if (

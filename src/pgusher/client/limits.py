@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import ProgrammingError
-from psycopg.conninfo import conninfo_to_dict
+from pgusher.client.connection_string import unreadable, words_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +65,11 @@ class SelfLimits:
         }
 
     def add(self, conninfo: str, kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """`kwargs` and what to ask for besides."""
-        try:
-            given = {**conninfo_to_dict(conninfo), **kwargs}
-        except ProgrammingError:  # the connect will tell what is wrong with it
-            return dict(kwargs)
+        """`kwargs` and what to ask for besides. Raises ProgrammingError for a string that cannot be read."""
+        found = words_of(conninfo)
+        if found is None:
+            raise unreadable()
+        given = {**found, **kwargs}
         asked = dict(kwargs)
         service = given.get("service") or os.environ.get("PGSERVICE")
         if service:  # what its file says would be overruled, so it must be known

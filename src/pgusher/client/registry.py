@@ -6,8 +6,9 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 import psycopg
@@ -15,6 +16,7 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from psycopg.rows import dict_row
 
 from pgusher.client import named
+from pgusher.client.connection_string import words_of
 from pgusher.errors import UsageError
 
 if TYPE_CHECKING:  # what is not used is not loaded: a flavour costs ten milliseconds, a budget four
@@ -77,8 +79,9 @@ class Entry:
                     continue
                 known = self.options.get(key, DEFAULTS.get(key))
                 if not _same(known, value):
+                    shown = f", {known!r} and {value!r}" if _plain(known) and _plain(value) else ""
                     raise DatabaseError(
-                        f"database {self.name!r}: two values of {key} in one process, {known!r} and {value!r}",
+                        f"database {self.name!r}: two values of {key} in one process{shown}",
                         detail="a process has one pool for a database; whoever uses it first has said how it is",
                         hint=f"give {key} in one place, before the first use",
                     )
@@ -95,7 +98,7 @@ class Entry:
                     from pgusher.client.pool import Pool
 
                     threads.watch.install()
-                    pool = Pool(self.conninfo, open=True, **self._arguments())
+                    pool = Pool(self.conninfo, open=True, **self._arguments(waits=False))
                     self.pool = pool
         return pool
 
@@ -111,7 +114,7 @@ class Entry:
                 pool = self._pools.get(loop)
                 # One that is not open yet is being opened by another task.
                 if pool is None or (pool.closed and getattr(pool, "_opened", False)):
-                    pool = self._pools[loop] = AsyncPool(self.conninfo, open=False, **self._arguments())
+                    pool = self._pools[loop] = AsyncPool(self.conninfo, open=False, **self._arguments(waits=True))
             await pool.open()
         return pool
 
@@ -146,15 +149,15 @@ class Entry:
                 with suppress(Exception):
                     conn.pgconn.finish()
 
-    def _arguments(self) -> dict[str, Any]:
+    def _arguments(self, waits: bool) -> dict[str, Any]:
         from pgusher.client.ledger import own_ledger
         from pgusher.client.limits import Limits
 
         chosen = {**DEFAULTS, **self.options}
         budget = chosen.pop("budget")
         kwargs = chosen.pop("kwargs", None)
-        if not callable(kwargs):
-            kwargs = {"row_factory": dict_row, **self._patience(), **(kwargs or {})}
+        ours = {"row_factory": dict_row, **self._patience()}
+        kwargs = _over(ours, kwargs, waits) if callable(kwargs) else {**ours, **(kwargs or {})}
         if chosen["limits"] is None:
             # A pool that keeps sessions would have them ended under it.
             chosen["limits"] = Limits() if chosen["min_size"] else Limits.over(chosen["max_idle"])
@@ -172,6 +175,24 @@ class Entry:
         if given.get("connect_timeout") or given.get("service") or os.environ.get("PGCONNECT_TIMEOUT"):
             return {}
         return {"connect_timeout": CONNECT_TIMEOUT}
+
+
+def _plain(value: object) -> bool:
+    """Whether it may be shown: what is no number may hold a password."""
+    return value is None or isinstance(value, int | float)
+
+
+def _over(ours: dict[str, Any], theirs: Callable[[], Any], waits: bool) -> Callable[[], Any]:
+    """Ours, and what the user's own function says, which for asyncio may be a coroutine function."""
+
+    def asked() -> dict[str, Any]:
+        return {**ours, **theirs()}
+
+    async def awaited() -> dict[str, Any]:
+        found = theirs()
+        return {**ours, **(await found if isawaitable(found) else found)}
+
+    return awaited if waits else asked
 
 
 def _same(one: object, other: object) -> bool:
@@ -260,14 +281,14 @@ def _words(conninfo: str, where: str) -> dict[str, Any]:
             detail=where or None,
             hint="write it as libpq does: postgresql://USER@HOST:PORT/DATABASE",
         )
-    try:
-        return conninfo_to_dict(conninfo)
-    except (psycopg.ProgrammingError, ValueError):
+    words = words_of(conninfo)
+    if words is None:
         raise DatabaseError(
             "a connection string cannot be read",
             detail=where or None,
             hint="as for psql: postgresql://USER@HOST:PORT/DATABASE, special characters of a password as %XX",
-        ) from None
+        )
+    return words
 
 
 def everything() -> Iterable[Entry]:

@@ -224,27 +224,6 @@ def test_async_generators_of_one_task(dsn: str, left: str) -> None:
     asyncio.run(body())
 
 
-@pytest.mark.parametrize(
-    "url",
-    [
-        "postgresql+psycopg2://u:S3cr3tWord@h/db",
-        "postgresql+psycopg2://u:S3cr3tWord@h/db?sslmode=require",
-        "postgresql://u:S3cr3t%Word@h/db",
-        "Postgresql://u:S3cr3tWord@h/db",
-        "postgres+asyncpg://u:S3cr3tWord@h/db",
-        "host=h password='S3cr3tWord",
-    ],
-)
-def test_a_connection_string_that_cannot_be_read_is_not_repeated(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in (url, "shop"):
-        monkeypatch.setenv("PGUSHER_SHOP_DSN", url)
-        with pytest.raises(DatabaseError) as raised:
-            Database(name)
-        error = raised.value
-        assert error.hint
-        assert "S3cr3t" not in f"{error}{error.detail}{error.hint}{error.__notes__}{error.__cause__}"
-
-
 def test_a_statement_heeds_what_configure_has_set(dsn: str, left: str) -> None:
     def configure(conn: psycopg.Connection[object]) -> None:
         conn.read_only = True
