@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from pgusher.app.config import Config
@@ -139,5 +141,45 @@ def test_a_watch_survives_the_restart_of_its_server(new_server: NewServer) -> No
         assert server.postmaster_pid != before
         (snapshot,) = looker.look().snapshots
         assert sum(session.own for session in snapshot.facts.sessions) == 1
+    finally:
+        looker.close()
+
+
+def test_a_patient_watch_looks_at_sockets_again_when_a_session_came_or_went_or_its_time_is_over(
+    server: EmbeddedServer,
+) -> None:
+    now = [100.0]
+    looker = Looker(Request(port=server.port, patience=2.9), monotonic=lambda: now[0])
+    try:
+        first = looker.look().snapshots[0]
+        now[0] += 1
+        second = looker.look().snapshots[0]
+        assert second.facts.sockets is first.facts.sockets
+        assert second.facts.taken_at > first.facts.taken_at
+        with psycopg.connect(server.dsn(), autocommit=True) as conn:
+            now[0] += 1
+            third = looker.look().snapshots[0]
+            chain = next(chain for chain in third.chains if chain.pid == conn.info.backend_pid)
+            assert os.getpid() in next(one.processes for one in third.holders if one.name == chain.holder)
+            conn.execute("set application_name to 'another'")
+            now[0] += 1
+            fourth = looker.look().snapshots[0]
+            # What the server says is asked for each time.
+            assert "another" in {session.application_name for session in fourth.facts.sessions}
+            assert fourth.facts.sockets is third.facts.sockets
+            now[0] += 2
+            assert looker.look().snapshots[0].facts.sockets is not third.facts.sockets
+        last = fourth
+        while chain.pid in {session.pid for session in last.facts.sessions}:  # the backend is about to end
+            last = looker.look().snapshots[0]
+        assert chain.pid not in {socket.backend_pid for socket in last.facts.sockets}
+    finally:
+        looker.close()
+
+
+def test_without_patience_every_look_is_a_whole_one(server: EmbeddedServer) -> None:
+    looker = Looker(Request(port=server.port), monotonic=lambda: 100.0)
+    try:
+        assert looker.look().snapshots[0].facts.sockets is not looker.look().snapshots[0].facts.sockets
     finally:
         looker.close()

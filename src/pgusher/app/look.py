@@ -5,28 +5,33 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 
-from pgusher.app.jobs import Jobs
+from pgusher.app.jobs import JobFacts, Jobs
 from pgusher.app.request import Request
 from pgusher.attribute import Attributor
 from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
 from pgusher.collect.ledgers import LedgerSource
-from pgusher.collect.postgres import PostgresSource, Target, complaint, trusted
+from pgusher.collect.postgres import PostgresFacts, PostgresSource, Target, complaint, trusted
 from pgusher.collect.postgres.unstarted import find_unstarted
-from pgusher.collect.processes import ProcessSource
+from pgusher.collect.processes import ProcessFacts, ProcessSource
 from pgusher.collect.sockets import SocketFacts, SocketSource
 from pgusher.errors import UnreachableError, UsageError
+from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Rung, Server
+from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass, field
 
+_Identities = tuple[tuple[int, Micros | None], ...]
 _AT_LEAST = 0.5
 """Seconds for a server to answer when those before it have used up the time of a look: one of this host needs less."""
+_identity = attrgetter("pid", "backend_start")
 _DISCOVER_EVERY = 10.0
 """Seconds until a watch looks for further servers again."""
 
@@ -42,6 +47,21 @@ class Look:
     """Gaps that belong to no server."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """The client's side of a server's sessions, as it was seen at one moment."""
+
+    at: float
+    sessions: _Identities
+    unstarted: tuple[Session, ...]
+    sockets: SocketFacts
+    holders: set[int]
+    processes: ProcessFacts
+    jobs: JobFacts
+    pools: tuple[PoolLimit, ...]
+    gaps: tuple[Gap, ...]
+
+
 @dataclass
 class _Eye:
     """What is kept of one server between two looks: the connection, its sockets, the last conclusions."""
@@ -50,7 +70,7 @@ class _Eye:
     postgres: PostgresSource
     sockets: SocketSource = field(default_factory=SocketSource)
     attributor: Attributor = field(default_factory=Attributor)
-    looked: bool = False
+    side: _Side | None = None
 
     def close(self) -> None:
         """Give the slot back."""
@@ -78,6 +98,7 @@ class Looker:
         self._eyes: list[_Eye] | None = None
         self._gaps: tuple[Gap, ...] = ()
         self._discover_at = 0.0
+        self._host: tuple[float, Host] | None = None
 
     def look(self) -> Look:
         """One look at everything.
@@ -87,8 +108,9 @@ class Looker:
         began = self._monotonic()
         taken_at = int(self._clock() * 1_000_000)
         eyes = self._open_eyes(began)
-        host = look_host()
-        snapshots = [self._look_at(eye, host, taken_at, self._within(began, eyes)) for eye in eyes]
+        if self._host is None or began - self._host[0] >= self._request.patience:
+            self._host = began, look_host()
+        snapshots = [self._look_at(eye, began, taken_at, self._within(began, eyes)) for eye in eyes]
         if all(s.facts.view.rung is Rung.NONE and s.facts.view.lacked is None for s in snapshots):
             raise _unreachable(snapshots)
         snapshots.sort(key=_fullness, reverse=True)
@@ -174,36 +196,46 @@ class Looker:
             sql=request.sql,
         )
 
-    def _look_at(self, eye: _Eye, host: Host, taken_at: int, within: float | None) -> Snapshot:
+    def _look_at(self, eye: _Eye, now: float, taken_at: int, within: float | None) -> Snapshot:
         sample = eye.postgres.sample(within)
-        backends = [session.pid for session in sample.sessions]
-        sockets = eye.sockets.look(sample.server, backends, full=not eye.looked)
-        eye.looked = True
-        unstarted, unclear = find_unstarted(sample.server, sample.sessions, sockets.sockets)
-        holders = _holders(sockets)
-        processes = self._processes.look(holders)
-        ledgers = self._ledgers.read(process for process in processes.processes if process.pid in holders)
-        jobs = self._jobs.look(sockets.sockets, processes.processes)
-        pools, more = _pools(processes.processes)
-        gaps = (*more, *sample.gaps, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps, *ledgers.gaps)
+        side, sessions = eye.side, tuple(map(_identity, sample.sessions))
+        if side is None or now - side.at >= self._request.patience or not _same(side.sessions, sessions):
+            side = eye.side = self._client_side(eye, sample, sessions, now)
+        ledgers = self._ledgers.read(one for one in side.processes.processes if one.pid in side.holders)
         facts = Facts(
             taken_at=taken_at,
-            host=host,
+            host=self._host[1] if self._host else look_host(),
             server=sample.server,
             view=sample.view,
             ceilings=sample.ceilings,
-            sessions=(*sample.sessions, *unstarted) if unstarted else sample.sessions,
-            sockets=sockets.sockets,
-            processes=processes.processes,
-            cron=jobs.cron,
-            units=jobs.units,
-            containers=jobs.containers,
-            gaps=gaps,
+            sessions=(*sample.sessions, *side.unstarted) if side.unstarted else sample.sessions,
+            sockets=side.sockets.sockets,
+            processes=side.processes.processes,
+            cron=side.jobs.cron,
+            units=side.jobs.units,
+            containers=side.jobs.containers,
+            gaps=(*sample.gaps, *side.gaps, *ledgers.gaps),
             settings=sample.settings,
             loans=ledgers.loans,
-            pools=pools,
+            pools=side.pools,
         )
         return eye.attributor.attribute(facts)
+
+    def _client_side(self, eye: _Eye, sample: PostgresFacts, sessions: _Identities, now: float) -> _Side:
+        backends = [session.pid for session in sample.sessions]
+        sockets = eye.sockets.look(sample.server, backends, full=eye.side is None)
+        unstarted, unclear = find_unstarted(sample.server, sample.sessions, sockets.sockets)
+        holders = _holders(sockets)
+        processes = self._processes.look(holders)
+        jobs = self._jobs.look(sockets.sockets, processes.processes)
+        pools, more = _pools(processes.processes)
+        gaps = (*more, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps)
+        return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, gaps)
+
+
+def _same(before: _Identities, now: _Identities) -> bool:
+    """Whether it is known that these are the same sessions: a pid alone may be another session's by now."""
+    return before == now and all(start is not None for _, start in now)
 
 
 def _holders(sockets: SocketFacts) -> set[int]:

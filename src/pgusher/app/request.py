@@ -25,6 +25,8 @@ class Request:
     service: str | None = None
     timeout: float = 3.0
     """Seconds for a connect, and for a statement."""
+    patience: float = 0.0
+    """Seconds for which sockets and processes are not looked at anew while no session came or went: for a watch."""
     sql: bool = True
     """False: take no slot at all, look at process titles and sockets only."""
     config: Config = field(default_factory=Config)

@@ -11,6 +11,9 @@ UNSTARTED = "unstarted"
 """The `backend_type` of a connection that has not started a session: the server waits for its startup packet. It takes
 one of the processes that the server may have, and no slot. The word is pgusher's: no view of the server shows them."""
 
+TAKE_SLOTS = frozenset({"client backend", "authenticating"})
+"""Each `backend_type` that counts against max_connections: walsenders (from 12 on) and parallel workers do not."""
+
 
 class SeenBy(StrEnum):
     """Which view showed a session. They differ in what they can tell."""
@@ -77,5 +80,5 @@ class Session:
 
     @property
     def takes_slot(self) -> bool:
-        """Whether it counts against max_connections: walsenders (from 12 on) and parallel workers do not."""
-        return self.backend_type in {"client backend", "authenticating"}
+        """Whether it counts against max_connections."""
+        return self.backend_type in TAKE_SLOTS

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Chain, Holder
-from pgusher.model.session import UNSTARTED, Session
+from pgusher.model.session import TAKE_SLOTS, UNSTARTED, Session
 from pgusher.model.values import dataclass
+
+_kind = attrgetter("backend_type")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +29,12 @@ class Snapshot:
     @property
     def taken(self) -> int:
         """How many slots are taken, pgusher's own included."""
-        return sum([s.takes_slot for s in self.facts.sessions])
+        return sum(map(TAKE_SLOTS.__contains__, map(_kind, self.facts.sessions)))
 
     @property
     def unstarted(self) -> int:
         """How many connections have not started a session."""
-        return sum([s.backend_type == UNSTARTED for s in self.facts.sessions])
+        return list(map(_kind, self.facts.sessions)).count(UNSTARTED)
 
     @property
     def crowded(self) -> bool:

@@ -87,6 +87,8 @@ def request_of(values: Values, config: Config) -> Request:
         database=database,
         service=values["service"],
         timeout=values["timeout"],
+        # A little less than three seconds, so that every third look of a watch of one second is a whole one.
+        patience=2.9 if values.get("watch") is not None else 0.0,
         sql=not values["no_sql"],
         config=config,
     )

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pgusher.model.findings import Diagnosis
 
 
-_DIAGNOSE_EVERY = 5.0
+_DIAGNOSE_EVERY = 10.0
 """Seconds after which a watch judges anew what has not changed: only ages have grown meanwhile."""
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
+from operator import attrgetter
 
 from pgusher.model.server import Ceiling as Refused
 from pgusher.model.server import Limit, Rung
-from pgusher.model.session import UNSTARTED, Session
+from pgusher.model.session import TAKE_SLOTS, UNSTARTED, Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 
@@ -152,6 +153,9 @@ def unanswered(snapshot: Snapshot) -> str:
     return view.attempts[-1].outcome
 
 
+_pid, _kind, _state = attrgetter("pid"), attrgetter("backend_type"), attrgetter("state")
+
+
 class Doing(StrEnum):
     """What a session does, in four words."""
 
@@ -164,7 +168,10 @@ class Doing(StrEnum):
 
 def doing(session: Session) -> Doing:
     """The state of pg_stat_activity as one of four."""
-    state = session.state
+    return _doing(session.state)
+
+
+def _doing(state: str | None) -> Doing:
     if state == "idle":
         return Doing.IDLE
     if state in {"active", "fastpath function call"}:
@@ -177,14 +184,13 @@ def doing(session: Session) -> Doing:
 def states(snapshot: Snapshot) -> dict[str, Counter[Doing]]:
     """For each holder, how many of its slots do what; its connections without a session count as OTHER."""
     names = holder_names(snapshot)
+    sessions = snapshot.facts.sessions
+    # A watch counts hundreds each second: nothing is done for each of them that is written in Python.
+    alike = Counter(zip(map(names.get, map(_pid, sessions)), map(_kind, sessions), map(_state, sessions), strict=True))
     counts: dict[str, Counter[Doing]] = {}
-    for session in snapshot.facts.sessions:
-        if not session.takes_slot and session.backend_type != UNSTARTED:
-            continue
-        name = names.get(session.pid, "")
-        if name not in counts:
-            counts[name] = Counter()
-        counts[name][doing(session)] += 1
+    for (name, kind, state), number in alike.items():
+        if kind in TAKE_SLOTS or kind == UNSTARTED:
+            counts.setdefault(name or "", Counter())[_doing(state)] += number
     return counts
 
 
