@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from operator import is_
 
 from pgusher.attribute.chains import Drafter
-from pgusher.attribute.drafts import Draft
+from pgusher.attribute.drafts import Draft, same_session
 from pgusher.attribute.holders import gather
 from pgusher.attribute.loans import with_loans
 from pgusher.attribute.names import assign
@@ -14,7 +14,7 @@ from pgusher.attribute.origins import Origins
 from pgusher.attribute.rooting import shadows
 from pgusher.attribute.roots import Root
 from pgusher.model.facts import Facts
-from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.holder import Chain, Holder, HolderKind
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 
@@ -34,6 +34,7 @@ class Attributor:
         self._drafts: tuple[Draft, ...] = ()
         self._names: dict[tuple[str, ...], str] = {}
         self._holders: tuple[Holder, ...] = ()
+        self._chains: tuple[Chain, ...] = ()
 
     def attribute(self, facts: Facts) -> Snapshot:
         """The snapshot of these facts. Raises nothing, whatever the facts."""
@@ -41,6 +42,9 @@ class Attributor:
         changed: Origins | None = None
         if before is None or origins is None or not _same_world(before, facts):
             origins = changed = self._origins = Origins(facts, origins)
+        elif self._stands(before, facts):
+            self._facts = facts
+            return self._snapshot(facts)
         drafter = Drafter(facts, origins)
         if before is not None and (before.host != facts.host or before.server.local != facts.server.local):
             self._by_pid = {}
@@ -52,8 +56,30 @@ class Attributor:
             self._by_pid = {draft.session.pid: draft for draft in drafts}
         self._facts = facts
         names = self._names
-        chains = tuple([draft.chain(names[draft.root.key]) for draft in drafts])
-        return Snapshot(facts, with_loans(facts, chains) if facts.loans else chains, self._holders)
+        self._chains = tuple([draft.chain(names[draft.root.key]) for draft in drafts])
+        return self._snapshot(facts)
+
+    def _snapshot(self, facts: Facts) -> Snapshot:
+        chains = with_loans(facts, self._chains) if facts.loans else self._chains
+        return Snapshot(facts, chains, self._holders)
+
+    def _stands(self, before: Facts, facts: Facts) -> bool:
+        """Whether all chains are as before: only what the sessions do has changed. Mostly so, each second of a watch."""
+        if (
+            facts.sockets is not before.sockets
+            or len(facts.sessions) != len(self._drafts)
+            or before.host != facts.host
+            or before.server.local != facts.server.local
+            or before.view.own_pid != facts.view.own_pid
+            or before.gaps != facts.gaps
+        ):
+            return False
+        for draft, session in zip(self._drafts, facts.sessions, strict=True):
+            if draft.session is not session:
+                if not same_session(draft.session, session):
+                    return False
+                draft.session = session
+        return True
 
     def _draft(self, drafter: Drafter, changed: Origins | None, session: Session) -> Draft:
         old = self._by_pid.get(session.pid)
