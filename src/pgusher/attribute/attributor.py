@@ -64,7 +64,7 @@ class Attributor:
         return Snapshot(facts, chains, self._holders)
 
     def _stands(self, before: Facts, facts: Facts) -> bool:
-        """Whether all chains are as before: only what the sessions do has changed. Mostly so, each second of a watch."""
+        """Whether all chains are as before: only what the sessions do has changed, as mostly in a watch."""
         if (
             facts.sockets is not before.sockets
             or len(facts.sessions) != len(self._drafts)
