@@ -23,8 +23,16 @@ FDS = 4
 SLOTS = 2048
 
 HEADER = struct.Struct("<8sIIQII")
-"""Magic, size of a record, pid in its own namespace, start in ticks since boot, records in use, reserved."""
+"""Magic, size of a record, pid in its own namespace, start in ticks since boot, records in use, `SERVES` or 0."""
 MAGIC = b"pgloan1\0"
+SERVES = 1
+"""It looks for questions."""
+REQUEST_AT = 32
+REQUEST = struct.Struct("<II")
+"""A number that was not asked before, and the pid of who asks: "give back what is idle, now"."""
+ANSWER_AT = 40
+ANSWER = struct.Struct("<IIIIII")
+"""The number of the question; connections given back, lent, kept; pools that did not answer; the number again."""
 RECORDS_AT = 64
 RECORD = struct.Struct("<IIqqQII136s40s40sI")
 """Sequence, state, since, connected at, thread id, server process, line; file, thread, task (UTF-8); sequence."""
@@ -58,6 +66,32 @@ class Loan:
     """The kernel's number of the thread, in the namespace of the process."""
     task: str | None = None
     """The asyncio task within the thread."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a process says it did when it was asked to give back what is idle."""
+
+    given_back: int
+    lent: int
+    """Connections that are on loan, and stay so."""
+    kept: int
+    """Those that are idle and kept, as the pool is to have so many (min_size)."""
+    silent: int
+    """Pools that did not answer: their event loop is held up."""
+
+
+def serves(raw: bytes) -> bool:
+    """Whether the process of this header looks for questions."""
+    return len(raw) >= HEADER.size and HEADER.unpack_from(raw)[5] == SERVES
+
+
+def parse_answer(raw: bytes, serial: int) -> Answer | None:
+    """The answer to the question of this number; None when it is not there, or torn as it is being written."""
+    if len(raw) < ANSWER.size:
+        return None
+    first, given, lent, kept, silent, last = ANSWER.unpack_from(raw)
+    return Answer(given, lent, kept, silent) if first == last == serial else None
 
 
 def parse_header(raw: bytes) -> tuple[int, int, int] | None:

@@ -1,0 +1,263 @@
+"""A process with all that descends from it: held still, told, ended, waited for.
+
+While one process after the other is signalled, another may fork, and its child is nobody's. So all are stopped first
+(SIGSTOP cannot be refused): a process with that signal pending forks no more (copy_process in kernel/fork.c looks for
+pending signals with the list of tasks locked), hence a look at all processes after that shows every child there is.
+Only when a look shows nothing new, and everything known stands still, TERM is sent, and then CONT, as what is stopped
+does not hear TERM. What comes up in the grace (a handler of TERM may start something) is found by further looks. KILL
+is sent in the same way.
+
+Not found: what had left both the session and the process group of the tree, and whose parent had ended, before the
+first look. Its cgroup or audit session would tell of some, but a daemon that was started anew is in those just so. When
+such a process holds sessions, it is a holder of its own, with a step of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable
+
+from pgusher.model.plan import OutcomeKind
+from pgusher.remedy.act.pinned import Pinned, Stat, ended, pin, read_stat
+from pgusher.remedy.act.result import Result
+from pgusher.remedy.act.table import own_numbers, related
+from pgusher.remedy.protected import process_reason
+
+_ROUNDS = 200
+_PATIENT = 3
+"""Looks after which whole groups are stopped at once."""
+_STILL = "TtZX"
+_BRIDGES = frozenset({"sudo", "su"})
+"""Never ended as the root of a tree; within one they only carry the job's command to another user."""
+
+
+class RefusedError(Exception):
+    """The tree may not be ended. Everything in it runs again."""
+
+    def __init__(self, result: Result) -> None:
+        super().__init__(result.text)
+        self.result = result
+
+
+class Tree:
+    """One process and its descendants. `close` it whatever happens."""
+
+    def __init__(
+        self,
+        root: Pinned | None,
+        own: Iterable[int],
+        proc: str = "/proc",
+        clock: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`root`: None when it has ended, and only descendants that an earlier run saw are left (see `adopt`).
+
+        `own`: the pids of pgusher and of all above it.
+        """
+        self._proc = proc
+        self._own = frozenset(own)
+        self._clock = clock
+        self._pause = pause
+        self._root = root
+        self._stopped: list[Pinned] = []
+        self._numbers: set[int] = set()
+        self._groups = False
+        self.members: dict[tuple[int, int], Pinned] = {}
+        """By pid and start."""
+        self.unruly = False
+        """It forked faster than it could be stopped."""
+        if root is not None:
+            self._take(root)
+
+    @property
+    def living(self) -> list[Pinned]:
+        """Those that still run."""
+        held = list(self.members.values())
+        over = set(ended(held, 0.0))
+        return [one for one in held if one.fileno() not in over]
+
+    def adopt(self, members: Iterable[tuple[int, int]]) -> None:
+        """Take in what an earlier run has seen as a part of the tree (pid, start), as far as it is still there."""
+        for pid, start in members:
+            if (pid, start) in self.members:
+                continue
+            held = pin(pid, self._proc, start)
+            if isinstance(held, Pinned):
+                self._check(held)
+                self._take(held)
+
+    def check_root(self) -> None:
+        """Raises RefusedError when the root itself is never ended, or may not be by us."""
+        if self._root is not None:
+            self._check(self._root, root=True)
+
+    def freeze(self, seconds: float = 3.0) -> list[Pinned]:
+        """Stop all of it, and give those that were not known before. Raises RefusedError: then all run again.
+
+        When they fork faster than they are stopped, `unruly` is set, and they are left as they are.
+        """
+        deadline = self._clock() + seconds
+        new: list[Pinned] = []
+        try:
+            self._stop(self.living)
+            for count in range(_ROUNDS):
+                found = self.look()
+                new += found
+                self._stop(found)
+                if found and count >= _PATIENT:
+                    self._stop_groups()
+                if not found and self._still(deadline):
+                    self.unruly = False
+                    return new
+                if self._clock() >= deadline:
+                    break
+        except RefusedError:
+            self.thaw()
+            raise
+        self.unruly = True
+        return new
+
+    def look(self) -> list[Pinned]:
+        """Those that belong to it and were not known. Raises RefusedError when one of them is never ended."""
+        table = read_table(self._proc)
+        known = {pid for pid, _ in self.members}
+        self._numbers |= own_numbers(stat for stat in table.values() if stat.key in self.members and stat.pid in known)
+        new = []
+        for stat in related(table, self.members, self._numbers):
+            held = pin(stat.pid, self._proc, stat.start_ticks)
+            if not isinstance(held, Pinned):
+                continue  # it has ended, and what it left is found by the next look
+            try:
+                if not self._belongs(stat):
+                    held.close()
+                    continue
+                self._check(held)
+            except BaseException:
+                held.close()
+                raise
+            self._take(held)
+            new.append(held)
+        return new
+
+    def terminate(self, these: Iterable[Pinned] | None = None) -> None:
+        """TERM, then CONT: also to what somebody else had stopped."""
+        chosen = self.living if these is None else list(these)
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            for one in chosen:
+                self._send(one, number)
+        self._stopped.clear()
+
+    def kill(self) -> None:
+        """KILL, which also ends what is stopped."""
+        for one in self.living:
+            self._send(one, signal.SIGKILL)
+        self._stopped.clear()
+
+    def thaw(self) -> None:
+        """Let run again what `freeze` has stopped; what was stopped before stays so."""
+        for one in self._stopped:
+            if not one.stopped_before:
+                self._send(one, signal.SIGCONT)
+        self._stopped.clear()
+        if self._groups:
+            self._stop_groups(signal.SIGCONT)
+
+    def close(self) -> None:
+        """Let go of all of it."""
+        for one in self.members.values():
+            one.close()
+        self.members.clear()
+
+    # -- the parts
+
+    def _take(self, held: Pinned) -> None:
+        self.members[held.pid, held.start_ticks] = held
+
+    def _belongs(self, seen: Stat) -> bool:
+        """Whether what was seen in the table holds now that the process is held: it cannot become another any more."""
+        now = read_stat(seen.pid, self._proc)
+        if now is None or now.start_ticks != seen.start_ticks:
+            return False
+        if now.session in self._numbers or now.group in self._numbers:
+            return True
+        # Its parent is of the tree, and has not ended: so it is no other one with that pid.
+        return any(pid == now.ppid and held.alive() for (pid, _), held in self.members.items())
+
+    def _check(self, held: Pinned, *, root: bool = False) -> None:
+        """Raises RefusedError when it is never ended, or may not be by us."""
+        names = [held.comm]
+        with contextlib.suppress(OSError):  # another user's: the kernel's short name is left
+            names.append(os.path.basename(os.readlink(f"{self._proc}/{held.pid}/exe")).removesuffix(" (deleted)"))
+        reason = process_reason(held.pid, [name for name in names if root or name not in _BRIDGES], self._own)
+        if reason is not None:
+            text = (
+                f"process {held.pid} ({held.comm}) {'is' if root else 'would go with it, and is'} never ended: {reason}"
+            )
+            raise RefusedError(Result(OutcomeKind.REFUSED, text))
+        self._allowed(held)
+
+    def _allowed(self, held: Pinned) -> None:
+        try:
+            held.send(0)
+        except PermissionError:
+            raise RefusedError(denied(held, self._proc)) from None
+
+    def _stop(self, these: Iterable[Pinned]) -> None:
+        for one in these:
+            self._send(one, signal.SIGSTOP)
+            self._stopped.append(one)
+
+    def _stop_groups(self, number: signal.Signals = signal.SIGSTOP) -> None:
+        """Whole groups at once: one that forks and ends, again and again, is never there when it is looked at."""
+        for one in self.members.values():
+            if one.pid in self._numbers:
+                self._groups |= one.send_group(number)
+
+    def _still(self, deadline: float) -> bool:
+        """Whether all of them stand, after a moment for it. One in an uninterruptible sleep forks nothing either."""
+        wait = 0.0005
+        while True:
+            states = [stat.state for one in self.living if (stat := read_stat(one.pid, self._proc)) is not None]
+            if all(state in _STILL for state in states):
+                return True
+            if self._clock() + wait >= deadline or wait > 0.1:
+                return all(state in _STILL + "D" for state in states)
+            self._pause(wait)
+            wait *= 2
+
+    def _send(self, one: Pinned, number: signal.Signals) -> None:
+        try:
+            one.send(number)
+        except PermissionError:
+            # It changed its user since it was looked at: the others are ended all the same, and it is told as left.
+            return
+
+
+def read_table(proc: str = "/proc") -> dict[int, Stat]:
+    """All processes that are shown, by pid."""
+    found = {}
+    for name in os.listdir(proc):
+        if name.isdecimal() and (stat := read_stat(int(name), proc)) is not None:
+            found[stat.pid] = stat
+    return found
+
+
+def ancestors(pid: int, proc: str = "/proc") -> tuple[int, ...]:
+    """A process and all above it."""
+    found = [pid]
+    while (stat := read_stat(found[-1], proc)) is not None and stat.ppid > 0 and stat.ppid not in found:
+        found.append(stat.ppid)
+    return tuple(found)
+
+
+def denied(held: Pinned, proc: str = "/proc") -> Result:
+    """That we may not signal it."""
+    try:
+        owner = f"belongs to uid {os.stat(f'{proc}/{held.pid}').st_uid}"
+    except OSError:
+        owner = "is another user's"
+    text = f"process {held.pid} ({held.comm}) {owner}: uid {os.geteuid()} may not signal it"
+    return Result(OutcomeKind.REFUSED, text, "run it as root, or as that user")

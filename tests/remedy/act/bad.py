@@ -1,0 +1,107 @@
+"""A process that is hard to end, started by the tests: `python bad.py HOW...`.
+
+It prints "ready" and the pids of all its processes, and then waits for ever. HOW, any number of:
+wait        one process
+ignore      it ignores TERM
+child       a child that waits
+stubborn    a child in a session of its own that ignores TERM
+orphan      a grandchild whose parent has ended; it is in our session still
+stopped     a child that is stopped
+many        forks children without end, each of which waits; at most 400
+chain       a child that forks and ends, again and again; at most 4,000 times
+late        at TERM it starts a child in a session of its own, and ends a moment later
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+
+def wait() -> None:
+    while True:
+        time.sleep(3600)
+
+
+def child(*, session: bool = False, ignore: bool = False) -> int:
+    ready, told = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        if session:
+            os.setsid()
+        if ignore:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write(told, b"1")
+        wait()
+    os.read(ready, 1)
+    return pid
+
+
+def orphan() -> int:
+    reading, writing = os.pipe()
+    middle = os.fork()
+    if middle == 0:
+        os.write(writing, str(child()).encode())
+        os._exit(0)
+    os.waitpid(middle, 0)
+    return int(os.read(reading, 20))
+
+
+def many() -> int:
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(400):
+            if os.fork() == 0:
+                wait()
+            time.sleep(0.0005)
+        wait()
+    return pid
+
+
+def chain() -> int:
+    pid = os.fork()
+    if pid == 0:
+        for _ in range(4000):
+            if os.fork():
+                os._exit(0)
+        wait()
+    return pid
+
+
+def late(*_: object) -> None:
+    if os.fork() == 0:
+        os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        wait()
+    time.sleep(0.3)
+    os._exit(0)
+
+
+def main() -> None:
+    pids = []
+    for word in sys.argv[1:]:
+        if word == "ignore":
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        elif word == "late":
+            signal.signal(signal.SIGTERM, late)
+        elif word == "child":
+            pids.append(child())
+        elif word == "stubborn":
+            pids.append(child(session=True, ignore=True))
+        elif word == "orphan":
+            pids.append(orphan())
+        elif word == "stopped":
+            pids.append(child())
+            os.kill(pids[-1], signal.SIGSTOP)
+        elif word == "many":
+            pids.append(many())
+        elif word == "chain":
+            pids.append(chain())
+    sys.stdout.write(f"ready {os.getpid()} {' '.join(map(str, pids))}\n")
+    sys.stdout.flush()
+    wait()
+
+
+main()
