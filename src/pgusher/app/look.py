@@ -14,6 +14,7 @@ from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
 from pgusher.collect.ledgers import LedgerSource
 from pgusher.collect.postgres import PostgresFacts, PostgresSource, Target, complaint, trusted
+from pgusher.collect.postgres.connect import Connection
 from pgusher.collect.postgres.unstarted import find_unstarted
 from pgusher.collect.processes import ProcessFacts, ProcessSource
 from pgusher.collect.sockets import SocketFacts, SocketSource
@@ -96,6 +97,7 @@ class Looker:
         self._jobs = Jobs(request.config.crontabs)
         self._ledgers = LedgerSource()
         self._eyes: list[_Eye] | None = None
+        self._seen: list[tuple[Server, _Eye]] = []
         self._gaps: tuple[Gap, ...] = ()
         self._discover_at = 0.0
         self._host: tuple[float, Host] | None = None
@@ -111,6 +113,7 @@ class Looker:
         if self._host is None or began - self._host[0] >= self._request.patience:
             self._host = began, look_host()
         snapshots = [self._look_at(eye, began, taken_at, self._within(began, eyes)) for eye in eyes]
+        self._seen = [(one.facts.server, eye) for one, eye in zip(snapshots, eyes, strict=True)]
         if all(s.facts.view.rung is Rung.NONE and s.facts.view.lacked is None for s in snapshots):
             raise _unreachable(snapshots)
         snapshots.sort(key=_fullness, reverse=True)
@@ -127,6 +130,12 @@ class Looker:
         for eye in self._eyes or ():
             eye.close()
         self._eyes = None
+        self._seen = []
+
+    def connection(self, server: Server) -> Connection | None:
+        """The one connection that is kept to a server of the last look; None where it was seen without SQL."""
+        eye = next((eye for seen, eye in self._seen if seen is server), None)
+        return eye.postgres.connection if eye is not None else None
 
     def _open_eyes(self, now: float) -> list[_Eye]:
         request = self._request

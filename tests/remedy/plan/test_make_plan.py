@@ -93,7 +93,8 @@ sessions = [{ state = "idle in transaction", idle = "20min" }, { state = "active
 
 def test_who_is_busy_in_a_transaction_is_spared_unless_named() -> None:
     assert plan(BUSY).steps == ()
-    assert plan(BUSY, holders=("script/report.py",)).steps == ()
+    (step,) = plan(BUSY, holders=("script/report.py",)).steps
+    assert step.finding == "idle-in-transaction:script/report.py"
     snapshot, diagnosis = look(BUSY)
     pid = next(s.pid for s in snapshot.facts.sessions if s.state == "idle in transaction")
     (step,) = plan(BUSY, sessions=(pid,), exact=True).steps

@@ -38,7 +38,7 @@ class Checks:
         idle = session.state == "idle"
         said = draft.named or session.state in self._wanted.states
         if not idle and not said and session.state is not None and not self._gone(session):
-            hint = f"if it is to be ended: pgusher free {session.pid}"
+            hint = f"if it is to be ended, name it: pgusher free {session.pid}"
             return self._spared(session, f"it is busy: {session.state}", hint)
         if idle and self._listens(session) and not draft.named:
             return self._spared(session, "it listens for notifications")
@@ -66,8 +66,9 @@ class Checks:
         if draft.named:
             return None
         if busy := [s for s in held if s.state is not None and s.state != "idle"]:
-            hint = f"if it is to be ended: pgusher free {root.pid}"
-            return self._spared_process(root, held, f"session {busy[0].pid} is busy: {busy[0].state}", hint)
+            chain = scene.chains.get(busy[0].pid)
+            hint = f"if it is to be ended, name it: pgusher free {chain.holder if chain is not None else root.pid}"
+            return self._spared_process(root, held, f"a session of it is busy: {busy[0].state}", hint)
         if scene.looks.of(root).kind in _MASTERS and len(tree) > 1:
             holder = scene.holder_of(held[0].pid) if held else None
             hint = f"restart it: {holder.stop}" if holder is not None and holder.stop else ""

@@ -59,7 +59,7 @@ def chosen(scene: Scene, wanted: Wanted) -> tuple[Finding, ...]:
 
 def of_finding(scene: Scene, finding: Finding, wanted: Wanted) -> Iterator[Draft]:
     """What ends a finding."""
-    named = bool(wanted.findings)
+    named = bool(wanted.findings or wanted.holders)
     if finding.rule in _ENDS:
         for pid in roots(scene, finding):
             yield Draft(Lever.END_PROCESS, process=pid, finding=finding, named=named)

@@ -58,8 +58,10 @@ def _reason(scene: Scene, session: Session, checks: Checks) -> tuple[str, str]:
     if session.state not in ("idle", None):
         return ("it has not finished its login", "") if session.state == "authenticating" else ("it is busy", "")
     if why := checks.refills(session):
-        about = next((f for f in scene.diagnosis.findings if f.rule in ADVISED and session.pid in f.sessions), None)
-        hint = advice(holder) if about is not None else ""
+        about = holder is not None and any(
+            f.rule in ADVISED and f.holder == holder.name for f in scene.diagnosis.findings
+        )
+        hint = advice(holder) if about else ""
         return "they are in a pool, which would open others" if "pool" in why else why, hint
     if holder is None or holder.kind in (HolderKind.UNKNOWN, HolderKind.HIDDEN):
         return "who holds it is not known", "run pgusher as root" if scene.facts.host.uid else ""

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 from contextlib import suppress
 
-from pgusher.errors import PgusherError, UsageError
+from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.surfaces.cli import registry
 from pgusher.surfaces.cli.common import CONNECTION, JUDGE, PRINT, REPLAY, looks_like_dsn
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Values, meant, read, shown
 from pgusher.surfaces.render.advice import quote
 
-USAGE, UNREACHABLE, INTERRUPTED = 2, 3, 130
+USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 2, 3, 4, 130
 
 
 def main(words: Sequence[str] | None = None, context: Context | None = None) -> int:
@@ -91,7 +91,7 @@ def _before_dashes(words: list[str]) -> list[str]:
 
 def _fail(error: PgusherError, words: list[str], context: Context) -> int:
     """The message on standard error; with --json an object on standard output as well."""
-    code = USAGE if isinstance(error, UsageError) else UNREACHABLE
+    code = USAGE if isinstance(error, UsageError) else REFUSED if isinstance(error, RefusedError) else UNREACHABLE
     if _format(words, "nagios"):
         from pgusher.surfaces.render.nagios import unknown
 
