@@ -95,6 +95,7 @@ def main() -> None:
         elif word == "stopped":
             pids.append(child())
             os.kill(pids[-1], signal.SIGSTOP)
+            os.waitpid(pids[-1], os.WUNTRACED)
         elif word == "many":
             pids.append(many())
         elif word == "chain":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -18,7 +19,8 @@ from pgusher.collect.postgres.connect import Connection, open_connection
 from pgusher.collect.postgres.libpq import load
 from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, Plan, ProcessIdentity, Reach, ServerIdentity, SessionIdentity, Slots, Step
-from pgusher.remedy.act.pinned import read_stat
+from pgusher.remedy.act.pinned import Pinned, pin, read_stat
+from pgusher.remedy.act.tree import read_table
 from tests.bed.bed import Bed
 
 SCRIPT = os.path.join(os.path.dirname(__file__), "bad.py")
@@ -158,16 +160,28 @@ class Victims:
     def __init__(self) -> None:
         self._started: list[subprocess.Popen[str]] = []
         self.pids: set[int] = set()
+        self._known: set[tuple[int, int]] = set()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         for process in self._started:
+            self._end_descendants()
             process.kill()
             process.wait()
             if process.stdout is not None:
                 process.stdout.close()
+
+    def _end_descendants(self) -> None:
+        """Those that told their pids, and all in a session of one of them."""
+        ours = {pid for pid, start in self._known if (stat := read_stat(pid)) is not None and stat.start_ticks == start}
+        for stat in read_table().values():
+            if stat.pid in ours or stat.session in self.pids:
+                held = pin(stat.pid, start_ticks=stat.start_ticks)
+                if isinstance(held, Pinned):
+                    held.send(signal.SIGKILL)
+                    held.close()
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start one and wait until it stands as it is to be; it leads a session of its own."""
@@ -179,6 +193,7 @@ class Victims:
         line = process.stdout.readline()
         assert line.startswith("ready"), line
         self.pids = {int(word) for word in line.split()[1:]}
+        self._known |= {stat.key for pid in self.pids if (stat := read_stat(pid)) is not None}
         return process
 
     def identity(self, process: subprocess.Popen[str]) -> ProcessIdentity:

@@ -88,15 +88,18 @@ class Pinned:
             return False
         return True
 
-    def send_group(self, number: signal.Signals) -> bool:
-        """Signal the group whose leader it is, or was, at once; False where that cannot be done.
+    def send_group(self, number: signal.Signals) -> bool | None:
+        """Signal the group whose leader it is, or was, at once; False when nobody is in it, or nobody of ours.
 
-        No process of the group can fork in the midst of it: the kernel holds its list of tasks meanwhile.
+        None where the kernel cannot do that (before Linux 6.9). No process of the group can fork in the midst of it:
+        the kernel holds its list of tasks meanwhile.
         """
         try:
             signal.pidfd_send_signal(self._fd, number, None, _GROUP)
-        except OSError:  # EINVAL: an older kernel; ESRCH: nobody is in it; EPERM: nobody that we may signal
+        except (ProcessLookupError, PermissionError):
             return False
+        except OSError:  # EINVAL
+            return None
         return True
 
     def close(self) -> None:

@@ -83,7 +83,7 @@ class Ending:
             return
         if not living or now >= self._look_at:
             self._look_at = now + 0.1
-            living += self._tell_new()
+            living += self._tell_new(last=not living)
         if not living:
             # A look that found nothing came after the last of them had ended.
             self.over = True
@@ -118,9 +118,9 @@ class Ending:
         """Let go of all of it."""
         self._tree.close()
 
-    def _tell_new(self) -> list[Pinned]:
+    def _tell_new(self, *, last: bool) -> list[Pinned]:
         try:
-            new = self._tree.look()
+            new = self._tree.last_look() if last else self._tree.look()
         except RefusedError:
             return []  # something that is never ended has come up: what was known before is ended, and that is not
         self._tree.terminate(new)

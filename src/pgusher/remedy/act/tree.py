@@ -27,8 +27,6 @@ from pgusher.remedy.act.table import own_numbers, related
 from pgusher.remedy.protected import process_reason
 
 _ROUNDS = 200
-_PATIENT = 3
-"""Looks after which whole groups are stopped at once."""
 _STILL = "TtZX"
 _BRIDGES = frozenset({"sudo", "su"})
 """Never ended as the root of a tree; within one they only carry the job's command to another user."""
@@ -107,18 +105,23 @@ class Tree:
                 found = self.look()
                 new += found
                 self._stop(found)
-                if found and count >= _PATIENT:
-                    self._stop_groups()
-                if not found and self._still(deadline):
+                if count > 0 and not found and self._still(deadline):
                     self.unruly = False
                     return new
                 if self._clock() >= deadline:
                     break
+                # Whoever forks and ends, again and again, is never there when it is looked at: whole groups at once.
+                self._signal_groups(signal.SIGSTOP)
         except RefusedError:
             self.thaw()
             raise
         self.unruly = True
         return new
+
+    def last_look(self) -> list[Pinned]:
+        """As `look`, when nobody is left: also whoever hides by forking and ending without rest."""
+        self._signal_groups(signal.SIGSTOP)
+        return self.look()
 
     def look(self) -> list[Pinned]:
         """Those that belong to it and were not known. Raises RefusedError when one of them is never ended."""
@@ -163,7 +166,7 @@ class Tree:
                 self._send(one, signal.SIGCONT)
         self._stopped.clear()
         if self._groups:
-            self._stop_groups(signal.SIGCONT)
+            self._signal_groups(signal.SIGCONT)
 
     def close(self) -> None:
         """Let go of all of it."""
@@ -210,11 +213,23 @@ class Tree:
             self._send(one, signal.SIGSTOP)
             self._stopped.append(one)
 
-    def _stop_groups(self, number: signal.Signals = signal.SIGSTOP) -> None:
-        """Whole groups at once: one that forks and ends, again and again, is never there when it is looked at."""
-        for one in self.members.values():
-            if one.pid in self._numbers:
-                self._groups |= one.send_group(number)
+    def _signal_groups(self, number: signal.Signals) -> None:
+        """To whoever is in a group that a member leads, or led."""
+        for leader in [one for one in self.members.values() if one.pid in self._numbers]:
+            done = leader.send_group(number)
+            if done is None:
+                done = self._signal_group(leader.pid, number)
+            self._groups |= done
+
+    def _signal_group(self, group: int, number: signal.Signals) -> bool:
+        """The same by its number, for older kernels: as long as one that we hold is in it, it is nobody else's."""
+        held = [one for one in self.living if (stat := read_stat(one.pid, self._proc)) and stat.group == group]
+        if not any(one.alive() for one in held):
+            return False
+        with contextlib.suppress(OSError):
+            os.killpg(group, number)
+            return True
+        return False
 
     def _still(self, deadline: float) -> bool:
         """Whether all of them stand, after a moment for it. One in an uninterruptible sleep forks nothing either."""

@@ -1,0 +1,254 @@
+"""Processes that are hard to end: all of them are gone afterwards, and nobody else."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from pgusher.model.findings import Safety
+from pgusher.model.plan import Lever, Outcome, OutcomeKind, ProcessIdentity, Step
+from pgusher.model.values import replace
+from pgusher.remedy.act import Context, Log, act
+from pgusher.remedy.act.pinned import Pinned, Stat, pin, read_stat
+from pgusher.remedy.act.table import own_numbers, related
+from pgusher.remedy.act.tree import RefusedError, Tree, ancestors, read_table
+from tests.bed.requirements import needs_root
+from tests.remedy.act.victims import Victims, plan_of, process_identity
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> Iterator[Log]:
+    log = Log(str(tmp_path / "free.jsonl"))
+    yield log
+    log.close()
+
+
+@pytest.fixture
+def victims() -> Iterator[Victims]:
+    with Victims() as made:
+        yield made
+
+
+def step_of(identity: ProcessIdentity, number: int = 1) -> Step:
+    return Step(number, Lever.END_PROCESS, "end it", Safety.UNSAFE, "its work", process=identity)
+
+
+def end(log: Log, *identities: ProcessIdentity, grace: float = 5.0) -> list[Outcome]:
+    steps = [step_of(identity, number) for number, identity in enumerate(identities, 1)]
+    return list(act(plan_of(None, steps), steps, Context(log, grace=grace)))
+
+
+def running(pid: int) -> bool:
+    stat = read_stat(pid)
+    return stat is not None and stat.state not in "ZX"
+
+
+def left_of_group(group: int) -> list[Stat]:
+    """Those of a group that run still: stopped, so that none of them can hop away from the look."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGSTOP)
+    return [stat for stat in read_table().values() if stat.group == group and stat.state not in "ZX"]
+
+
+@pytest.mark.parametrize(
+    ("words", "grace"),
+    [
+        ("wait", 5.0),
+        ("child", 5.0),
+        ("orphan", 5.0),
+        ("stopped", 5.0),
+        ("many", 5.0),
+        ("ignore", 0.05),
+        ("child orphan stopped stubborn ignore", 0.05),
+        ("late", 0.6),
+    ],
+)
+def test_it_ends_with_all_its_descendants(words: str, grace: float, log: Log, victims: Victims) -> None:
+    process = victims.start(*words.split())
+    (outcome,) = end(log, victims.identity(process), grace=grace)
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    assert [pid for pid in victims.pids if pid != process.pid and running(pid)] == []
+    # Also those that it never told of: nobody is left in its session, or says that one of them is its parent.
+    left = [stat for stat in read_table().values() if stat.session == process.pid and stat.pid != process.pid]
+    assert [stat for stat in left if stat.state not in "ZX"] == []
+    needs_kill = "ignore" in words or "late" in words
+    assert process.wait(5) == (0 if words == "late" else -signal.SIGKILL if needs_kill else -signal.SIGTERM)
+    assert ("ignored TERM, and got KILL" in outcome.text) is needs_kill
+
+
+def test_a_chain_that_forks_and_ends_without_rest_is_caught(log: Log, victims: Victims) -> None:
+    process = victims.start("chain")
+    (outcome,) = end(log, victims.identity(process))
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    # One that hops is missed by a look at all processes; its group, stopped at once, cannot hop.
+    assert left_of_group(process.pid) == []
+
+
+def test_on_an_older_kernel_too(log: Log, victims: Victims, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Pinned, "send_group", lambda *_: None)
+    process = victims.start("chain", "ignore", "orphan")
+    (outcome,) = end(log, victims.identity(process), grace=0.05)
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    assert left_of_group(process.pid) == []
+
+
+def test_several_are_told_first_and_waited_for_once(log: Log, victims: Victims) -> None:
+    processes = [victims.start("ignore") for _ in range(3)]
+    stages: list[tuple[str, int]] = []
+    steps = [step_of(victims.identity(process), number) for number, process in enumerate(processes, 1)]
+
+    def tell(stage: str, step: Step | None) -> None:
+        stages.append((stage, step.number if step else 0))
+
+    began = time.monotonic()
+    outcomes = act(plan_of(None, steps), steps, Context(log, grace=0.2, tell=tell))
+    assert [one.kind for one in outcomes] == ["done"] * 3
+    assert time.monotonic() - began >= 0.2
+    signalled = [number for stage, number in stages if stage == "signalled"]
+    assert signalled == [1, 2, 3]
+    assert stages.index(("waiting", 0)) > stages.index(("signalled", 3))
+    assert [stage for stage, _ in stages].count("waiting") == 1
+
+
+def test_nobody_beside_it_is_touched(log: Log, victims: Victims) -> None:
+    bystander = victims.start("child", "orphan", "stubborn")
+    innocent = set(victims.pids)
+    process = victims.start("child", "orphan")
+    assert end(log, victims.identity(process))[0].kind is OutcomeKind.DONE
+    assert all(running(pid) for pid in innocent)
+    assert {stat.state for pid in innocent if (stat := read_stat(pid))} <= {"S", "R"}
+    assert bystander.poll() is None
+    end(log, process_identity(bystander.pid), grace=0.05)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"start_ticks": 1}, "its pid is another process's now"),
+        ({"boot_id": "another"}, "the host was booted since"),
+        ({"pid": 2**22 + 5}, "is gone already"),
+        ({"pid_namespace": 1}, "from another pid namespace"),
+    ],
+)
+def test_another_identity_is_left_alone(change: dict[str, object], said: str, log: Log, victims: Victims) -> None:
+    process = victims.start("wait")
+    (outcome,) = end(log, replace(victims.identity(process), **change))
+    assert (outcome.kind, said in outcome.text) == ("refused" if "namespace" in said else "gone", True), outcome
+    assert process.poll() is None
+
+
+def test_pgusher_and_all_above_it_are_never_ended(log: Log) -> None:
+    for pid in ancestors(os.getpid()):
+        (outcome,) = end(log, process_identity(pid))
+        assert outcome.kind is OutcomeKind.REFUSED, outcome
+        assert "never ended" in outcome.text
+
+
+def test_what_is_never_ended_protects_the_tree_above_it(log: Log, victims: Victims, tmp_path: Path) -> None:
+    """A job that started a server of its own, say: it would go with the job."""
+    program = tmp_path / "postgres"
+    program.symlink_to(os.path.realpath(sys.executable))
+    code = "import time; print(1, flush=True); time.sleep(600)"
+    process = subprocess.Popen(
+        ["/bin/sh", "-c", f"{program} -I -S -c '{code}' & wait"], stdout=subprocess.PIPE, start_new_session=True
+    )
+    try:
+        assert process.stdout is not None
+        process.stdout.readline()
+        (outcome,) = end(log, process_identity(process.pid))
+        assert outcome.kind is OutcomeKind.REFUSED, outcome
+        assert "it is PostgreSQL itself" in outcome.text
+        # All of it runs again.
+        members = [stat for stat in read_table().values() if stat.session == process.pid]
+        assert len(members) == 2
+        assert {stat.state for stat in members} <= {"S", "R"}
+    finally:
+        for stat in read_table().values():
+            if stat.session == process.pid:
+                held = pin(stat.pid, start_ticks=stat.start_ticks)
+                assert isinstance(held, Pinned)
+                held.send(signal.SIGKILL)
+                held.close()
+        process.wait()
+        process.stdout.close()
+
+
+@needs_root
+def test_another_users_process_is_one_clear_refusal(victims: Victims) -> None:
+    process = victims.start("child")
+    identity = victims.identity(process)
+    with tempfile.TemporaryDirectory(dir="/tmp") as directory:
+        os.chmod(directory, 0o777)  # noqa: S103 - for another user's log
+        told, telling = os.pipe()
+        child = os.fork()
+        if child == 0:  # the interpreter's files may be closed to that user: what is needed is loaded already
+            os.setgroups([])
+            os.setgid(65534)
+            os.setuid(65534)
+            (one,) = end(Log(f"{directory}/state/free.jsonl"), identity)
+            os.write(telling, f"{one.kind.value}|{one.text}|{one.hint}".encode())
+            os._exit(0)
+        os.close(telling)
+        assert os.waitpid(child, 0)[1] == 0
+        with os.fdopen(told) as file:
+            said = file.read()
+    assert said.startswith(f"refused|process {process.pid} ("), said
+    assert "belongs to uid 0: uid 65534 may not signal it|run it as root" in said
+    assert {stat.state for pid in victims.pids if (stat := read_stat(pid))} <= {"S", "R"}
+
+
+def stat(pid: int, ppid: int = 1, group: int = 1, session: int = 1, start: int = 0) -> Stat:
+    return Stat(pid, ppid, group, session, start or pid, "S", "x", kernel_thread=False)
+
+
+def test_who_belongs_to_a_tree() -> None:
+    rows = [
+        stat(1, 0),
+        stat(10, 1, 10, 10),  # the root, leader of its session
+        stat(11, 10, 10, 10), stat(12, 11, 12, 12),  # its child; a grandchild in a session of its own
+        stat(13, 1, 10, 10),  # an orphan in the root's session
+        stat(14, 13, 14, 14),  # and its child
+        stat(20, 1, 20, 20), stat(21, 20, 20, 20),  # strangers
+    ]  # fmt: skip
+    table = {row.pid: row for row in rows}
+    found = {one.pid for one in related(table, [(10, 10)], own_numbers([table[10]]))}
+    assert found == {11, 12, 13, 14}
+
+
+def test_a_number_that_became_a_strangers_proves_nothing() -> None:
+    rows = [stat(1, 0), stat(10, 1, 10, 10, start=999), stat(11, 10, 10, 10)]
+    table = {row.pid: row for row in rows}
+    # The member had pid 10 and led session 10; who has them now began later.
+    assert related(table, [(10, 10)], {10}) == []
+
+
+def test_a_worker_takes_nobody_of_its_group_with_it() -> None:
+    rows = [stat(1, 0), stat(10, 1, 10, 10), stat(11, 10, 10, 10), stat(12, 10, 10, 10)]
+    table = {row.pid: row for row in rows}
+    assert related(table, [(11, 11)], own_numbers([table[11]])) == []
+
+
+def test_what_was_stopped_runs_again_when_it_may_not_be_ended(victims: Victims) -> None:
+    process = victims.start("child", "stopped")
+    before = {pid: read_stat(pid) for pid in victims.pids}
+    held = pin(process.pid)
+    assert isinstance(held, Pinned)
+    own = next(pid for pid, found in before.items() if found is not None and found.state == "T")
+    tree = Tree(held, own=[own])
+    try:
+        with pytest.raises(RefusedError, match="pgusher itself runs in it"):
+            tree.freeze()
+    finally:
+        tree.close()
+    states = {pid: found.state for pid in victims.pids if (found := read_stat(pid))}
+    assert states[own] == "T"
+    assert {state for pid, state in states.items() if pid != own} <= {"S", "R"}
