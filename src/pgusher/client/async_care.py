@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import weakref
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
@@ -10,9 +11,13 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from pgusher.client import drain
 from pgusher.client.core import Core
 from pgusher.client.loans import Seat, seat_of
 from pgusher.client.watch import gone, in_use
+
+_DRAINED_WITHIN = 1.0
+"""Seconds in which an event loop that is not held up comes to it."""
 
 _tasks: set[asyncio.Task[None]] = set()
 
@@ -45,6 +50,8 @@ class AsyncCare(Core):
         loop.call_later(delay, partial(_look, weakref.ref(self)))
 
     def _watch(self) -> None:
+        if self._ledger is not None:
+            drain.look()
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):
@@ -87,6 +94,32 @@ class AsyncCare(Core):
             finish([conn])
             self._ended(conn)
             self._grow_if_needed()
+
+    def hand_back(self) -> tuple[int, int, int] | None:
+        """From another thread: close what is idle, except for `min_size`: how many were closed, are lent, were kept.
+
+        None when the event loop does not come to it within a second.
+        """
+        loop = self._loop
+        if loop is None or loop.is_closed():
+            return 0, 0, 0
+        done: list[tuple[int, int, int]] = []
+        over = threading.Event()
+        self._in_loop(partial(self._drain_here, done, over))
+        over.wait(_DRAINED_WITHIN)
+        return done[0] if done else None
+
+    def _drain_here(self, done: list[tuple[int, int, int]], over: threading.Event) -> None:
+        given = 0
+        while self._pool and self._nconns > self._min_size:
+            conn = self._pool.popleft()
+            self._nconns -= 1
+            finish([conn])
+            self._ended(conn)
+            given += 1
+        self._grow_if_needed()
+        done.append((given, len(self._out), len(self._pool)))
+        over.set()
 
     def _reclaim(self, seat: Seat) -> None:
         """The borrower has ended: close what it had, unless somebody else has it now."""

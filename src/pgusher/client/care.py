@@ -10,6 +10,7 @@ from functools import partial
 from time import monotonic
 from typing import Any
 
+from pgusher.client import drain
 from pgusher.client.core import Core
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.loans import Seat, seat_of
@@ -39,6 +40,8 @@ class Care(Core):
 
     def _watch(self) -> None:
         """In the timekeeper's thread, which must not block: what takes time is put to a helper."""
+        if self._ledger is not None:
+            drain.look()
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):
@@ -98,6 +101,18 @@ class Care(Core):
                 self._add_to_pool(conn)
                 return
             self._give_slot_back(conn)
+
+    def hand_back(self) -> tuple[int, int, int] | None:
+        """Close what is idle, except for `min_size`: how many were closed, are lent, were kept."""
+        given = 0
+        for _ in range(len(self._pool)):
+            with self._lock:
+                conn = self._pool.popleft() if self._pool and self._nconns > self._min_size else None
+            if conn is None:
+                break
+            self._give_slot_back(conn)
+            given += 1
+        return given, len(self._out), len(self._pool)
 
     def _reclaim(self, seat: Seat, since: float) -> None:
         """The borrower has ended: close what it had, unless somebody else has it now."""

@@ -74,12 +74,27 @@ class Ledger:
 
     def _head(self, used: int) -> None:
         if self._map is not None:
-            loans.HEADER.pack_into(self._map, 0, loans.MAGIC, loans.SIZE, os.getpid(), _start_ticks(), used, 0)
+            loans.HEADER.pack_into(
+                self._map, 0, loans.MAGIC, loans.SIZE, os.getpid(), _start_ticks(), used, loans.SERVES
+            )
 
     @property
     def writes(self) -> bool:
         """Whether there is a ledger: else nothing is kept."""
         return self._map is not None
+
+    def asked(self) -> int:
+        """The number of the question that was asked last (`pgusher.client.drain`); 0 when none was."""
+        book = self._map
+        return 0 if book is None else int(loans.REQUEST.unpack_from(book, loans.REQUEST_AT)[0])
+
+    def answer(self, serial: int, answer: loans.Answer) -> None:
+        """Answer it."""
+        book = self._map
+        if book is not None:
+            loans.ANSWER.pack_into(
+                book, loans.ANSWER_AT, serial, answer.given_back, answer.lent, answer.kept, answer.silent, serial
+            )
 
     def opened(self, slot: int, backend_pid: int, connected_at: float) -> None:
         """A session has this slot from now on."""
@@ -183,6 +198,11 @@ def own_ledger() -> Ledger:
         if not _own:
             _own.append(Ledger())
         return _own[0]
+
+
+def made_ledger() -> Ledger | None:
+    """The same if there is one already."""
+    return _own[0] if _own else None
 
 
 def _forked() -> None:
