@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -133,15 +133,17 @@ def test_nobody_beside_it_is_touched(log: Log, victims: Victims) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"start_ticks": 1}, "its pid is another process's now"),
-        ({"boot_id": "another"}, "the host was booted since"),
-        ({"pid": 2**22 + 5}, "is gone already"),
-        ({"pid_namespace": 1}, "from another pid namespace"),
+        (lambda one: replace(one, start_ticks=1), "its pid is another process's now"),
+        (lambda one: replace(one, boot_id="another"), "the host was booted since"),
+        (lambda one: replace(one, pid=2**22 + 5), "is gone already"),
+        (lambda one: replace(one, pid_namespace=1), "from another pid namespace"),
     ],
 )
-def test_another_identity_is_left_alone(change: dict[str, object], said: str, log: Log, victims: Victims) -> None:
+def test_another_identity_is_left_alone(
+    change: Callable[[ProcessIdentity], ProcessIdentity], said: str, log: Log, victims: Victims
+) -> None:
     process = victims.start("wait")
-    (outcome,) = end(log, replace(victims.identity(process), **change))
+    (outcome,) = end(log, change(victims.identity(process)))
     assert (outcome.kind, said in outcome.text) == ("refused" if "namespace" in said else "gone", True), outcome
     assert process.poll() is None
 
@@ -161,8 +163,8 @@ def test_what_is_never_ended_protects_the_tree_above_it(log: Log, victims: Victi
     process = subprocess.Popen(
         ["/bin/sh", "-c", f"{program} -I -S -c '{code}' & wait"], stdout=subprocess.PIPE, start_new_session=True
     )
+    assert process.stdout is not None
     try:
-        assert process.stdout is not None
         process.stdout.readline()
         (outcome,) = end(log, process_identity(process.pid))
         assert outcome.kind is OutcomeKind.REFUSED, outcome

@@ -55,11 +55,11 @@ def change(server: Server, step: Step) -> Result:
 
 
 def statement(step: Step) -> str:
-    """The transaction: each value is compared, then set."""
+    """The transaction: each value is compared, then set. The session of a look is read-only unless it says so."""
     parts = []
     for setting in step.settings:
         parts += [_only_if(setting), _set(setting)]
-    return "; ".join(["begin", "set local lock_timeout = '2s'", *parts, "commit"])
+    return "; ".join(["begin read write", "set local lock_timeout = '2s'", *parts, "commit"])
 
 
 def read(server: Server, setting: RoleSetting) -> str | None:
