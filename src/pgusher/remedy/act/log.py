@@ -108,7 +108,7 @@ class Log:
         return self._error(f"could not be written: {why}", "make its directory writable, and room on its disk")
 
     def _error(self, why: str, hint: str) -> LogError:
-        return LogError(f"nothing is done without a record: the log {why}", f"the log is {clean(self.path)}", hint)
+        return LogError(f"nothing is done: the log {why}", f"the log is {clean(self.path)}", hint)
 
 
 def parse(lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
