@@ -208,7 +208,7 @@ def test_what_has_not_changed_is_not_judged_again_at_once() -> None:
     assert still.out.count("\x1b[H") == 4
     moving = watching(Look((INCIDENT,)), Look((QUIET,)), Look((INCIDENT,)), count=3).run("--watch", "1")
     assert len(moving.app.earlier) == 3
-    slow = watching(Look((INCIDENT,)), count=3).run("--watch", "6")
+    slow = watching(Look((INCIDENT,)), count=3).run("--watch", "12")
     assert len(slow.app.earlier) == 3
 
 

@@ -114,7 +114,7 @@ def test_a_watch_gives_the_rules_the_look_before() -> None:
 
     for command in (["why"], []):
         app = FakeApp(Look((INCIDENT,)))
-        Shell(app, True, on_sleep=stop).run(*command, "--watch", "6")
+        Shell(app, True, on_sleep=stop).run(*command, "--watch", "12")
         assert app.earlier[0] is None
         assert app.earlier[1:] == [app.looks[0]] * 2
 

@@ -110,7 +110,7 @@ def test_two_gaps_are_told_and_of_more_the_first_and_their_number() -> None:
     gap = Gap("sockets", "the open files of 9 processes", "permission denied", "run pgusher as root")
     two = page(worlds.incident(gaps=(gap, replace(gap, what="b"))))
     assert "half-blind: the open files of 9 processes: permission denied\n            b: permission denied\n" in two
-    assert "and 2 more gaps, told by pgusher doctor" in page(worlds.incident(gaps=(gap,) * 3))
+    assert "and 2 more gaps: --all shows them" in page(worlds.incident(gaps=(gap,) * 3))
     assert "told by pgusher doctor" not in page(worlds.incident(gaps=(gap,) * 3), everything=True)
     assert "half-blind" in page(worlds.incident(), gaps=(gap,))
 

@@ -46,7 +46,7 @@ def _opens(server: Server, refused: bool | None) -> str:
     if refused is None:
         return "ask the server by SQL as well (without --no-sql)"
     if not refused:
-        return "see by the attempts of this look why it could not be asked"
+        return "pgusher -U ROLE, where ROLE may log in"
     if os.geteuid() not in {0, server.os_uid}:
         return "run pgusher as root or as the server's own user: it may take a slot reserved for superusers"
     return "free one slot, and look again"

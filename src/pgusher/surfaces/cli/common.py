@@ -12,6 +12,8 @@ from pgusher.surfaces.render.advice import quote
 if TYPE_CHECKING:
     from pgusher.app.config import Config
     from pgusher.app.request import Request
+    from pgusher.surfaces.cli.context import Context
+    from pgusher.surfaces.render.again import Again
 
 _WHERE = "Where to look"
 _HOW = "How to look"
@@ -113,6 +115,24 @@ def check_together(values: Values) -> None:
         ):  # fmt: skip
             if values[name]:
                 raise UsageError(f"--from looks into a file, {flag} at a server: use one of them")
+
+
+def again(values: Values, context: Context) -> Again:
+    """What puts the options of this command line into the commands that follow from it."""
+    from pgusher.surfaces.render.again import Again
+
+    return Again(repeat(values), as_root(values, context))
+
+
+def as_root(values: Values, context: Context) -> str:
+    """How sudo finds this pgusher; with what the environment says of the server, as sudo passes none of that on."""
+    said = [
+        f"--{name} {quote(word)}"
+        for name, variable in (("host", "PGHOST"), ("port", "PGPORT"), ("service", "PGSERVICE"))
+        if (word := context.environ.get(variable)) and values.get(name) is None
+    ]
+    named = any(values.get(name) is not None for name in ("dsn", "service", "replay"))
+    return " ".join([context.program, *([] if named else said)])
 
 
 def repeat(values: Values, options: Sequence[Option] = CONNECTION + REPLAY) -> str:

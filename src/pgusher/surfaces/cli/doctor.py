@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from pgusher.surfaces.cli.common import CONNECTION, GENERAL, PRINT, request_of
+from pgusher.model.values import dataclass
+from pgusher.surfaces.cli.common import CONNECTION, GENERAL, PRINT, again, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import Waiting
 from pgusher.surfaces.cli.options import Command, Values
+
+
+@dataclass(frozen=True, slots=True)
+class _Check:
+    """A check as it is shown: what opens it looks at the same server."""
+
+    name: str
+    sight: str
+    fact: str
+    why: str
+    opens: str
 
 
 def run(values: Values, context: Context) -> int:
     """Shows the checks. Exit code 1 when anything is not seen whole."""
     request = request_of(values, context.app.config(values["config"]))
     with Waiting(context, request):
-        checks = context.app.examine(request)
+        seen = context.app.examine(request)
+    complete = again(values, context)
+    checks = [_Check(c.name, c.sight, c.fact, c.why, complete.text(c.opens)) for c in seen]
     if values["json"]:
         import json
 

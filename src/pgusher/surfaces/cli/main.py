@@ -98,9 +98,10 @@ def _fail(error: PgusherError, words: list[str], context: Context) -> int:
         line, code = unknown(error.message)
         with suppress(PgusherError):  # where it cannot be written the exit code says it
             context.out.write(line + "\n")
+    hint = _completed(error.hint, words, context) if error.hint else error.hint
     lines = [f"pgusher: {error.message}"]
     lines += [f"DETAIL:  {error.detail}"] if error.detail else []
-    lines += [f"HINT:  {error.hint}"] if error.hint else []
+    lines += [f"HINT:  {hint}"] if hint else []
     context.narrate("\n".join(" ".join(line.split("\n")) for line in lines))
     if ("--json" in words or _format(words, "json")) and not context.out.gone:
         import json
@@ -108,8 +109,21 @@ def _fail(error: PgusherError, words: list[str], context: Context) -> int:
         from pgusher.surfaces.render.asjson import error_json
 
         with suppress(PgusherError):  # where neither stream can be written the exit code says it
-            context.out.write(json.dumps(error_json(error.message, error.detail, error.hint, code)) + "\n")
+            context.out.write(json.dumps(error_json(error.message, error.detail, hint, code)) + "\n")
     return code
+
+
+def _completed(hint: str, words: list[str], context: Context) -> str:
+    """The hint with the options that were typed in its commands; as it is where they cannot be read."""
+    if "pgusher" not in hint:
+        return hint
+    from pgusher.surfaces.cli.common import again
+
+    try:
+        values = read(*split_command(words))
+    except UsageError:
+        return hint
+    return again(values, context).text(hint)
 
 
 def _format(words: list[str], name: str) -> bool:

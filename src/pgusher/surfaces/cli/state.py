@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, REPLAY, repeat
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, REPLAY, again, as_root, repeat
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.judging import judged, print_nagios
 from pgusher.surfaces.cli.looking import put, show_looks, watch_screen
@@ -17,7 +17,9 @@ from pgusher.surfaces.render.tally import tally
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
+    from pgusher.model.evidence import Gap
     from pgusher.model.findings import Diagnosis
+    from pgusher.surfaces.render.advice import Command as Next
 
 
 _DIAGNOSE_EVERY = 10.0
@@ -27,7 +29,10 @@ _DIAGNOSE_EVERY = 10.0
 def run(values: Values, context: Context) -> int:
     """Shows the state. Exit code 1 when a server is full, or a finding is as bad as --fail-on says."""
     letters: dict[str, str] = {}
-    command = repeat(values)
+    command, program = repeat(values), as_root(values, context)
+    # What opens a gap stands on the whole screens alone, and the short one is the one that must be there at once.
+    whole = values["all"] or values["json"] or values["plain"] or not context.out.terminal
+    complete = again(values, context) if whole else None
     config = context.app.config(values["config"])
     before: list[Look] = []
     kept: list[tuple[float, tuple[Diagnosis, ...]]] = []
@@ -40,22 +45,32 @@ def run(values: Values, context: Context) -> int:
             diagnoses = context.app.diagnose(look, config, before[0] if before else None)
             kept[:] = [(now, diagnoses)]
         before[:] = [look]
+        gaps = look.gaps
         servers = [Diagnosed(s, d) for s, d in zip(look.snapshots, diagnoses, strict=True)]
+        if complete is not None:
+            gaps = complete.gaps(gaps)
+            servers = [Diagnosed(complete.snapshot(s.snapshot), complete.diagnosis(s.diagnosis)) for s in servers]
+        snapshots = tuple(one.snapshot for one in servers)
         if values["format"] == "nagios":
             return print_nagios(values, context, servers)
         if values["json"]:
-            _print_json(context, look, servers, command)
+            first = servers[0] if servers else None
+            commands = []
+            if first is not None:
+                found = first.diagnosis.findings
+                commands = next_commands(first.snapshot, tally(first.snapshot), command, bool(gaps), program, found)
+            _print_json(context, look.elapsed_ms, servers, gaps, commands)
             return judged(values, servers)
         screen = watch_screen(values, context)
-        if look.snapshots:
-            letters.update(assign(look.snapshots[0].holders, letters))
+        if snapshots:
+            letters.update(assign(snapshots[0].holders, letters))
         lines = state_page(
             screen,
-            look.snapshots,
-            look.gaps,
+            snapshots,
+            gaps,
             letters=letters,
             repeat=command,
-            program=context.program,
+            program=program,
             everything=values["all"],
             findings=servers[0].diagnosis.findings if servers else (),
         )
@@ -78,17 +93,15 @@ def _unchanged(look: Look, before: Look) -> bool:
     )
 
 
-def _print_json(context: Context, look: Look, servers: list[Diagnosed], command: str) -> None:
+def _print_json(
+    context: Context, elapsed: float, servers: list[Diagnosed], gaps: tuple[Gap, ...], commands: list[Next]
+) -> None:
     import json
 
     from pgusher.surfaces.render.asjson import state_json
 
-    commands = []
-    if servers:
-        first, findings = servers[0].snapshot, servers[0].diagnosis.findings
-        commands = next_commands(first, tally(first), command, bool(look.gaps), context.program, findings)
-    diagnoses = [one.diagnosis for one in servers]
-    context.out.write(json.dumps(state_json(look.snapshots, look.gaps, look.elapsed_ms, commands, diagnoses)) + "\n")
+    snapshots, diagnoses = tuple(one.snapshot for one in servers), [one.diagnosis for one in servers]
+    context.out.write(json.dumps(state_json(snapshots, gaps, elapsed, commands, diagnoses)) + "\n")
 
 
 COMMAND = Command(

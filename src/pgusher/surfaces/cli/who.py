@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Values, shown
@@ -15,26 +15,30 @@ from pgusher.surfaces.render.words import listed
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
+    from pgusher.model.evidence import Gap
 
 
 def run(values: Values, context: Context) -> int:
     """Shows the chains. Exit code as that of `pgusher`; 2 when the word means nothing, or too much."""
     word: str | None = values["holder"]
 
+    complete = again(values, context)
+
     def show(look: Look) -> int:
-        found = find(look.snapshots, word)
+        snapshots, gaps = tuple(map(complete.snapshot, look.snapshots)), complete.gaps(look.gaps)
+        found = find(snapshots, word)
         if not found.matches and word is not None:
             if values["watch"] is None:
                 raise not_found(word, found)
             frame(context, f"{clock()}  nothing is called {context.out.screen().text(word)} now\n")
             return exit_code(look)
         if values["json"]:
-            _print_json(context, look, found, word)
+            _print_json(context, gaps, found, word)
             return exit_code(look)
         from pgusher.surfaces.render.who import who_page
 
         screen = watch_screen(values, context)
-        lines = who_page(screen, found.matches, word, look.gaps, values["all"])
+        lines = who_page(screen, found.matches, word, gaps, values["all"])
         put(
             values,
             context,
@@ -60,12 +64,12 @@ def not_found(word: str, found: Found) -> UsageError:
     )
 
 
-def _print_json(context: Context, look: Look, found: Found, word: str | None) -> None:
+def _print_json(context: Context, gaps: tuple[Gap, ...], found: Found, word: str | None) -> None:
     import json
 
     from pgusher.surfaces.render.asjson import who_json
 
-    context.out.write(json.dumps(who_json(found.matches, look.gaps, word)) + "\n")
+    context.out.write(json.dumps(who_json(found.matches, gaps, word)) + "\n")
 
 
 COMMAND = Command(

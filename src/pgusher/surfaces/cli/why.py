@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, REPLAY, request_of
+from pgusher.model.values import replace
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, JUDGE, PRINT, REPLAY, again, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.judging import judged, print_nagios
 from pgusher.surfaces.cli.looking import clock, frame, put, show_looks, watch_screen
@@ -15,6 +16,7 @@ from pgusher.surfaces.render.find import find
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
+    from pgusher.model.evidence import Gap
     from pgusher.model.snapshot import Snapshot
 
 
@@ -22,6 +24,7 @@ def run(values: Values, context: Context) -> int:
     """Shows the findings. Exit code 1 when one is as bad as --fail-on says; 2 when the word means nothing here."""
     word: str | None = values["holder"]
     config = context.app.config(values["config"])
+    complete = again(values, context)
     before: list[Look] = []
 
     def processes(snapshot: Snapshot) -> frozenset[int] | None:
@@ -42,15 +45,20 @@ def run(values: Values, context: Context) -> int:
         servers = [Diagnosed(s, d) for s, d in zip(look.snapshots, diagnoses, strict=True)]
         if word is not None:
             servers = about(servers, found.matches)
+        servers = [
+            replace(one, snapshot=complete.snapshot(one.snapshot), diagnosis=complete.diagnosis(one.diagnosis))
+            for one in servers
+        ]
+        gaps = complete.gaps(look.gaps)
         if values["format"] == "nagios":
             return print_nagios(values, context, servers)
         if values["json"]:
-            _print_json(context, look, servers, word)
+            _print_json(context, look.elapsed_ms, servers, gaps, word)
             return judged(values, servers)
         from pgusher.surfaces.render.findings import why_page
 
         screen = watch_screen(values, context)
-        lines = why_page(screen, servers, look.gaps, everything=values["all"])
+        lines = why_page(screen, servers, gaps, everything=values["all"])
         put(values, context, screen, lines)
         return judged(values, servers)
 
@@ -58,12 +66,14 @@ def run(values: Values, context: Context) -> int:
     return show_looks(values, context, show, looker)
 
 
-def _print_json(context: Context, look: Look, servers: list[Diagnosed], word: str | None) -> None:
+def _print_json(
+    context: Context, elapsed: float, servers: list[Diagnosed], gaps: tuple[Gap, ...], word: str | None
+) -> None:
     import json
 
     from pgusher.surfaces.render.whyjson import why_json
 
-    context.out.write(json.dumps(why_json(servers, look.gaps, look.elapsed_ms, word)) + "\n")
+    context.out.write(json.dumps(why_json(servers, gaps, elapsed, word)) + "\n")
 
 
 _SAMPLE = Option(

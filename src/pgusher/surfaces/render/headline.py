@@ -163,5 +163,5 @@ def gap_lines(gaps: tuple[Gap, ...], everything: bool = False) -> list[Line]:
         if everything and gap.opens:
             lines.append([(" " * 12, ""), (f"to open it: {gap.opens}", "dim")])
     if most < len(gaps):
-        lines.append([(" " * 12, ""), (f"and {len(gaps) - most} more gaps, told by pgusher doctor", "dim")])
+        lines.append([(" " * 12, ""), (f"and {len(gaps) - most} more gaps: --all shows them", "dim")])
     return lines
