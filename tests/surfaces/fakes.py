@@ -79,6 +79,8 @@ class FakeApp:
         self.earlier: list[Any] = []
         self.reports: dict[str, tuple[Any, dict[str, Any], bool]] = {}
         self.choose: Any = None
+        self.freeing: Any = None
+        """What stands in for `pgusher.app.free.Free`."""
         self.sample = 0.0
         self.config_path: str | None = None
 
@@ -126,6 +128,13 @@ class FakeApp:
 
     def page(self, rule: str) -> str:
         return f"# {rule}\n\nIt says `why`, and **what** to do.\n"
+
+    def free(self, request: Request) -> Any:
+        self.requests.append(request)
+        return self.freeing
+
+    def plans(self) -> Any:
+        return self.freeing.store
 
     def examine(self, request: Request) -> Any:
         self.requests.append(request)

@@ -62,6 +62,8 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
         command, rest = split_command(line)
         if command.name == "explain":
             return [(name, "") for name in context.app.rule_names()]
+        if command.name == "undo-help":
+            return [(name, "a plan") for name in context.app.plans().names()]
         if command.argument is None or not command.argument.asked:
             return []
         values = read(command, rest)
@@ -82,7 +84,7 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
             name = screen.text(holder.name)
             # A name that was not clean cannot be typed; it is reached by a pid.
             if name == holder.name and name.strip():
-                found[name] = screen.text(f"{len(holder.sessions)} slots, {holder.title}")
+                found[name] = screen.text(f"{counted(len(holder.sessions), 'slot')}, {holder.title}")
     return list(found.items())
 
 

@@ -13,6 +13,8 @@ from pgusher.surfaces.render.advice import quote
 
 if TYPE_CHECKING:
     from pgusher.app.config import Config
+    from pgusher.app.free import Free
+    from pgusher.app.free_store import PlanStore
     from pgusher.app.look import Look
     from pgusher.app.request import Request
     from pgusher.model.findings import Diagnosis
@@ -73,6 +75,12 @@ class App(Protocol):
 
     def page(self, rule: str) -> str:
         """The page of a rule. Raises PgusherError."""
+
+    def free(self, request: Request) -> Free:
+        """What plans and applies plans."""
+
+    def plans(self) -> PlanStore:
+        """The plans of whoever runs this."""
 
 
 class RealApp:
@@ -150,6 +158,18 @@ class RealApp:
         from pgusher.app.why import page
 
         return page(rule)
+
+    def free(self, request: Request) -> Free:
+        """As App."""
+        from pgusher.app.free import Free
+
+        return Free(request)
+
+    def plans(self) -> PlanStore:
+        """As App."""
+        from pgusher.app.free_store import PlanStore
+
+        return PlanStore()
 
 
 class Context:

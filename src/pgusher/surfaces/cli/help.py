@@ -14,6 +14,7 @@ EXIT_CODES: tuple[tuple[int | str, str], ...] = (
     (1, _FINDING),
     (2, "wrong usage, an unusable file, or a name that means nothing here"),
     (3, "no server could be reached, or nothing could be written"),
+    (4, "asked to act, and something was refused, failed or could not be verified"),
     ("0-3", "with --format nagios: OK, WARNING, CRITICAL, UNKNOWN"),
     (130, "interrupted with Ctrl-C, also out of --watch"),
 )

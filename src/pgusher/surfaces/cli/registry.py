@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pgusher.surfaces.cli.options import Command
 
-NAMES = ("who", "why", "explain", "rules", "report", "doctor", "demo", "schema", "completion")
+NAMES = ("who", "why", "free", "undo-help", "explain", "rules", "report", "doctor", "demo", "schema", "completion")
 """As help lists them. The bare command is ""."""
 
 
@@ -12,7 +12,7 @@ def command(name: str) -> Command:
     """The command of that name. Its module is imported now: a run pays for one command only."""
     from importlib import import_module
 
-    found: Command = import_module(f"pgusher.surfaces.cli.{name or 'state'}").COMMAND
+    found: Command = import_module(f"pgusher.surfaces.cli.{name.replace('-', '_') or 'state'}").COMMAND
     return found
 
 

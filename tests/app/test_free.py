@@ -1,0 +1,284 @@
+"""Plans made and applied on real servers, against real processes; what is refused, and what is seen afterwards."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from pgusher.app.config import Config
+from pgusher.app.free import Applied, Free
+from pgusher.app.free_store import PlanStore
+from pgusher.app.request import Request
+from pgusher.app.why import diagnose
+from pgusher.attribute import attribute
+from pgusher.collect.host import look_host
+from pgusher.collect.postgres import PostgresSource, Target
+from pgusher.demo.server import EmbeddedServer
+from pgusher.errors import RefusedError, UsageError
+from pgusher.model.facts import Facts
+from pgusher.model.findings import Diagnosis
+from pgusher.model.plan import Lever, OutcomeKind, Plan
+from pgusher.model.snapshot import Snapshot
+from pgusher.remedy.act import Context, Log, act
+from pgusher.remedy.plan import Wanted, make_plan
+from tests.bed import Bed
+from tests.bed.bed import APP, MONITOR, SIGNALLER
+from tests.conftest import NewServer
+from tests.remedy.planning import TERMS
+from tests.surfaces.fakes import FakeApp, Shell
+
+SERVER_SETTINGS = {"max_connections": 20}
+SLOTS = 17
+"""Those of ordinary roles."""
+ROUNDS = int(os.environ.get("PGUSHER_WAKING_ROUNDS", "30"))
+
+NewFree = Callable[..., Free]
+
+
+@pytest.fixture
+def new_free(tmp_path: Path, server: EmbeddedServer) -> Iterator[NewFree]:
+    """Further ones: `new_free(user=...)`; their plans and their log are the test's own."""
+    made: list[Free] = []
+
+    def make(log: str | None = None, clock: Callable[[], float] = time.time, **words: Any) -> Free:
+        request = Request(port=words.pop("port", server.port), timeout=10.0, **words)
+        store = PlanStore(str(tmp_path / "plans"))
+        free = Free(request, store, clock=clock, log=log or str(tmp_path / "log" / "free.jsonl"), back_within=0.1)
+        made.append(free)
+        return free
+
+    yield make
+    for one in made:
+        one.close()
+
+
+def planned(free: Free, **wanted: Any) -> tuple[Plan, Snapshot]:
+    """A plan without a look at threads."""
+    look = free.look(lambda _: frozenset(), 0.1)
+    (diagnosis,) = diagnose(look, Config())
+    return free.plan(look.snapshots[0], diagnosis, Wanted(**wanted)), look.snapshots[0]
+
+
+def applied(free: Free, plan: Plan, **more: Any) -> Applied:
+    return free.apply(free.load(plan.id), plan.steps, **more)
+
+
+def test_from_a_full_server_to_a_slot_for_an_ordinary_role(bed: Bed, new_free: NewFree, tmp_path: Path) -> None:
+    with bed.holder("idle", sessions=SLOTS) as holder:
+        with pytest.raises(psycopg.OperationalError, match="remaining connection slots are reserved"):
+            psycopg.connect(bed.server.dsn(APP))
+        free = new_free()
+        plan, snapshot = planned(free, processes=(holder.pid,))
+        assert snapshot.facts.view.refuses or snapshot.taken >= SLOTS
+        (step,) = plan.steps
+        assert (step.lever, step.slots, plan.slots.back) == (Lever.END_PROCESS, SLOTS, SLOTS)
+        result = applied(free, plan)
+        assert [one.kind for one in result.outcomes] == [OutcomeKind.DONE], result.outcomes
+        assert result.good, result.verdict
+        assert result.verdict.text == f"{SLOTS} of {SLOTS} sessions are gone"
+        assert f"role {APP} took an ordinary slot" in result.verdict.proof
+        with psycopg.connect(bed.server.dsn(APP)):
+            pass
+    lines = [json.loads(line) for line in (tmp_path / "log" / "free.jsonl").read_text().splitlines()]
+    assert {line["plan"] for line in lines} == {plan.id}
+
+
+def test_sessions_are_terminated_and_an_applied_plan_does_no_harm_again(bed: Bed, new_free: NewFree) -> None:
+    with bed.holder("idle", sessions=4) as holder:
+        free = new_free()
+        plan, snapshot = planned(free, holders=(_name(free, holder.pid),), idle_for=1)
+        assert {step.lever for step in plan.steps} == {Lever.TERMINATE}
+        assert len(plan.steps) == 4
+        result = applied(free, plan)
+        assert {one.kind for one in result.outcomes} == {OutcomeKind.DONE}
+        assert result.verdict.gone == 4
+        assert result.good
+        again = applied(new_free(), plan)
+        assert {one.kind for one in again.outcomes} == {OutcomeKind.GONE}
+        assert again.good
+        assert snapshot.facts.server.port == bed.server.port
+
+
+@contextmanager
+def victim_of(bed: Bed) -> Iterator[int]:
+    """The pid of an idle session of another process: what is in this one is pgusher's own."""
+    with bed.holder("idle", sessions=1) as holder:
+        (session,) = holder.truth.sessions
+        yield session.backend_pid
+
+
+def _name(free: Free, pid: int) -> str:
+    look = free.look(lambda _: frozenset(), 0.1)
+    return next(h.name for h in look.snapshots[0].holders if pid in h.processes)
+
+
+def test_the_server_that_was_started_anew_is_another(new_server: NewServer, new_free: NewFree) -> None:
+    server = new_server(max_connections=10)
+    with closing(Bed(server)) as bed, victim_of(bed) as victim:
+        free = new_free(port=server.port)
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        assert len(plan.steps) == 1
+    server.stop()
+    server.start()
+    with pytest.raises(RefusedError, match="for another server, or for this one before it was started anew"):
+        applied(free, plan)
+
+
+def test_a_server_that_has_vanished_is_one_message_and_exit_code_4(new_server: NewServer, new_free: NewFree) -> None:
+    server = new_server(max_connections=10)
+    with closing(Bed(server)) as bed, victim_of(bed) as victim:
+        free = new_free(port=server.port)
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+    server.stop()
+    code, err = command(free, plan)
+    assert code == 4
+    assert err.startswith(f"pgusher: nothing was done: no PostgreSQL server was found on port {server.port}")
+
+
+def command(free: Free, plan: Plan) -> tuple[int, str]:
+    """`pgusher free --apply`, with everything confirmed; the exit code and what it says."""
+    app = FakeApp()
+    app.freeing = free
+    words = ["free", "--apply", plan.id]
+    if plan.unsafe:
+        names = ",".join(dict.fromkeys(step.holder or "" for step in plan.unsafe))
+        words += ["--unsafe", "--confirm", names]
+    done = Shell(app).run(*words)
+    return done.code, done.err + done.out
+
+
+def test_without_the_right_to_end_a_session_it_stays_and_the_role_to_grant_is_named(
+    bed: Bed, new_free: NewFree
+) -> None:
+    with victim_of(bed) as victim:
+        free = new_free(host=bed.server.socket_dir, user=MONITOR)
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        code, said = command(free, plan)
+        assert code == 4
+        assert "refused" in said
+        assert "pg_signal_backend" in said
+        assert victim in [session["pid"] for session in bed.sessions()]
+
+
+def test_with_that_right_alone_it_is_ended_and_the_role_itself_is_the_proof(bed: Bed, new_free: NewFree) -> None:
+    with victim_of(bed) as victim:
+        free = new_free(host=bed.server.socket_dir, user=SIGNALLER)
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        result = applied(free, plan)
+    assert result.good, (result.outcomes, result.verdict)
+    assert f"role {SIGNALLER} took an ordinary slot" in result.verdict.proof
+
+
+def test_without_a_record_nothing_is_done(bed: Bed, new_free: NewFree, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no directory")
+    with victim_of(bed) as victim:
+        free = new_free(log=str(tmp_path / "file" / "free.jsonl"))
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        code, said = command(free, plan)
+        assert code == 4
+        assert "could not be written" in said
+        assert victim in [session["pid"] for session in bed.sessions()]
+
+
+def test_an_expired_plan_is_refused(bed: Bed, new_free: NewFree) -> None:
+    with victim_of(bed) as victim:
+        free = new_free()
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        late = new_free(clock=lambda: time.time() + 11 * 60)
+        with pytest.raises(RefusedError, match="is 11 min old: it could be applied for 10"):
+            late.load(plan.id)
+        early = new_free(clock=lambda: time.time() - 3600)
+        with pytest.raises(RefusedError, match="the clock was set back"):
+            early.load(plan.id)
+        code, said = command(late, plan)
+        assert code == 4
+        assert "plan anew: pgusher free" in said
+        assert victim in [session["pid"] for session in bed.sessions()]
+
+
+def test_a_role_is_limited_and_its_settings_are_told_before_and_after(bed: Bed, new_free: NewFree) -> None:
+    free = new_free()
+    look = free.look(lambda _: frozenset(), 0.1)
+    steps = free.settings(look.snapshots[0], [(APP, 5)], [APP])
+    plan = free.plan(look.snapshots[0], Diagnosis(), Wanted(), steps)
+    assert [step.lever for step in plan.steps] == [Lever.LIMIT, Lever.TIMEOUTS]
+    result = applied(free, plan)
+    assert {one.kind for one in result.outcomes} == {OutcomeKind.DONE}, result.outcomes
+    assert result.good
+    row = bed.admin.execute("select rolconnlimit, rolconfig from pg_roles where rolname = %s", (APP,)).fetchone()
+    assert row is not None
+    assert row[0] == 5
+    assert set(row[1]) == {"idle_in_transaction_session_timeout=5min", "idle_session_timeout=30min"}
+    for line in (line for step in plan.steps for line in step.undo):
+        bed.admin.execute(line.encode())
+    row = bed.admin.execute("select rolconnlimit, rolconfig from pg_roles where rolname = %s", (APP,)).fetchone()
+    assert row == (-1, None)
+
+
+@pytest.mark.parametrize("name", ["nobody", 'we"ird', "o'brien", "back\\slash", "ümläut", "postgres"])
+def test_a_role_that_cannot_be_limited_is_told(new_free: NewFree, name: str) -> None:
+    free = new_free()
+    look = free.look(lambda _: frozenset(), 0.1)
+    with pytest.raises(UsageError, match="is a superuser" if name == "postgres" else "the server has no role"):
+        free.settings(look.snapshots[0], [(name, 5)], [])
+
+
+def _snapshot(source: PostgresSource) -> Snapshot:
+    """The server's side alone: quick, and all that these steps are about."""
+    sample = source.sample()
+    facts = Facts(
+        int(time.time() * 1_000_000), look_host(), sample.server, sample.view, sample.ceilings, sample.sessions
+    )
+    return attribute(facts)
+
+
+def test_a_session_that_wakes_up_between_plan_and_apply_is_spared(bed: Bed, tmp_path: Path) -> None:
+    """In each of many random schedules: what woke up, for a moment or longer, lives on; what slept is ended."""
+    chance = random.Random(20261122)
+    source = PostgresSource(Target(conninfo=bed.server.dsn()), timeout=10.0)
+    log = Log(str(tmp_path / "free.jsonl"))
+    victims: list[psycopg.Connection[Any]] = []
+    spared = ended = 0
+    try:
+        for _ in range(ROUNDS):
+            victims += [psycopg.connect(bed.server.dsn(APP), autocommit=True) for _ in range(4 - len(victims))]
+            pids = [one.info.backend_pid for one in victims]
+            plan = make_plan(_snapshot(source), Diagnosis(), Wanted(sessions=tuple(pids), exact=True), TERMS)
+            assert len(plan.steps) == len(pids)
+            awake = {pid: chance.choice(["moment", "transaction", "begin"]) for pid in pids if chance.random() < 0.5}
+            for one in victims:
+                how = awake.get(one.info.backend_pid)
+                if how is not None:
+                    one.execute("begin" if how != "moment" else "select 1")
+                if how == "transaction":
+                    one.execute("select 1")
+            assert source.connection is not None
+            outcomes = act(plan, plan.steps, Context(log, source.connection))
+            kinds = {step.sessions[0].pid: one.kind for step, one in zip(plan.steps, outcomes, strict=True)}
+            assert {pid for pid, kind in kinds.items() if kind is OutcomeKind.REFUSED} == set(awake)
+            assert {pid for pid, kind in kinds.items() if kind is OutcomeKind.DONE} == set(pids) - set(awake)
+            left = []
+            for one in victims:
+                if one.info.backend_pid in awake:
+                    assert one.execute("select 2").fetchone() == (2,)
+                    one.execute("rollback")
+                    left.append(one)
+                else:
+                    one.close()
+            spared, ended, victims = spared + len(left), ended + len(victims) - len(left), left
+    finally:
+        for one in victims:
+            one.close()
+        log.close()
+        source.close()
+    assert spared > ROUNDS
+    assert ended > ROUNDS
