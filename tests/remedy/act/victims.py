@@ -51,7 +51,9 @@ def plan_of(bed: Bed | None, steps: Sequence[Step], name: str = "test") -> Plan:
         assert row is not None
         postmaster = process_identity(bed.server.postmaster_pid)
         server = ServerIdentity(bed.server.port, local=True, started=row[0], postmaster=postmaster)
-    return Plan(name, 1, 2, os.getuid(), server, Reach(), Slots(1, 2, 3, 4), tuple(steps))
+    # As if made a while from now: what a test has just started is settled then.
+    made_at = time.time_ns() // 1000 + 60_000_000
+    return Plan(name, made_at, made_at + 1, os.getuid(), server, Reach(), Slots(1, 2, 3, 4), tuple(steps))
 
 
 class Sessions:

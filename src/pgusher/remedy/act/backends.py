@@ -11,21 +11,26 @@ import signal
 from pgusher.collect import procfs
 from pgusher.collect.postgres.postmaster import children
 from pgusher.collect.postgres.titles import TitleKind, cluster_of, parse_title
+from pgusher.model.address import Micros
 from pgusher.model.plan import OutcomeKind, ProcessIdentity, SessionIdentity
 from pgusher.model.redact import redact_text
 from pgusher.model.text import decode
 from pgusher.remedy.act.pinned import Pinned, pin, read_stat
-from pgusher.remedy.act.processes import hold
+from pgusher.remedy.act.processes import JUST_STARTED, hold, too_young
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.tree import denied
 
 
-def check(session: SessionIdentity, postmaster: ProcessIdentity | None, proc: str = "/proc") -> Pinned | Result:
+def check(
+    session: SessionIdentity, postmaster: ProcessIdentity | None, made_at: Micros, proc: str = "/proc"
+) -> Pinned | Result:
     """The server process of that session, held, when it still is what it was; else what became of it, or why not."""
     if postmaster is None or session.start_ticks is None:
         return Result(
             OutcomeKind.REFUSED, f"the plan does not tell which process of this host session {session.pid} is"
         )
+    if too_young(session.start_ticks, made_at, proc):
+        return Result(OutcomeKind.REFUSED, JUST_STARTED.format(session.pid), "make a new plan")
     above = hold(postmaster, proc)
     if isinstance(above, Result):
         if above.kind is OutcomeKind.GONE:

@@ -30,8 +30,13 @@ class LogError(PgusherError):
 
 
 def place(environ: Mapping[str, str] | None = None, euid: int | None = None) -> str:
-    """Where the log is: /var/log/pgusher for root, else the user's state directory (XDG Base Directory)."""
+    """Where the log is: /var/log/pgusher for root, else the user's state directory (XDG Base Directory).
+
+    PGUSHER_STATE names another directory, for a trial that is to leave nothing behind.
+    """
     environ = os.environ if environ is None else environ
+    if (state := environ.get("PGUSHER_STATE", "")).startswith("/"):
+        return os.path.join(state, NAME)
     if (os.geteuid() if euid is None else euid) == 0:
         return os.path.join(SYSTEM, NAME)
     given = environ.get("XDG_STATE_HOME", "")

@@ -7,13 +7,18 @@ import os
 from collections.abc import Callable, Collection, Iterable
 
 from pgusher.collect import procfs
-from pgusher.collect.boot import boot_id
+from pgusher.collect.boot import boot_id, boot_time
+from pgusher.collect.postgres.postmaster import HZ
+from pgusher.model.address import Micros
 from pgusher.model.plan import OutcomeKind, ProcessIdentity
 from pgusher.remedy.act.pinned import Pinned, pin, read_stat
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.said import count
 from pgusher.remedy.act.tree import RefusedError, Tree
 
+_SETTLED = 100_000
+"""Microseconds that a process must have run when the plan was made: ten of the kernel's ticks."""
+JUST_STARTED = "process {} had only just started when the plan was made: it could be mistaken for another"
 _KILLED_FOR = 5.0
 """Seconds that the end after a KILL is waited for: only a kernel that waits for a device takes longer."""
 
@@ -26,8 +31,17 @@ def namespace(proc: str = "/proc") -> int | None:
         return None
 
 
-def hold(identity: ProcessIdentity, proc: str = "/proc") -> Pinned | Result:
-    """The very process that is meant, held; or what became of it."""
+def too_young(start_ticks: int, made_at: Micros, proc: str = "/proc") -> bool:
+    """Whether a process had only just started when it was looked at, for a plan made at that time.
+
+    The kernel tells its start to a hundredth of a second. When it ended, and another one got its pid, within the same
+    hundredth, they could not be told apart. Not so when it was older than that: who came later started later.
+    """
+    return boot_time(proc) + start_ticks * 1_000_000 // HZ + _SETTLED > made_at
+
+
+def hold(identity: ProcessIdentity, proc: str = "/proc", made_at: Micros | None = None) -> Pinned | Result:
+    """The very process that is meant, held; or what became of it. `made_at`: when the plan was made."""
     pid = identity.pid
     if not identity.boot_id or identity.boot_id != boot_id(proc):
         return Result(OutcomeKind.GONE, f"process {pid} is gone already: the host was booted since")
@@ -35,6 +49,8 @@ def hold(identity: ProcessIdentity, proc: str = "/proc") -> Pinned | Result:
     if identity.pid_namespace is not None and here is not None and identity.pid_namespace != here:
         text = f"process {pid} was seen from another pid namespace, in which that is another process"
         return Result(OutcomeKind.REFUSED, text, "act where the plan was made: on the host, not in a container")
+    if made_at is not None and too_young(identity.start_ticks, made_at, proc):
+        return Result(OutcomeKind.REFUSED, JUST_STARTED.format(pid), "make a new plan")
     try:
         held = pin(pid, proc, identity.start_ticks)
     except OSError as error:
@@ -55,6 +71,7 @@ class Ending:
         self._clock = clock
         self._proc = proc
         self._killed = 0
+        self._by_itself = False
         self._until = 0.0
         self._look_at = 0.0
         self._late: list[Pinned] = []
@@ -69,7 +86,9 @@ class Ending:
         """TERM."""
         self._until = self._clock() + grace
         self._look_at = self._clock()
-        self._tree.terminate()
+        living = self._tree.living
+        self._by_itself = not living
+        self._tree.terminate(living)
 
     def waits_for(self) -> list[Pinned]:
         """Whose end is to be waited for."""
@@ -96,6 +115,8 @@ class Ending:
     def result(self) -> Result:
         """What became of it."""
         left = self._tree.living
+        if self._by_itself and not left:
+            return Result(OutcomeKind.GONE, f"process {self._root} ended by itself at this moment")
         members = len(self._tree.members)
         if left:
             states = [stat.state for one in left if (stat := read_stat(one.pid, self._proc)) is not None]

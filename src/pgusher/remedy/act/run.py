@@ -220,7 +220,7 @@ class _Run:
         if step.process is None:
             self._settle(step, Result(OutcomeKind.REFUSED, "the plan does not name the process"))
             return
-        held = processes.hold(step.process, self._proc)
+        held = processes.hold(step.process, self._proc, self._plan.made_at)
         earlier = self._record.left(step)
         if isinstance(held, Result) and (held.kind is not OutcomeKind.GONE or not earlier):
             self._settle(step, held)
@@ -260,11 +260,12 @@ class _Run:
             self._settle(step, Result(OutcomeKind.REFUSED, "the plan does not name one session for it"))
             return
         session, postmaster = step.sessions[0], self._plan.server.postmaster
-        held = backends.check(session, postmaster, self._proc)
+        held = backends.check(session, postmaster, self._plan.made_at, self._proc)
         if isinstance(held, Result):
             self._settle(step, held)
             return
         self._held[step.number] = held
+        self._tell("held", step)
         result = backends.end(session, held, postmaster.pid if postmaster else 0, self._proc)
         if result is not None:
             self._settle(step, result)

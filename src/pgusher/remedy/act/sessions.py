@@ -15,6 +15,8 @@ from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.said import since
 from pgusher.remedy.act.statements import Found, Target
 
+_EACH = 0.02
+"""Seconds that the server may take for each session on top: it copies the state of all of them for each."""
 _DENIED = "42501"  # insufficient_privilege
 
 
@@ -37,7 +39,7 @@ class Server:
 
     def look(self, targets: Sequence[Target]) -> dict[int, Found]:
         """Who is still what it was, by number. Raises QueryError or BrokenError."""
-        return self._ask(statements.ask(targets, self._started)) if targets else {}
+        return self._ask(statements.ask(targets, self._started), len(targets)) if targets else {}
 
     def signal(self, lever: Lever, targets: Sequence[Target]) -> dict[int, Found | str]:
         """Signal those that still are what they were; for each what was found, or why it was not done.
@@ -47,7 +49,7 @@ class Server:
         statement = statements.cancel if lever is Lever.CANCEL else statements.terminate
         found: dict[int, Found | str] = {}
         try:
-            found.update(self._ask(statement(targets, self._started)))
+            found.update(self._ask(statement(targets, self._started), len(targets)))
         except QueryError as error:
             # One error ends the whole batch, in which others have been signalled already: each by itself tells.
             if len(targets) == 1:
@@ -71,8 +73,8 @@ class Server:
         """Other statements. Raises QueryError or BrokenError."""
         return self._sql.run(statements.MARK + sql, self._clock() + self._within)
 
-    def _ask(self, sql: str) -> dict[int, Found]:
-        results = self._sql.run(sql, self._clock() + self._within)
+    def _ask(self, sql: str, count: int) -> dict[int, Found]:
+        results = self._sql.run(sql, self._clock() + self._within + count * _EACH)
         found = [statements.parse(fields(line)) for rows in results for line in rows]
         return {one.number: one for one in found}
 
