@@ -282,3 +282,24 @@ def test_a_session_that_wakes_up_between_plan_and_apply_is_spared(bed: Bed, tmp_
         source.close()
     assert spared > ROUNDS
     assert ended > ROUNDS
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="without SQL only root, or the server's user, may signal its processes")
+@pytest.mark.parametrize("way", ["process", "sessions"])
+def test_where_not_one_slot_is_left_it_works_without_sql(bed: Bed, new_free: NewFree, way: str) -> None:
+    with bed.holder("idle", sessions=SLOTS) as holder, bed.holder("idle", sessions=2, dsn=bed.server.dsn()):
+        with pytest.raises(psycopg.OperationalError, match="sorry, too many clients already"):
+            psycopg.connect(bed.server.dsn())
+        free = new_free()
+        wish: dict[str, Any] = {"processes": (holder.pid,)}
+        if way == "sessions":
+            wish = {"sessions": tuple(one.backend_pid for one in holder.truth.sessions[:5]), "exact": True}
+        plan, snapshot = planned(free, **wish)
+        assert snapshot.facts.view.role is None
+        levers = {Lever.END_PROCESS} if way == "process" else {Lever.END_BACKEND}
+        assert {step.lever for step in plan.steps} == levers
+        result = applied(free, plan)
+        assert {one.kind for one in result.outcomes} == {OutcomeKind.DONE}, result.outcomes
+        assert result.good, result.verdict
+        with psycopg.connect(bed.server.dsn(APP)):
+            pass

@@ -21,6 +21,7 @@ EVENTS: dict[str, dict[str, Any]] = {
     "people": {"people": [["anna", False], ["ben", True]], "sessions": 2},
     "grafana": {"limit": 100, "sessions": 57, "taken": 97, "of": 97},
     "refused": {"words": "FATAL:  sorry, too many clients already", "code": 3},
+    "started": {"sessions": 10, "seconds": 0.8},
 }
 
 
@@ -35,7 +36,9 @@ def test_lines_fit_into_80_columns(name: str) -> None:
     assert max(len(line) for line in lines) <= 80 - len("  9.9 s  ")
 
 
-@pytest.mark.parametrize(("name", "slots"), [("jobs", 12), ("api", 20), ("people", 2), ("grafana", 57)])
+@pytest.mark.parametrize(
+    ("name", "slots"), [("jobs", 12), ("api", 20), ("people", 2), ("grafana", 57), ("started", 10)]
+)
 def test_slots_stand_at_the_right(name: str, slots: int) -> None:
     ends = [int(found[1]) for line in story.TOLD[name](EVENTS[name]) if (found := re.search(r" (\d+) slots$", line))]
     assert slots in ends

@@ -29,8 +29,10 @@ _LENGTH = 4
 
 
 def directory(environ: Mapping[str, str] | None = None, uid: int | None = None) -> str:
-    """Where the plans of a user are."""
+    """Where the plans of a user are; below PGUSHER_STATE where that is set, for a trial that leaves nothing behind."""
     environ = os.environ if environ is None else environ
+    if (state := environ.get("PGUSHER_STATE", "")).startswith("/"):
+        return os.path.join(state, "plans")
     if (os.geteuid() if uid is None else uid) == 0:
         return "/var/lib/pgusher/plans"
     state = environ.get("XDG_STATE_HOME", "")

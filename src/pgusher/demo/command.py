@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
+from pgusher.app.free_store import PlanStore
 from pgusher.demo import reaper, story
 from pgusher.demo.director import Director, Interrupted, kept, leftovers
 from pgusher.demo.parts import StagingError, read_notes
@@ -106,10 +107,12 @@ def run(*, keep: bool = False, out: TextIO | None = None) -> int:
     director = Director()
     try:
         server = _tell(director, narrator)
-        _show(director, narrator, server["port"])
+        pgusher = _show(director, narrator, server["port"])
         if keep:
             director.keep()
             _tell_kept(narrator, director.directory, server["port"], server["socket"])
+        else:
+            _free(director, narrator, pgusher)
     except Interrupted as interrupted:
         return 128 + interrupted.number
     else:
@@ -136,19 +139,14 @@ def _tell(director: Director, narrator: Narrator) -> story.Event:
     raise StagingError("the staging has ended by itself")
 
 
-def _show(director: Director, narrator: Narrator, port: int) -> None:
+def _show(director: Director, narrator: Narrator, port: int) -> _Pgusher:
     """Run pgusher as a newcomer would, and show what it says, whatever it says."""
     target = _target(port)
     if target:
         narrator.plain()
         narrator.plain("Other PostgreSQL servers run on this host, so the port is named.")
-    pgusher = _Pgusher(director, target)
-
-    def show(*words: str) -> None:
-        narrator.plain()
-        narrator.plain(f"$ {shlex.join(['pgusher', *words, *target])}")
-        pgusher.run(words)
-
+    pgusher = _Pgusher(director, narrator, target)
+    show = pgusher.show
     show()
     # By the name that it has just shown; the staging itself knows the pid only.
     holder = pgusher.holder_of(_a_job(director.directory))
@@ -158,19 +156,52 @@ def _show(director: Director, narrator: Narrator, port: int) -> None:
     narrator.plain("Now why. (script/grafana_stand_in.py is the stand-in for Grafana, its limit left at 100.)")
     # They hang since seconds here, not since weeks: what tells that from being slow is to watch them for a while.
     show("why", "--sample", "20")
+    return pgusher
+
+
+def _free(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
+    """Give slots back as a person would: plan, read, confirm by name; then the back end that was refused starts."""
+    narrator.plain()
+    narrator.plain("Now the slots back: a plan, which ends nothing, and what of it is confirmed by name.")
+    _plan_and_apply(pgusher)
+    spared = pgusher.holder_of(_a_job(director.directory, "stock_report"))
+    if spared is not None:
+        narrator.plain()
+        narrator.plain("One job was spared, as it is in a transaction; by its name it can be ended, too.")
+        _plan_and_apply(pgusher, spared)
+    narrator.plain()
+    narrator.lines(story.TOLD["started"](director.again()))
+
+
+def _plan_and_apply(pgusher: _Pgusher, *words: str) -> None:
+    before = set(pgusher.plans.names())
+    pgusher.show("free", *words)
+    for name in set(pgusher.plans.names()) - before:
+        plan = pgusher.plans.load(name)
+        unsafe = ",".join(dict.fromkeys(step.holder for step in plan.unsafe if step.holder is not None))
+        pgusher.show("free", "--apply", name, *(("--unsafe", "--confirm", unsafe) if unsafe else ()))
 
 
 class _Pgusher:
     """The command, started where no configuration but an empty one is found."""
 
-    def __init__(self, director: Director, target: Sequence[str]) -> None:
+    def __init__(self, director: Director, narrator: Narrator, target: Sequence[str]) -> None:
         self._director = director
+        self._narrator = narrator
         self._target = tuple(target)
+        state = os.path.join(director.directory, "state")
+        self.plans = PlanStore(os.path.join(state, "plans"))
         # The settings of the person's own PostgreSQL would lead to another server.
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PGUSHER"))}
         if "PYTHONPATH" in own:  # it may be relative to where we are
             own["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, own["PYTHONPATH"].split(os.pathsep)))
-        self._env = own
+        self._env = own | {"PGUSHER_STATE": state}  # its plans and its log go with the staging
+
+    def show(self, *words: str) -> None:
+        """Run it as a person would type it, below a line that shows what is typed."""
+        self._narrator.plain()
+        self._narrator.plain(f"$ {shlex.join(['pgusher', *words, *self._target])}")
+        self.run(words)
 
     def run(self, words: Sequence[str], out: int | None = None) -> int:
         """Run it in the foreground; its exit code."""
@@ -198,9 +229,9 @@ def _find_holder(data: Any, pid: int) -> str | None:
     return next((name for value in inner if (name := _find_holder(value, pid)) is not None), None)
 
 
-def _a_job(directory: str) -> int:
+def _a_job(directory: str, name: str = "version_history") -> int:
     """The pid of one run of a cron job."""
-    return read_notes(os.path.join(directory, "truth"), "version_history")[0].pid
+    return read_notes(os.path.join(directory, "truth"), name)[0].pid
 
 
 def _target(port: int) -> list[str]:

@@ -132,6 +132,21 @@ class Director:
                 return
         raise StagingError("the staging has ended by itself")
 
+    def again(self) -> dict[str, Any]:
+        """Have the back end that was refused started once more; what is told of it.
+
+        Raises Interrupted, and StagingError when it does not start.
+        """
+        with contextlib.suppress(BrokenPipeError):
+            self._stdin.write(b"again\n")
+            self._stdin.flush()
+        while (event := self.next()) is not None:
+            if event["event"] == "started":
+                return event
+            if event["event"] == "failed":
+                raise StagingError(event["message"], detail=event["detail"], hint=event["hint"])
+        raise StagingError("the staging has ended by itself")
+
     def close(self) -> list[reaper.Identity]:
         """End it, if it is not kept, and wait until nothing is left; which processes are."""
         left: list[reaper.Identity] = []

@@ -3,7 +3,7 @@
 It is the parent of everything that is staged, and what is orphaned comes to it. It is nobody's child itself, so that
 the staged services do not descend from a person's terminal. It writes one JSON object a line to its standard output. It
 ends the staging on SIGTERM, and when its standard input ends, as it does when the command dies in whatever way; after
-the line `keep` on its standard input only on SIGTERM.
+the line `keep` on its standard input only on SIGTERM. After the line `again` it starts the back end that was refused.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Host:
         """Take over the signals. From here on SIGTERM is seen at the next pause."""
         self._ending = False
         self._kept = False
+        self._again = False
         self._wake, wake = os.pipe()
         os.set_blocking(wake, False)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -59,7 +60,8 @@ class Host:
         ready = select.select(ends, (), (), seconds)[0]
         if 0 in ready:
             said = os.read(0, 100)
-            self._kept = said.strip() == b"keep"
+            self._kept = self._kept or b"keep\n" in said
+            self._again = self._again or b"again\n" in said
             if not said:
                 raise Ended
         if self._ending:
@@ -79,6 +81,11 @@ class Host:
             if self._kept != was:
                 self.write(staging)
                 self.tell("kept")
+            if self._again:
+                self._again = False
+                event, facts = staging.again()
+                self.write(staging)
+                self.tell(event, **facts)
 
     def staged(self) -> list[reaper.Identity]:
         """Everything below us but the server and its keepers."""

@@ -92,6 +92,22 @@ class Staging:
         yield self._fill(server)
         yield self._refuse(server)
 
+    def again(self) -> Event:
+        """Start the back end that was refused once more: slots have been given back. Raises StagingError and Ended."""
+        if self.server is None:
+            raise StagingError("there is no server to start a back end for")
+        began = time.monotonic()
+        before = {note.pid for note in read_notes(self._truth, "shop_api")}
+        second = self._start_api("shop-api-2-again", self.server, workers=1)
+
+        def filled() -> Note | None:
+            second.check()
+            notes = (note for note in read_notes(self._truth, "shop_api") if note.pid not in before)
+            return next((note for note in notes if len(note.sessions) == POOL), None)
+
+        note = self._wait("the start of the second back end", filled, lambda: second.log)
+        return "started", {"sessions": len(note.sessions), "seconds": round(time.monotonic() - began, 1)}
+
     def directories(self) -> tuple[str, ...]:
         """The directories outside of our own that go with the staging, as far as they are known."""
         if self.server is None or not self.server.directory:

@@ -58,6 +58,11 @@ def refused(event: Event) -> list[str]:
     return [f"a second back end cannot start: exit code {event['code']}; the server said to it", f"  {event['words']}"]
 
 
+def started(event: Event) -> list[str]:
+    """The second back end, after slots were given back."""
+    return [_slots(f"the refused back end now starts, in {event['seconds']} s, its pool is full", event)]
+
+
 TOLD: Mapping[str, Callable[[Event], list[str]]] = {
     "server": server,
     "jobs": jobs,
@@ -65,6 +70,7 @@ TOLD: Mapping[str, Callable[[Event], list[str]]] = {
     "people": people,
     "grafana": grafana,
     "refused": refused,
+    "started": started,
 }
 
 _WAITS = {
