@@ -254,3 +254,70 @@ def test_what_was_stopped_runs_again_when_it_may_not_be_ended(victims: Victims) 
     states = {pid: found.state for pid in victims.pids if (found := read_stat(pid))}
     assert states[own] == "T"
     assert {state for pid, state in states.items() if pid != own} <= {"S", "R"}
+
+
+def test_one_that_a_debugger_holds_gets_kill(log: Log, victims: Victims) -> None:
+    """TERM is not delivered to it as long as the debugger does not let it go on; KILL is."""
+    process = victims.start("wait")
+    code = (
+        "import ctypes, os, sys, time\n"
+        "pid = int(sys.argv[1])\n"
+        "libc = ctypes.CDLL(None, use_errno=True)\n"
+        "if libc.ptrace(16, pid, None, None):\n"  # PTRACE_ATTACH
+        "    sys.exit(f'ptrace: {os.strerror(ctypes.get_errno())}')\n"
+        "os.waitpid(pid, 0)\n"
+        "sys.stdout.write('ready\\n')\n"
+        "sys.stdout.flush()\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", code, str(process.pid)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as debugger:  # fmt: skip
+        try:
+            assert debugger.stdout is not None
+            assert debugger.stderr is not None
+            if debugger.stdout.readline() != "ready\n":
+                pytest.skip(f"one process may not trace another here: {debugger.stderr.read().strip()}")
+            found = read_stat(process.pid)
+            assert found is not None
+            assert found.state == "t"
+            (outcome,) = end(log, victims.identity(process), grace=0.05)
+        finally:
+            debugger.kill()
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    assert "ignored TERM, and got KILL" in outcome.text
+    assert process.wait(5) == -signal.SIGKILL
+
+
+FREEZER = Path("/sys/fs/cgroup/freezer")
+
+
+@needs_root
+def test_one_that_the_kernel_does_not_let_end_is_told(log: Log, victims: Victims) -> None:
+    """Frozen in a cgroup of version 1 it hears not even KILL, as one that waits for a dead file server."""
+    group = FREEZER / f"pgusher-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        pytest.skip(f"no freezer of version 1 that could be used: {error.strerror}")
+    try:
+        process = victims.start("wait")
+        (group / "cgroup.procs").write_text(str(process.pid))
+        (group / "freezer.state").write_text("FROZEN")
+        while (group / "freezer.state").read_text() != "FROZEN\n":
+            time.sleep(0.001)
+        steps = [step_of(victims.identity(process))]
+        (outcome,) = act(plan_of(None, steps), steps, Context(log, grace=0.05, killed_for=0.1))
+        assert outcome.kind is OutcomeKind.FAILED
+        assert outcome.text == f"1 process of 1 did not end: {process.pid}"
+        assert outcome.hint.startswith("the kernel waits for a device or a file server on their behalf")
+        assert outcome.seen_after == "0 of 1 processes are gone"
+        (group / "freezer.state").write_text("THAWED")
+        assert process.wait(5) in {-signal.SIGKILL, -signal.SIGTERM}
+    finally:
+        (group / "freezer.state").write_text("THAWED")
+        deadline = time.monotonic() + 10
+        while (group / "cgroup.procs").read_text() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        group.rmdir()

@@ -19,7 +19,7 @@ from pgusher.remedy.act.tree import RefusedError, Tree
 _SETTLED = 100_000
 """Microseconds that a process must have run when the plan was made: ten of the kernel's ticks."""
 JUST_STARTED = "process {} had only just started when the plan was made: it could be mistaken for another"
-_KILLED_FOR = 5.0
+KILLED_FOR = 5.0
 """Seconds that the end after a KILL is waited for: only a kernel that waits for a device takes longer."""
 
 
@@ -64,12 +64,15 @@ def hold(identity: ProcessIdentity, proc: str = "/proc", made_at: Micros | None 
 class Ending:
     """The end of one tree, in parts, so that all trees are signalled first and waited for once."""
 
-    def __init__(self, tree: Tree, root: int, clock: Callable[[], float], proc: str = "/proc") -> None:
-        """`root`: the pid that is told."""
+    def __init__(
+        self, tree: Tree, root: int, clock: Callable[[], float], proc: str = "/proc", killed_for: float = KILLED_FOR
+    ) -> None:
+        """`root`: the pid that is told. `killed_for`: seconds that the end after a KILL is waited for."""
         self._tree = tree
         self._root = root
         self._clock = clock
         self._proc = proc
+        self._killed_for = killed_for
         self._killed = 0
         self._by_itself = False
         self._until = 0.0
@@ -152,7 +155,7 @@ class Ending:
             self._tree.freeze()
         self._killed = len(self._tree.living)
         self._tree.kill()
-        self._until = self._clock() + _KILLED_FOR
+        self._until = self._clock() + self._killed_for
 
 
 def wait(

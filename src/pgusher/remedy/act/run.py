@@ -37,6 +37,8 @@ class Context:
     """A connection to the plan's server; None when there is none: then what needs SQL fails."""
     grace: float = 5.0
     """Seconds between TERM and KILL for client processes, and for which the end of sessions is waited for."""
+    killed_for: float = processes.KILLED_FOR
+    """Seconds for which the end of client processes is waited for after KILL."""
     most: int | None = None
     """Sessions and processes that may be ended; None for all that the plan has."""
     tell: Callable[[str, Step | None], None] = _nobody
@@ -229,7 +231,7 @@ class _Run:
         try:
             root = held if isinstance(held, Pinned) else None
             tree = Tree(root, self._own, self._proc, self._context.clock, self._context.pause)
-            ending = processes.Ending(tree, step.process.pid, self._context.clock, self._proc)
+            ending = processes.Ending(tree, step.process.pid, self._context.clock, self._proc, self._context.killed_for)
             self._endings[step.number] = ending
             tree.check_root()
             tree.adopt(earlier)
