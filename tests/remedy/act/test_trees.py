@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -254,6 +255,37 @@ def test_what_was_stopped_runs_again_when_it_may_not_be_ended(victims: Victims) 
     states = {pid: found.state for pid in victims.pids if (found := read_stat(pid))}
     assert states[own] == "T"
     assert {state for pid, state in states.items() if pid != own} <= {"S", "R"}
+
+
+@pytest.mark.parametrize("stage", ["stopped", "recorded"])
+def test_who_interrupts_it_leaves_nothing_stopped(stage: str, log: Log, victims: Victims) -> None:
+    process = victims.start("child", "orphan")
+    steps = [step_of(victims.identity(process))]
+
+    def tell(now: str, _step: Step | None) -> None:
+        if now == stage:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        act(plan_of(None, steps), steps, Context(log, tell=tell))
+    assert {stat.state for pid in victims.pids if (stat := read_stat(pid))} <= {"S", "R"}
+
+
+def test_a_tree_of_more_processes_than_descriptors(log: Log, victims: Victims) -> None:
+    process = victims.start("many")
+    while len(left_of_group(process.pid)) < 300:  # this stops them; CONT lets them fork on
+        os.killpg(process.pid, signal.SIGCONT)
+        time.sleep(0.02)
+    os.killpg(process.pid, signal.SIGCONT)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (200, hard))
+    try:
+        (outcome,) = end(log, victims.identity(process))
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (200, hard)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    assert left_of_group(process.pid) == []
 
 
 def test_one_that_a_debugger_holds_gets_kill(log: Log, victims: Victims) -> None:

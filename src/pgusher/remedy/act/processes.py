@@ -145,13 +145,14 @@ class Ending:
     def _tell_new(self, *, last: bool) -> list[Pinned]:
         try:
             new = self._tree.last_look() if last else self._tree.look()
-        except RefusedError:
-            return []  # something that is never ended has come up: what was known before is ended, and that is not
+        except (RefusedError, OSError):
+            # Something that is never ended has come up, or there is no descriptor left: what was known is ended.
+            return []
         self._tree.terminate(new)
         return new
 
     def _kill(self) -> None:
-        with contextlib.suppress(RefusedError):  # as above
+        with contextlib.suppress(RefusedError, OSError):  # as above
             self._tree.freeze()
         self._killed = len(self._tree.living)
         self._tree.kill()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import groupby
 
 from pgusher.model.address import Micros
@@ -62,11 +63,27 @@ def act(plan: Plan, steps: Sequence[Step], context: Context) -> tuple[Outcome, .
     """
     if len({step.number for step in steps}) != len(steps):
         raise ValueError("two steps have one number")
-    run = _Run(plan, steps, context)
+    with _descriptors():
+        run = _Run(plan, steps, context)
+        try:
+            return run.outcomes()
+        finally:
+            run.close()
+
+
+@contextmanager
+def _descriptors() -> Iterator[None]:
+    """As many as we may have: each process of a tree is held by one, and a usual limit is 1,024."""
+    import resource
+
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
     try:
-        return run.outcomes()
+        yield
     finally:
-        run.close()
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 class _Run:

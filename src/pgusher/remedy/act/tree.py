@@ -164,12 +164,13 @@ class Tree:
         for one in self._stopped:
             if not one.stopped_before:
                 self._send(one, signal.SIGCONT)
-        self._stopped.clear()
-        if self._groups:
+        if self._stopped and self._groups:
             self._signal_groups(signal.SIGCONT)
+        self._stopped.clear()
 
     def close(self) -> None:
-        """Let go of all of it."""
+        """Let go of all of it. What is stopped still, as something came in between, runs again."""
+        self.thaw()
         for one in self.members.values():
             one.close()
         self.members.clear()
