@@ -11,6 +11,7 @@ from pgusher.model.codec import dump, load
 from pgusher.model.findings import Diagnosis, Finding
 from tests.diagnose.pages import KINDS, SECTIONS, Example, parse
 from tests.diagnose.worlds import World
+from tests.surfaces.test_printed_commands import works
 
 RULES = {rule.name: rule for rule in rules()}
 PAGES = {name: parse(Path(rule.page).read_text(encoding="utf-8")) for name, rule in RULES.items()}
@@ -85,3 +86,9 @@ def _is_whole(finding: Finding, rule: Rule) -> None:
     for remedy in finding.remedies:
         assert remedy.text
         assert (remedy.safety.value == "unsafe") == bool(remedy.loses), remedy
+
+
+@pytest.mark.parametrize(("name", "example"), EXAMPLES)
+def test_what_is_to_be_typed_can_be_typed(name: str, example: Example) -> None:
+    typed = [r.command for f in diagnosed(example).findings if f.rule == name for r in f.remedies if r.command]
+    assert [command for command in typed if not works(command, [])] == []

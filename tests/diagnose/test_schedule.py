@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.diagnose.schedule import in_words, longest_pause
-from pgusher.diagnose.text import DAY, HOUR, MINUTE, fit, listed, span
+from pgusher.diagnose.text import DAY, HOUR, MINUTE, listed, span
 from pgusher.model.jobs import CronEntry, CronKind
 
 
@@ -119,4 +119,3 @@ def test_words_of_messages() -> None:
         "2 days",
     ]
     assert listed("abcde") == "a, b, c and 2 more"
-    assert fit("x" * 80) == "x" * 76 + "..."

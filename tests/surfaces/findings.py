@@ -43,7 +43,7 @@ HANG = Finding(
             "what the runs had not finished",
         ),
         Remedy("call task_done() in a finally block: version_history.py:31", Safety.SAFE),
-        Remedy("let no run start while one is left", Safety.SAFE, "flock -n FILE before the command in the crontab"),
+        Remedy("put flock -n FILE before its command: no run starts while one is left", Safety.SAFE),
     ),
     holder="cron/version_history",
     sessions=_sessions("cron/version_history"),

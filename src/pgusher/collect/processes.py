@@ -216,7 +216,7 @@ def _gaps(denied: int, troubles: dict[str, int]) -> tuple[Gap, ...]:
     gaps = []
     for why, count in sorted(troubles.items()):
         opens = rights.to_see_processes() if why in (_HIDDEN, "permission denied", "operation not permitted") else ""
-        gaps.append(Gap("processes", f"{count} processes", why, opens, count))
+        gaps.append(Gap("processes", f"{count} process{'es' * (count != 1)}", why, opens, count))
     if denied:
         # Only of those that were asked for: what an ancestor's directory is explains no slot.
         what = f"the program file, directory and network namespace of {denied} processes"

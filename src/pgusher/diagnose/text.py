@@ -1,4 +1,4 @@
-"""The words of messages: counts, ages, and lines that fit."""
+"""The words of messages: counts, ages and lists."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ HOUR: Micros = 3600 * SECOND
 DAY: Micros = 86400 * SECOND
 
 WIDTH = 79
-"""Columns of a primary line, at most."""
+"""Columns of a primary line, where no name in it is long. It is never cut: a terminal folds it, a pipe has it whole."""
 
 # A unit is used from twice its size on: "90 min" says more than "1 h".
 _UNITS = ((365 * DAY, "year"), (DAY, "day"), (HOUR, "hour"), (MINUTE, "minute"), (SECOND, "second"))
@@ -37,11 +37,6 @@ def listed(words: Iterable[object], limit: int = 3) -> str:
     if len(found) <= limit:
         return ", ".join(found)
     return f"{', '.join(found[:limit])} and {len(found) - limit} more"
-
-
-def fit(text: str, width: int = WIDTH) -> str:
-    """The text, cut where it would not fit on its line."""
-    return text if len(text) <= width else f"{text[: width - 3]}..."
 
 
 def was(number: int) -> str:

@@ -31,7 +31,7 @@ def look(
         gaps.append(
             Gap(
                 "postgres",
-                f"query, application name and exact times of {len(sessions)} sessions",
+                f"query, application name and exact times of {len(sessions)} session{'s' * (len(sessions) != 1)}",
                 "process titles do not hold them",
                 _opens(server, refused),
                 len(sessions),

@@ -8,7 +8,7 @@ from pgusher.diagnose.case import IDLE
 from pgusher.diagnose.hung import sentences, surest
 from pgusher.diagnose.remedies import look, terminate
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import SECOND, count, fit, listed, span
+from pgusher.diagnose.text import SECOND, count, listed, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -101,7 +101,7 @@ def _finding(
         room.severity(slots) if room is not None else Severity.WARNING,
         Certainty.PROVEN,
         name,
-        fit(f"{name}: {who} {count(len(waiting), 'session')}, for up to {span(longest)}"),
+        f"{name}: {who} {count(len(waiting), 'session')}, for up to {span(longest)}",
         detail=tuple(detail),
         evidence=(Evidence(f"pg_blocking_pids leads from {count(len(waiting), 'session')} to {pids}"),),
         remedies=(
@@ -134,7 +134,7 @@ def _prepared(waiting: list[Session], now: Micros, room: Room | None) -> Finding
         room.severity(len(waiting)) if room is not None else Severity.WARNING,
         Certainty.PROVEN,
         "prepared transaction",
-        fit(f"a prepared transaction blocks {count(len(waiting), 'session')}, for {span(longest)} at most"),
+        f"a prepared transaction blocks {count(len(waiting), 'session')}, for {span(longest)} at most",
         detail=("No session holds it: it waits for its COMMIT PREPARED, also over a restart of the server.",),
         evidence=(Evidence("pg_blocking_pids gives 0, which stands for a prepared transaction"),),
         remedies=(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pgusher.diagnose.remedies import look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import SECOND, fit, listed
+from pgusher.diagnose.text import SECOND, listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.snapshot import Snapshot
@@ -51,7 +51,7 @@ def check(snapshot: Snapshot, earlier: Snapshot, room: Room, ratio: float) -> It
         Severity.WARNING,
         Certainty.PROVEN if holder is None else Certainty.GUESSED,
         "server",
-        fit(f"{rate:.0f} sessions a second come and go, on {room.ordinary} ordinary slots"),
+        f"{rate:.0f} sessions a second come and go, on {room.ordinary} ordinary slots",
         detail=tuple(detail),
         evidence=tuple(evidence),
         remedies=(

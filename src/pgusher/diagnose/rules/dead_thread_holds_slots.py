@@ -18,7 +18,7 @@ from pgusher.diagnose.hung import (
 )
 from pgusher.diagnose.remedies import end_processes
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import WIDTH, count, fit
+from pgusher.diagnose.text import WIDTH, count
 from pgusher.model.findings import Finding, Remedy, Safety, Severity
 from pgusher.model.holder import Chain, HolderKind, LinkKind
 from pgusher.model.session import Session
@@ -56,12 +56,12 @@ def _message(name: str, many: str, hang: Hang, slots: str) -> str:
     """The most that fits on one line: the place is worth more than what it costs, which is told elsewhere too."""
     place = where(hang)
     if not place:
-        return fit(f"{name}: {many}, {slots}")
+        return f"{name}: {many}, {slots}"
     said = [f"{name}: {many} in {place}, {slots}", f"{name}: {many} in {place}"]
     if hang.file:
         said.append(f"{name}: {many} at {basename(hang.file)}:{hang.line}")
         said.append(f"{name.rpartition('/')[2]}: {many} at {basename(hang.file)}:{hang.line}")
-    return fit(next((one for one in said if len(one) <= WIDTH), said[-1]))
+    return next((one for one in said if len(one) <= WIDTH), said[-1])
 
 
 def _processes(chain: Chain | None) -> list[int]:

@@ -10,7 +10,7 @@ from pgusher.diagnose.crowd import kind_of, said_kind
 from pgusher.diagnose.remedies import alter_role
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.stuck import listens
-from pgusher.diagnose.text import HOUR, MINUTE, count, fit, span
+from pgusher.diagnose.text import HOUR, MINUTE, count, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -66,7 +66,7 @@ def _finding(
         room.severity(len(idle)) if room is not None and room.near else Severity.NOTE,
         certainty,
         held.name,
-        fit(f"{held.name}: {count(len(idle), 'session')} of a person idle for {span(longest)}"),
+        f"{held.name}: {count(len(idle), 'session')} of a person idle for {span(longest)}",
         detail=(f"{held.holder.title}.",),
         evidence=(
             Evidence(f"a person's program: {how}", certainty),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.crowd import is_pooler
-from pgusher.diagnose.text import SECOND, count, fit, listed
+from pgusher.diagnose.text import SECOND, count, listed
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -68,7 +68,7 @@ def _finding(held: Held, shared: list[Session], pids: list[int], processes: Mapp
         _severity(held, shared, pids, processes),
         Certainty.PROVEN,
         held.name,
-        fit(f"{held.name}: {number} open in {len(pids)} processes at once"),
+        f"{held.name}: {number} open in {len(pids)} processes at once",
         detail=(
             f"The processes, oldest first: {listed(pids, 8)}.",
             "Two of them that use one session read each other's rows; one that closes it ends it for the others.",
@@ -81,7 +81,7 @@ def _finding(held: Held, shared: list[Session], pids: list[int], processes: Mapp
                 Safety.SAFE,
             ),
             Remedy(
-                "start children anew instead of forking them", Safety.SAFE, "multiprocessing.set_start_method('spawn')"
+                "start children anew instead of forking them: multiprocessing.set_start_method('spawn')", Safety.SAFE
             ),
         ),
         holder=held.name,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import alter_role
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit
+from pgusher.diagnose.text import count
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.pools import PoolLimit
@@ -67,7 +67,7 @@ def _finding(held: Held, mine: list[PoolLimit], sources: list[PoolLimit], most: 
         room.severity(number),
         Certainty.weakest(Certainty.LIKELY, held.holder.certainty),
         held.name,
-        fit(f"Grafana holds {room.part(number)}, {idle} idle; {limit}"),
+        f"Grafana holds {room.part(number)}, {idle} idle; {limit}",
         detail=("It keeps what its busiest moment opened, for hours.",),
         evidence=tuple(evidence),
         remedies=tuple(remedies),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pgusher.diagnose.text import count, fit
+from pgusher.diagnose.text import count
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import Chain, ChainEnd
@@ -34,12 +34,12 @@ def check(
         Severity.NOTE,
         Certainty.PROVEN,
         "server",
-        fit(f"the holder of {len(blind)} of {count(len(sessions), 'session')} could not be seen"),
+        f"the holder of {len(blind)} of {count(len(sessions), 'session')} could not be seen",
         detail=(
             f"{hidden} are held by processes that may not be read, {len(blind) - hidden} by what could not be found.",
             *(f"{gap.what}: {gap.why}." for gap in gaps[:4]),
         ),
-        evidence=(Evidence(f"{len(blind)} chains end without a holder"),),
+        evidence=(Evidence(f"{count(len(blind), 'chain')} {'ends' if len(blind) == 1 else 'end'} without a holder"),),
         remedies=tuple(remedies),
         sessions=tuple(s.pid for s in blind),
         symptom=True,

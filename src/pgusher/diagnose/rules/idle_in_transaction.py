@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import alter_role, look, terminate
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import MINUTE, SECOND, count, fit, span
+from pgusher.diagnose.text import MINUTE, SECOND, count, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Severity
@@ -69,7 +69,7 @@ def _finding(
         room.severity(len(sessions)) if room is not None else Severity.WARNING,
         Certainty.PROVEN,
         held.name,
-        fit(f"{held.name}: {number} idle in transaction, for {span(longest)} at most"),
+        f"{held.name}: {number} idle in transaction, for {span(longest)} at most",
         detail=tuple(detail),
         evidence=(Evidence("the server says that they are idle in transaction, and since when"),),
         remedies=tuple(remedies),

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.crowd import is_pooler
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import HOUR, count, fit
+from pgusher.diagnose.text import HOUR, count
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -74,7 +74,7 @@ def _finding(held: Held, never: list[Session], unused: list[Session], room: Room
         # What was used an hour ago may be needed at noon; what was never used was not needed yet.
         Certainty.weakest(Certainty.LIKELY if 2 * len(never) >= len(unused) else Certainty.GUESSED, holder.certainty),
         held.name,
-        fit(f"{held.name}: {what}"),
+        f"{held.name}: {what}",
         detail=tuple(detail),
         evidence=(
             Evidence(f"query_start is null for {len(never)} of its sessions: they never ran a statement"),

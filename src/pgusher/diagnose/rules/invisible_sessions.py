@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pgusher.diagnose.remedies import alter_system, look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import SECOND, count, fit, span
+from pgusher.diagnose.text import SECOND, count, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -36,7 +36,7 @@ def check(
         room.severity(len(found)),
         Certainty.PROVEN,
         "server",
-        fit(f"{count(len(found), 'slot')} held by clients that have not logged in{oldest}"),
+        f"{count(len(found), 'slot')} held by clients that have not logged in{oldest}",
         detail=(
             f"They come from {', '.join(names[:4])}.",
             "Before PostgreSQL 18 pg_stat_activity does not show them, and they count all the same.",

@@ -8,7 +8,7 @@ from pgusher.attribute.programs import ProgramKind
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.crowd import kind_of, said_kind
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import fit, listed
+from pgusher.diagnose.text import listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.session import Session
@@ -39,7 +39,7 @@ def check(holders: tuple[Held, ...], room: Room, ratio: float) -> Iterator[Findi
         room.severity(number),
         certainty,
         crowd[0][0].name if len(crowd) == 1 else "server",
-        fit(f"monitoring holds {room.part(number)}"),
+        f"monitoring holds {room.part(number)}",
         detail=(f"It is {listed([f'{held.name} ({len(sessions)})' for held, sessions in crowd], 6)}.",),
         evidence=(Evidence("the processes are known monitors" if not guessed else "they say so", certainty),),
         remedies=(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit, listed
+from pgusher.diagnose.text import count, listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.session import SeenBy, Session
@@ -31,7 +31,7 @@ def check(sessions: tuple[Session, ...], holders: tuple[Held, ...], room: Room, 
         Severity.NOTE,
         Certainty.PROVEN,
         "server",
-        fit(f"{len(nameless)} of {count(len(told), 'session')} without an application_name"),
+        f"{len(nameless)} of {count(len(told), 'session')} without an application_name",
         detail=(
             f"They are of {listed(most)}.",
             "In pg_stat_activity and in the server's log nothing tells them apart.",

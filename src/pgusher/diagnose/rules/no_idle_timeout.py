@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from pgusher.diagnose.remedies import alter_role
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import DAY, count, fit, listed, span
+from pgusher.diagnose.text import DAY, count, listed, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Severity
@@ -45,7 +45,7 @@ def check(
         Severity.NOTE,
         Certainty.PROVEN,
         "server",
-        fit(f"{count(len(old), 'session')} idle for over a day, and idle_session_timeout is 0"),
+        f"{count(len(old), 'session')} idle for over a day, and idle_session_timeout is 0",
         detail=(
             f"The longest has been idle for {longest}.",
             f"They are of {listed([f'{name} ({number})' for name, number in holders.most_common()])}.",

@@ -9,7 +9,7 @@ from pgusher.diagnose.case import Held
 from pgusher.diagnose.crowd import is_pooler
 from pgusher.diagnose.remedies import alter_role, look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit, listed
+from pgusher.diagnose.text import count, listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import HolderKind
@@ -49,9 +49,11 @@ def check(holders: tuple[Held, ...], room: Room, ratio: float) -> Iterator[Findi
             room.severity(number),
             Certainty.weakest(Certainty.LIKELY, held.holder.certainty),
             held.name,
-            fit(f"{held.name} holds {room.part(number)}"),
+            f"{held.name} holds {room.part(number)}",
             detail=(f"Its sessions: {what}.", f"They are held by {count(len(held.holder.processes), 'process')}."),
-            evidence=(Evidence(f"{number} chains lead to it", held.holder.certainty),),
+            evidence=(
+                Evidence(f"{count(number, 'chain')} {'leads' if number == 1 else 'lead'} to it", held.holder.certainty),
+            ),
             remedies=tuple(remedies),
             holder=held.name,
             sessions=held.holder.sessions,

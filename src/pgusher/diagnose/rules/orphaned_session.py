@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import alter_system, terminate
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import SECOND, count, fit
+from pgusher.diagnose.text import SECOND, count
 from pgusher.model.address import Micros
 from pgusher.model.findings import Evidence, Finding, Severity
 from pgusher.model.holder import HolderKind
@@ -48,7 +48,7 @@ def _finding(held: Held, left: list[Session], room: Room | None) -> Finding:
         room.severity(len(left)) if room is not None else Severity.WARNING,
         held.holder.certainty,
         held.name,
-        fit(f"{number} of clients that are gone: nobody can use them any more"),
+        f"{number} of clients that are gone: nobody can use them any more",
         detail=tuple(detail),
         evidence=(Evidence("the kernel has no client's end for them", held.holder.certainty),),
         remedies=(

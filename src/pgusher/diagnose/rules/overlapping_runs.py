@@ -7,7 +7,7 @@ from itertools import groupby
 
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run
-from pgusher.diagnose.text import count, fit, span
+from pgusher.diagnose.text import count, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -35,14 +35,12 @@ def _finding(name: str, runs: list[Run], now: Micros, room: Room | None) -> Find
         room.severity(slots) if room is not None else Severity.WARNING,
         Certainty.weakest(*(run.certainty for run in runs)),
         name,
-        fit(f"cron job {name.partition('/')[2]}: {len(runs)} runs at once, the oldest for {age}"),
+        f"cron job {name.partition('/')[2]}: {len(runs)} runs at once, the oldest for {age}",
         detail=(*((f"It is started {oldest.often}.",) if oldest.often else ()), f"Its runs: {'; '.join(told)}."),
         evidence=tuple(Evidence(f"pid {run.top} is a run of it", run.certainty) for run in runs[:8]),
         remedies=(
-            Remedy(
-                "let no run start while one is left", Safety.SAFE, "flock -n FILE before the command in the crontab"
-            ),
-            Remedy("start it less often, or make it quicker", Safety.SAFE, f"crontab: {_where(oldest)}"),
+            Remedy("put flock -n FILE before its command: no run starts while one is left", Safety.SAFE),
+            Remedy(f"start it less often, or make it quicker: {_where(oldest)}", Safety.SAFE),
         ),
         holder=name,
         sessions=tuple(s.pid for run in runs for s in run.sessions),

@@ -9,7 +9,7 @@ from pgusher.diagnose.case import Held
 from pgusher.diagnose.crowd import is_pooler
 from pgusher.diagnose.remedies import look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import fit, listed
+from pgusher.diagnose.text import listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import Chain, HolderKind, LinkKind
@@ -55,7 +55,7 @@ def check(
         severity,
         Certainty.GUESSED if guessed else Certainty.LIKELY,
         "server",
-        fit(f"the holders may take {total} slots, and {room.ceilings.ordinary} are there for them"),
+        f"the holders may take {total} slots, and {room.ceilings.ordinary} are there for them",
         detail=(f"They may take: {listing}.",),
         evidence=tuple(
             Evidence(f"{held.name} holds {len(held.sessions)}, and may take {most}: {how}", Certainty.GUESSED)

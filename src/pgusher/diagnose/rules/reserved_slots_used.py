@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit, listed
+from pgusher.diagnose.text import count, listed
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import HolderKind
 from pgusher.model.session import Session
@@ -48,7 +48,7 @@ def check(room: Room, sessions: tuple[Session, ...], holders: tuple[Held, ...]) 
         Severity.CRITICAL if gone else Severity.WARNING,
         ceilings.certainty,
         "server",
-        fit(f"{min(used, reserved)} of {reserved} reserved slots taken"),
+        f"{min(used, reserved)} of {reserved} reserved slots taken",
         detail=tuple(detail),
         evidence=(
             Evidence(f"{count(len(sessions), 'slot')} are taken without pgusher's own"),

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import look
-from pgusher.diagnose.text import fit, listed
+from pgusher.diagnose.text import listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.server import Ceiling, Limit, View
@@ -39,7 +39,7 @@ def _reached(kind: str, limit: Limit, holders: tuple[Held, ...]) -> Finding:
         Severity.CRITICAL,
         Certainty.PROVEN,
         f"{kind}/{limit.name}",
-        fit(f"{kind} {limit.name}: {limit.used} of {limit.limit} connections taken"),
+        f"{kind} {limit.name}: {limit.used} of {limit.limit} connections taken",
         detail=(f"They are held by {listed([f'{name} ({number})' for name, number in most])}.",) if most else (),
         evidence=(Evidence(f"pg_catalog says CONNECTION LIMIT {limit.limit}, and {limit.used} sessions are of it"),),
         remedies=(
@@ -61,7 +61,7 @@ def _refused(view: View) -> Iterator[Finding]:
                 Severity.CRITICAL,
                 Certainty.PROVEN,
                 f"{kind}/refused",
-                fit(f"the server refuses a session for its {kind} limit: {attempt.outcome}"),
+                f"the server refuses a session for its {kind} limit: {attempt.outcome}",
                 evidence=(Evidence(f"{attempt.target}: {attempt.outcome}"),),
                 remedies=(Remedy("look as another role: pgusher -U ROLE", Safety.SAFE),),
                 symptom=True,

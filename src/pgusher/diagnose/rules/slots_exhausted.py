@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import alter_system, look
 from pgusher.diagnose.room import Room
-from pgusher.diagnose.text import count, fit, listed
+from pgusher.diagnose.text import count, listed
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
 from pgusher.model.server import View
@@ -48,7 +48,7 @@ def check(view: View, holders: tuple[Held, ...], snapshot: Snapshot, room: Room 
         Severity.CRITICAL,
         certainty,
         "server",
-        fit(message),
+        message,
         detail=who_holds(holders),
         evidence=tuple(evidence),
         remedies=(Remedy("see who holds them, and why", Safety.SAFE, f"pgusher why {first}".rstrip()),),
@@ -66,7 +66,7 @@ def _crowded(snapshot: Snapshot) -> Finding:
         Severity.CRITICAL,
         Certainty.LIKELY,
         "server",
-        fit(f"{count(len(waiting), 'connection')} {verb} the server from accepting"),
+        f"{count(len(waiting), 'connection')} {verb} the server from accepting",
         detail=(
             f"They are of {listed([f'{name} ({number})' for name, number in names])}.",
             "They take no slot, but one of the processes each that the server may have.",
@@ -84,7 +84,6 @@ def _crowded(snapshot: Snapshot) -> Finding:
 
 
 def who_holds(holders: tuple[Held, ...]) -> tuple[str, ...]:
-    """One sentence: who holds most slots."""
-    if not holders:
-        return ()
-    return (f"most are held by {listed([f'{held.name} ({len(held.sessions)})' for held in holders])}.",)
+    """One sentence: who holds the slots, most first."""
+    named = listed([f"{held.name} ({len(held.sessions)})" for held in holders])
+    return (f"they are held by {named}.",) if named else ()

@@ -8,7 +8,7 @@ from pgusher.diagnose.case import Held
 from pgusher.diagnose.remedies import look
 from pgusher.diagnose.room import NEAR, Room
 from pgusher.diagnose.rules.slots_exhausted import who_holds
-from pgusher.diagnose.text import count, fit
+from pgusher.diagnose.text import count
 from pgusher.model.findings import Evidence, Finding, Severity
 
 WORST = Severity.WARNING
@@ -28,7 +28,7 @@ def check(room: Room, holders: tuple[Held, ...], ratio: float) -> Iterator[Findi
         Severity.WARNING,
         ceilings.certainty,
         "server",
-        fit(f"{room.taken} of {ceilings.ordinary} ordinary slots taken, {left} left"),
+        f"{room.taken} of {ceilings.ordinary} ordinary slots taken, {left} left",
         detail=who_holds(holders),
         evidence=(
             Evidence(f"{count(room.taken, 'slot')} are taken"),

@@ -10,7 +10,7 @@ from pgusher.diagnose.remedies import end_processes, look
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run
 from pgusher.diagnose.stuck import is_stuck
-from pgusher.diagnose.text import WIDTH, count, fit, listed, span
+from pgusher.diagnose.text import WIDTH, count, listed, span
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
@@ -87,7 +87,7 @@ def _finding(
             *(run.certainty for run in stuck),
         ),
         name,
-        fit(message),
+        message,
         detail=tuple(detail),
         evidence=evidence,
         remedies=(
