@@ -136,13 +136,13 @@ class AsyncCare(Core):
         self._ended(conn)
         self._grow_if_needed()
 
-    def _found(self, conn: Any) -> None:
+    def _found(self, conn: Any, since: float) -> None:
         """A loan of a `with` block was entered and never left, and nobody has it any more."""
-        self._in_loop(partial(self._start_put_found, conn))
+        self._in_loop(partial(self._start_put_found, conn, since))
 
-    def _start_put_found(self, conn: Any) -> None:
+    def _start_put_found(self, conn: Any, since: float) -> None:
         seat = seat_of(conn)
-        if seat is not None and seat.since:
+        if seat is not None and since and seat.since == since:  # else it has ended, and may be lent to another
             self._stats["loans_forgotten"] += 1
             self._tell_forgotten(seat)
             seat.told = 0
@@ -178,6 +178,8 @@ def _look(reference: weakref.ref[AsyncCare]) -> None:
 
 def _count_slots(reference: weakref.ref[AsyncCare]) -> None:
     pool = reference()
-    if pool is not None and pool._heal():  # noqa: SLF001  # a function of the pool's own
+    if pool is not None:
+        again = pool._heal()  # noqa: SLF001  # a function of the pool's own
         pool._look_until = 0.0  # noqa: SLF001  # as above
-        pool._heal_soon()  # noqa: SLF001  # as above
+        if again:
+            pool._heal_soon()  # noqa: SLF001  # as above

@@ -19,13 +19,14 @@ from pgusher.client.crew import TIMEKEEPER
 class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Generic[ACT]):
     """What `AsyncPool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
 
-    __slots__ = ("_conn", "_entered", "_pool", "_timeout")
+    __slots__ = ("_conn", "_entered", "_pool", "_since", "_timeout")
 
     def __init__(self, pool: Any, timeout: float | None) -> None:
         self._pool = pool
         self._timeout = timeout
         self._conn: ACT | None = None
         self._entered = False
+        self._since = 0.0
 
     def _recreate_cm(self) -> AsyncLending[ACT]:
         return AsyncLending(self._pool, self._timeout)
@@ -36,6 +37,7 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
         self._entered = True
         try:
             self._conn = conn = await self._pool.getconn(self._timeout)
+            self._since = conn._pgusher_seat.since  # noqa: SLF001  # our own
         except BaseException:
             self._entered = False
             raise
@@ -66,4 +68,4 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
         # Entered, never left, and forgotten. This may be the midst of anything: the loop gives it back.
         conn = getattr(self, "_conn", None)  # its constructor may have been interrupted
         if conn is not None and not finalizing():  # no lock may be waited for then
-            TIMEKEEPER.after(0.0, partial(self._pool._found, conn))  # noqa: SLF001  # our own
+            TIMEKEEPER.after(0.0, partial(self._pool._found, conn, self._since))  # noqa: SLF001  # our own

@@ -14,10 +14,11 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.abc import ACT
 from psycopg_pool.pool_async import AddConnection, MaintenanceTask, StopWorker
 
+from pgusher.client.alive import ended
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
 from pgusher.client.close_returns import returning
-from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, cut_off, ended
+from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, cut_off
 from pgusher.client.farewell import keep_socket, wait_until_gone_async
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate

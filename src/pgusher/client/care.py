@@ -15,7 +15,7 @@ from pgusher.client.core import Core
 from pgusher.client.crew import TIMEKEEPER, Post
 from pgusher.client.loans import Seat, seat_of
 from pgusher.client.reports import pool_logger
-from pgusher.client.watch import busy, gone, in_use
+from pgusher.client.watch import busy, gone, in_use, left_behind, struck
 
 
 class Care(Core):
@@ -23,6 +23,7 @@ class Care(Core):
 
     _post: Post | None
     _close_connection: Callable[[Any], None]
+    _end_loan: Callable[[Any, float], None]
     _add_to_pool: Callable[[Any], None]
     putconn: Callable[[Any], None]
 
@@ -49,6 +50,8 @@ class Care(Core):
                     self._post.put(partial(self._reclaim, seat, seat.since))
             elif now - seat.since > self.long_loan:
                 self._tell_long(seat, now)
+            if self._waiting and self._post is not None and now >= seat.look_after and struck(seat, now):
+                self._post.put(partial(self._reclaim_left, seat, seat.since))
         if self._foreign_gate and not self._closed:
             self._gate.tick(now, self._nconns, len(self._pool), len(self._waiting))
             if self._gate.pressed and self._pool and self._post is not None:
@@ -134,14 +137,21 @@ class Care(Core):
         with self._lock:
             self._grow_if_needed()
 
-    def _found(self, conn: Any) -> None:
+    def _reclaim_left(self, seat: Seat, since: float) -> None:
+        """Somebody waits, and the main thread has it: a signal may have come between it and the end of its block."""
+        seat.look_after = monotonic() + 10.0  # a look walks over all objects of the interpreter
+        conn = seat.conn()
+        if conn is not None and seat.since == since and not busy(conn) and left_behind(conn, since):
+            self._end_loan(conn, since)
+
+    def _found(self, conn: Any, since: float) -> None:
         """A loan of a `with` block was entered and never left, and nobody has it any more."""
         if self._post is not None:
-            self._post.put(partial(self._put_found, conn))
+            self._post.put(partial(self._put_found, conn, since))
 
-    def _put_found(self, conn: Any) -> None:
+    def _put_found(self, conn: Any, since: float) -> None:
         seat = seat_of(conn)
-        if seat is not None and seat.since:
+        if seat is not None and since and seat.since == since:  # else it has ended, and may be lent to another
             self._stats["loans_forgotten"] += 1
             self._tell_forgotten(seat)
             seat.told = 0
@@ -171,6 +181,6 @@ def _count_slots(reference: weakref.ref[Care]) -> None:
         return
     with pool._lock:  # noqa: SLF001  # a function of the pool's own
         again = pool._heal()  # noqa: SLF001  # as above
+    pool._look_until = 0.0  # noqa: SLF001  # as above
     if again:
-        pool._look_until = 0.0  # noqa: SLF001  # as above
         pool._heal_soon()  # noqa: SLF001  # as above

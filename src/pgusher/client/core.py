@@ -6,11 +6,11 @@ Each method that changes the state of the pool says whether its lock must be hel
 from __future__ import annotations
 
 import os
-import socket
 import sys
 import weakref
 from collections.abc import Callable
 from functools import partial
+from threading import get_ident, main_thread
 from time import monotonic, time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ import psycopg
 from psycopg.conninfo import conninfo_to_dict
 
 from pgusher.client import exits, fork
+from pgusher.client.alive import ended, peek_of
 from pgusher.client.backoff import Backoff
 from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.failures import ConnectFailed
@@ -42,7 +43,6 @@ WATCH = 0.5
 LONG_LOAN = 60.0
 """Seconds after which a loan is told, unless the pool was given another figure."""
 
-OK = psycopg.pq.ConnStatus.OK
 JUST_NOW = 0.001
 """Seconds for which a session that came back is taken to be alive: so a loop that borrows and returns asks nobody."""
 IDLE = psycopg.pq.TransactionStatus.IDLE
@@ -54,6 +54,8 @@ class Core(Heal):
 
     # Held here: at the interpreter's end a module's own names may be gone.
     _finalizing = staticmethod(sys.is_finalizing)
+    _signals_strike = False
+    """Whether its callers may be interrupted at any step: a signal's exception ends an event loop altogether."""
     _exiting = False
     """The program is over, but for what functions at exit and destructors do."""
     _waiting: Any
@@ -109,7 +111,7 @@ class Core(Heal):
     def _seated(self, conn: Any) -> None:
         """A connect worked: give the session its seat."""
         seat = Seat(SLOTS.take(), conn.pgconn.backend_pid, monotonic())
-        seat.peek = _peek(conn)
+        seat.peek = peek_of(conn)
         attach(conn, seat, partial(_collected, weakref.ref(self), self._gate, self._ledger))
         self._seats[seat.slot] = seat
         if self._ledger is not None:
@@ -120,8 +122,12 @@ class Core(Heal):
         seat = seat_of(conn)
         if seat is not None and not seat.over:
             seat.over = True
+            # Signals come through in the main thread alone, and a gate that is told half is told wrong.
+            if self._signals_strike and get_ident() == main_thread().ident:
+                TIMEKEEPER.after(0.0, partial(tell_end, self._gate, self._ledger, seat))
+            else:
+                tell_end(self._gate, self._ledger, seat)
             self._unseat(seat)
-            tell_end(self._gate, self._ledger, seat)
 
     def _ask(self, growing: bool) -> float | None:
         """Under the lock: whether the connect that was counted may begin. Seconds to wait; None: drop it."""
@@ -251,8 +257,8 @@ class Core(Heal):
             file = code.co_filename if code is not None else ""
             ledger.lent(seat.slot, seat.ident, seat.owner.native_id or 0, name, file, seat.line)
         if not self._watched:
+            self._watch_in(WATCH)  # first: who is interrupted here looks once more, not never again
             self._watched = True
-            self._watch_in(WATCH)
 
     def _back(self, seat: Seat) -> None:
         """It ends."""
@@ -279,9 +285,9 @@ class Core(Heal):
 
     def _dropped(self, conn: Any) -> None:
         """Under the lock: an idle connection is gone, with its session."""
+        self._ended(conn)  # first: who is interrupted here counts a slot too many, which is found
         self._nconns -= 1
         self._stats[self._CONNECTIONS_LOST] += 1
-        self._ended(conn)
 
     def _generation(self, everything: bool) -> list[Any]:
         """Under the lock: take out what broke together with one connection; the caller closes them.
@@ -289,12 +295,21 @@ class Core(Heal):
         What the server has closed shows at its socket. When the network is silent nothing shows: then all are dropped,
         so that no further caller pays for finding out.
         """
-        gone = [conn for conn in self._pool if everything or ended(conn)]
-        if gone:
+        gone: list[Any] = []
+        try:
+            gone = [conn for conn in self._pool if everything or ended(conn)]
+            if gone:
+                self._pool = type(self._pool)(conn for conn in self._pool if conn not in gone)
+                self._stats["generations_dropped"] += 1
+                for conn in gone:
+                    self._dropped(conn)
+        except BaseException:  # a signal's: finish it
             self._pool = type(self._pool)(conn for conn in self._pool if conn not in gone)
-            self._stats["generations_dropped"] += 1
             for conn in gone:
-                self._dropped(conn)
+                seat = seat_of(conn)
+                if seat is not None and not seat.over:
+                    self._dropped(conn)
+            raise
         return gone
 
     def _forget(self) -> list[Any]:
@@ -317,36 +332,6 @@ class Core(Heal):
         if self._ledger is not None:
             self._ledger.forked()
         return conns
-
-
-def ended(conn: Any) -> bool:
-    """Whether the server has closed an idle connection, or said why it will. It costs a system call, no round trip."""
-    seat = seat_of(conn)
-    if seat is None or seat.peek is None:
-        return bool(conn.closed)
-    pgconn = conn.pgconn
-    if pgconn.status != OK:  # closed by ourselves: the number of its socket may be another's by now
-        return True
-    if not seat.peek(0):
-        return False
-    # Something to read where nothing was asked: the end, the reason of an end, or a notification.
-    if pgconn.ssl_in_use:  # below TLS it cannot be told: a new one is safe
-        return True
-    try:
-        with socket.socket(fileno=os.dup(pgconn.socket)) as copy:
-            first = copy.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-    except OSError:
-        return True
-    return first in {b"", b"E"}  # ErrorResponse: to an idle session, always the last one
-
-
-def _peek(conn: Any) -> Any:
-    """What tells whether there is something to read."""
-    import select
-
-    poll = select.poll()
-    poll.register(conn.pgconn.socket, select.POLLIN)
-    return poll.poll
 
 
 def cut_off(text: str) -> bool:

@@ -79,6 +79,15 @@ class Timekeeper:
 TIMEKEEPER = Timekeeper()
 
 
+class Ticket:
+    """Whether work was taken."""
+
+    __slots__ = ("taken",)
+
+    def __init__(self) -> None:
+        self.taken = False
+
+
 class Post:
     """The work of one pool: done in order of arrival by up to `most` helpers at a time.
 
@@ -97,30 +106,42 @@ class Post:
         self._numbers = itertools.count()
         self._stopped = False
 
-    def put(self, work: Callable[[], object]) -> None:
-        """Have it done. Dropped once stopped, and at the interpreter's end, when threads do not run any more."""
+    def put(self, work: Callable[[], object], ticket: Ticket | None = None) -> None:
+        """Have it done. Dropped once stopped, and at the interpreter's end, when threads do not run any more.
+
+        `ticket`: tells who is interrupted in this call whether the work was taken; `nudge` then does the rest.
+        """
         if sys.is_finalizing():
             return
+        ticket = ticket or Ticket()
         with self._mutex:
             if self._stopped:
                 return
-            # One whose start was interrupted by a signal is none.
-            self._helpers = {helper for helper in self._helpers if helper.is_alive()}
-            self._work.append(work)
-            if self._idle >= len(self._work):
-                self._lock.notify()
-            elif len(self._helpers) < self.most:
-                # Daemons: the process may end while a connect takes its time.
-                helper = threading.Thread(
-                    target=self._help, name=f"{self.name}-worker-{next(self._numbers)}", daemon=True
-                )
-                self._helpers.add(helper)
-                try:
-                    helper.start()
-                except RuntimeError:  # the interpreter exits (3.12 and later): a function at its exit wants a session
-                    self._helpers.discard(helper)
-                    self._work.pop()
-                    work()
+            ticket.taken = True
+            self._work.append(work)  # between these two no signal comes through: they call nothing else
+            self._staff()
+
+    def nudge(self) -> None:
+        """See to it that what waits is done."""
+        with self._mutex:
+            if self._work and not self._stopped:
+                self._staff()
+
+    def _staff(self) -> None:
+        """With the lock held: a helper for the work that came last."""
+        # One whose start was interrupted by a signal is none.
+        self._helpers = {helper for helper in self._helpers if helper.is_alive()}
+        if self._idle >= len(self._work):
+            self._lock.notify()
+        elif len(self._helpers) < self.most:
+            # Daemons: the process may end while a connect takes its time.
+            helper = threading.Thread(target=self._help, name=f"{self.name}-worker-{next(self._numbers)}", daemon=True)
+            self._helpers.add(helper)
+            try:
+                helper.start()
+            except RuntimeError:  # the interpreter exits (3.12 and later): a function at its exit wants a session
+                self._helpers.discard(helper)
+                self._work.pop()()
 
     def _help(self) -> None:
         me = threading.current_thread()

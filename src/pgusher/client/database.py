@@ -128,11 +128,14 @@ class Database:
             raise one_by_hand(self.name, "with db.cursor() as cur")
         loan: CursorLoan[DictRow] | None = None
         try:
-            made: CursorLoan[DictRow] = CursorLoan(self._entry.opened(), None, None)
-            cursor = made.__enter__()
-            loan = made
-        finally:
+            loan = CursorLoan(self._entry.opened(), None, None)
+            cursor = loan.__enter__()
             self._entered.begun(block, loan)
+        except BaseException as error:
+            self._entered.begun(block, None)
+            if loan is not None:
+                loan.undo(error)
+            raise
         return cursor
 
     def _exit(
@@ -144,10 +147,16 @@ class Database:
         block: Block[CursorLoan[DictRow]],
     ) -> None:
         """The end of that block: committed, or rolled back after an exception."""
-        loan = self._entered.left(block)
-        if loan is None:
-            raise none_to_leave(self.name)
-        loan.__exit__(kind, error, at)
+        loan = block.loan
+        try:
+            loan = self._entered.left(block)
+            if loan is None:
+                raise none_to_leave(self.name)  # noqa: TRY301 - the section is one
+            loan.__exit__(kind, error, at)
+        except BaseException as failed:
+            if loan is not None:
+                loan.undo(failed)
+            raise
 
     if TYPE_CHECKING:
 
@@ -246,18 +255,20 @@ class CursorLoan(Generic[Row]):
         self._factory = factory
         self._timeout = timeout
         self._cursor: Cursor[Row] | None = None
+        self._lending: Any = None
 
     def __enter__(self) -> Cursor[Row]:
         if self._cursor is not None:
             raise RuntimeError(ENTERED)
-        self._lending = lending = self._pool.connection(self._timeout)
-        conn = lending.__enter__()
+        self._lending = None
         try:
+            self._lending = lending = self._pool.connection(self._timeout)
+            conn = lending.__enter__()
             self._begin(conn)
             cursor = conn.cursor() if self._factory is None else conn.cursor(row_factory=self._factory)
             self._cursor = cursor
         except BaseException as error:
-            lending.__exit__(type(error), error, error.__traceback__)
+            self.undo(error)
             raise
         return cursor  # type: ignore[no-any-return]  # of a connection whose rows are anything
 
@@ -267,10 +278,16 @@ class CursorLoan(Generic[Row]):
             if cursor is not None:
                 cursor.close()
                 self._end(cursor.connection)
+            if self._lending is not None:
+                self._lending.__exit__(kind, error, at)
         except BaseException as failed:
-            self._lending.__exit__(type(failed), failed, failed.__traceback__)
+            self.undo(failed)
             raise
-        self._lending.__exit__(kind, error, at)
+
+    def undo(self, error: BaseException) -> None:
+        """End it after an exception, unless it has ended."""
+        self._cursor = None
+        _leave(self._lending, error)
 
     def _begin(self, conn: Connection[Any]) -> None:
         """Before the cursor is made."""
@@ -309,12 +326,14 @@ class TransactionLoan:
         self._lending = pool.connection(timeout)
 
     def __enter__(self) -> Connection[DictRow]:
-        conn = self._lending.__enter__()
+        if self._lending.conn is not None:
+            raise RuntimeError(ENTERED)
         try:
+            conn = self._lending.__enter__()
             self._transaction = conn.transaction()
             self._transaction.__enter__()
         except BaseException as error:
-            self._lending.__exit__(type(error), error, error.__traceback__)
+            _leave(self._lending, error)
             raise
         return conn  # type: ignore[no-any-return]  # of a pool whose rows are dictionaries
 
@@ -324,10 +343,16 @@ class TransactionLoan:
         try:
             # psycopg.Rollback ends here, and with it the reason to roll back.
             swallowed: bool | None = self._transaction.__exit__(kind, error, at)
+            if swallowed:
+                kind = error = at = None
+            self._lending.__exit__(kind, error, at)
         except BaseException as failed:
-            self._lending.__exit__(type(failed), failed, failed.__traceback__)
+            _leave(self._lending, failed)
             raise
-        if swallowed:
-            kind = error = at = None
-        self._lending.__exit__(kind, error, at)
         return swallowed
+
+
+def _leave(lending: Any, error: BaseException) -> None:
+    """End a loan after an exception, unless it has ended."""
+    if lending is not None and lending.conn is not None:
+        lending.__exit__(type(error), error, error.__traceback__)

@@ -5,8 +5,7 @@ when a session has just been taken from the idle ones and is not lent yet, or wh
 told of it. Such a slot would be lost for ever. So the slots are counted anew when somebody waits, and when the
 interpreter collects a connection that was neither idle nor lent; what is missing at two looks is free again.
 
-Not found: a connection that is neither idle nor lent and that something remembers still, as the traceback of a kept
-exception does. It may as well be on its way.
+Sessions themselves are not lost so: `pgusher.client.handing` puts back what an interrupted call has in its hand.
 """
 
 from __future__ import annotations
@@ -71,7 +70,7 @@ class Heal(Reports):
         """Under the lock: count the slots; whether to look again."""
         if self._closed:
             return False
-        dead = [seat for seat in list(self._seats.values()) if seat.conn() is None]
+        dead = [seat for seat in list(self._seats.values()) if seat.over or seat.conn() is None]
         tasks = [task for task in (reference() for reference in list(self._connects)) if task is not None]
         # Sessions idle, lent or on their way have a seat, so what is left over is nowhere.
         missing = self._nconns - len(self._seats) - len(tasks) + len(dead)
@@ -83,7 +82,7 @@ class Heal(Reports):
         now = monotonic()
         if missing <= 0:
             self._missing, self._dead = 0, []
-            return False
+            return bool(self._waiting)  # a connect under way may have covered for what is missing
         if not self._missing:
             self._missing, self._missing_since, self._dead = missing, now, dead
             return True
@@ -109,7 +108,10 @@ class Heal(Reports):
 
 
 def tell_end(gate: Gate, ledger: Ledger | None, seat: Seat) -> None:
-    """A session has ended: its slot is free for the gate, the ledger and the next session."""
+    """A session has ended: its slot is free for the gate, the ledger and the next session. Told once."""
+    if seat.buried:
+        return
+    seat.buried = True
     gate.closed()
     if ledger is not None:
         ledger.closed(seat.slot)

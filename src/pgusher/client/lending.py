@@ -19,24 +19,35 @@ from pgusher.client.crew import TIMEKEEPER
 class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
     """What `Pool.connection()` gives: it borrows when it is entered, so it can also decorate a function."""
 
-    __slots__ = ("_conn", "_pool", "_timeout")
+    __slots__ = ("_pool", "_timeout", "conn", "since")
 
     def __init__(self, pool: Any, timeout: float | None) -> None:
         self._pool = pool
         self._timeout = timeout
-        self._conn: CT | None = None
+        self.conn: CT | None = None
+        self.since = 0.0
+        """When its loan began, which tells it from all other loans of that connection."""
 
     def _recreate_cm(self) -> Lending[CT]:
         return Lending(self._pool, self._timeout)
 
     def __enter__(self) -> CT:
-        if self._conn is not None:
+        if self.conn is not None:
             raise RuntimeError(ENTERED)
-        self._conn = conn = self._pool.getconn(self._timeout)
+        pool = self._pool
+        try:
+            if pool._lends_itself:  # noqa: SLF001  # our own
+                conn = pool._lend_to(self, self._timeout, sys._getframe(1))  # noqa: SLF001  # as above
+            else:
+                self.conn = conn = pool.getconn(self._timeout)
+                self.since = conn._pgusher_seat.since  # noqa: SLF001  # our own
+        except BaseException:
+            self.undo()
+            raise
         return conn  # type: ignore[no-any-return]  # a connection of the pool's class
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        pool, conn = self._pool, self._conn
+        pool, conn = self._pool, self.conn
         if conn is None:
             raise RuntimeError(NOT_ENTERED)
         try:
@@ -50,11 +61,22 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
             ):
                 conn.__exit__(kind, error, at)
         finally:
-            self._conn = None
-            pool.putconn(conn)
+            try:
+                pool.putconn(conn)
+            except BaseException:
+                pool._end_loan(conn, self.since)  # noqa: SLF001  # our own
+                raise
+            finally:
+                self.conn = None
+
+    def undo(self) -> None:
+        """End it without its end having been reached: an exception came in between."""
+        conn, self.conn = self.conn, None
+        if conn is not None:
+            self._pool._end_loan(conn, self.since)  # noqa: SLF001  # our own
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: a helper gives it back.
-        conn = getattr(self, "_conn", None)  # its constructor may have been interrupted
+        conn = getattr(self, "conn", None)  # its constructor may have been interrupted
         if conn is not None and not finalizing():  # no lock may be waited for then
-            TIMEKEEPER.after(0.0, partial(self._pool._found, conn))  # noqa: SLF001  # our own
+            TIMEKEEPER.after(0.0, partial(self._pool._found, conn, self.since))  # noqa: SLF001  # our own

@@ -58,8 +58,10 @@ class Seat:
     __slots__ = (
         "__weakref__",
         "backend_pid",
+        "buried",
         "code",
         "conn",
+        "hand",
         "ident",
         "lasti",
         "look_after",
@@ -80,11 +82,15 @@ class Seat:
         self.made = made
         self.returned = made
         self.over = False
-        """The session has ended, and everybody was told."""
+        """The session has ended."""
+        self.buried = False
+        """And everybody was told."""
         self.conn: Callable[[], Any] = _nothing
         self.peek: Callable[[int], list[Any]] | None = None
         self.since = 0.0
         """When it was lent (time.monotonic); 0.0 while it is not."""
+        self.hand: object = None
+        """The call that gives it back, as long as that has it."""
         self.owner: Any = None
         """The thread that borrowed it."""
         self.ident = 0

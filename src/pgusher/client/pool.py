@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from logging import INFO
 from time import monotonic
 from typing import Any, Generic, cast, get_origin
 
 import psycopg
-from psycopg_pool import ConnectionPool, PoolClosed, PoolTimeout
+from psycopg_pool import PoolTimeout
 from psycopg_pool.abc import CT
-from psycopg_pool.pool import AddConnection, MaintenanceTask, ReturnConnection, WaitingClient
+from psycopg_pool.pool import AddConnection, MaintenanceTask
 
-from pgusher.client.care import Care
+from pgusher.client.alive import ended
 from pgusher.client.close_returns import returning
-from pgusher.client.core import IDLE, JUST_NOW, LONG_LOAN, UNKNOWN, cut_off, ended
-from pgusher.client.crew import TIMEKEEPER, Post
+from pgusher.client.core import LONG_LOAN, UNKNOWN, cut_off
+from pgusher.client.crew import TIMEKEEPER, Post, Ticket
 from pgusher.client.farewell import keep_socket, wait_until_gone
 from pgusher.client.fork import cut_loose
 from pgusher.client.gate import Gate
+from pgusher.client.handing import Handing
 from pgusher.client.ledger_hook import Ledger
-from pgusher.client.lending import Lending
 from pgusher.client.limits import Limits
-from pgusher.client.loans import Seat, seat_of
+from pgusher.client.loans import seat_of
 from pgusher.client.reports import pool_logger
 from pgusher.client.sqlstate import telling
 
 _CONNECTION: Any = psycopg.Connection
 
 
-class Pool(Care, ConnectionPool[CT], Generic[CT]):
+class Pool(Handing[CT], Generic[CT]):
     """A connection pool for threads: `psycopg_pool.ConnectionPool` that says who holds, and loses nothing.
 
     Beyond psycopg_pool's documentation: a caller that waits in vain is told who has the sessions, since when and at
@@ -70,6 +68,7 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
             give_all_back=give_all_back,
         )
         self._post: Post | None = None
+        self._lends_itself = type(self).getconn is Handing.getconn
         # What it does at a commit is known, and left out where there is nothing to commit.
         known = psycopg.Connection
         kind = get_origin(connection_class) or connection_class
@@ -104,141 +103,24 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
     def run_task(self, task: MaintenanceTask) -> None:
         """Run a maintenance task in a helper thread."""
         post = self._post
-        if post is not None:
+        if post is None:
+            return
+        ticket = Ticket()
+        try:
             self._note_task(task)
-            post.put(task.run)
+            post.put(task.run, ticket)
+        except BaseException:  # a signal's: the task is counted with already, so it is to be done
+            self._note_task(task)
+            if ticket.taken:
+                TIMEKEEPER.after(0.0, post.nudge)
+            else:
+                post.put(task.run)
+            raise
 
     def schedule_task(self, task: MaintenanceTask, delay: float) -> None:
         """Run a maintenance task in a helper thread, later."""
         self._note_task(task)
         TIMEKEEPER.after(delay, task.tick)
-
-    # -- borrowing -------------------------------------------------------------------------------------------------
-
-    def connection(self, timeout: float | None = None) -> Lending[CT]:  # type: ignore[override]  # is one, and faster
-        """A loan for a `with` block: committed and given back at its end, rolled back after an exception."""
-        return Lending(self, timeout)
-
-    def getconn(self, timeout: float | None = None) -> CT:
-        """Borrow a connection: at once if one is idle, else wait in line for at most `timeout` seconds.
-
-        Raises PoolTimeout, which names the borrowers; ConnectFailed, a PoolTimeout, when no connect can work;
-        TooManyRequests and PoolClosed as psycopg_pool does.
-        """
-        plain = not (
-            self._exiting or self._closed or self._check or self._open_implicit or pool_logger.isEnabledFor(INFO)
-        )
-        if plain and (timeout is None or timeout > 0.0):
-            with self._lock:
-                conn = self._pool.popleft() if self._pool else None
-                if conn is not None and len(self._pool) < self._nconns_min:
-                    self._nconns_min = len(self._pool)
-            if conn is not None:
-                now = monotonic()
-                seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
-                if now - seat.returned < JUST_NOW or not ended(conn):
-                    self._stats[self._REQUESTS_NUM] += 1
-                    self._waits.at_once += 1
-                    conn._pool = self  # noqa: SLF001  # as psycopg_pool does
-                    self._lent(seat, sys._getframe(1), None, now)  # noqa: SLF001  # who borrows
-                    return conn
-                self._drop_idle(conn)
-        return self._wait_for_one(self.timeout if timeout is None else timeout)
-
-    def _wait_for_one(self, timeout: float) -> CT:
-        if self._finalizing():
-            raise PoolClosed(f"the pool {self.name!r} lends no more: the interpreter is shutting down")
-        began = monotonic()
-        pool_logger.info("connection requested from %r", self.name)
-        self._stats[self._REQUESTS_NUM] += 1
-        self._check_open_getconn()
-        try:
-            conn = self._getconn_with_check_loop(began + timeout)
-        except PoolTimeout as error:
-            if error.__cause__ is not None:  # no connect can work
-                raise
-            self._stats["requests_timeouts"] += 1
-            raise self._timed_out(timeout) from self._last_error
-        finally:
-            self._waits.add(monotonic() - began)
-        seat: Seat = conn._pgusher_seat  # type: ignore[attr-defined]  # noqa: SLF001  # our own
-        self._lent(seat, sys._getframe(1), None, monotonic())  # noqa: SLF001  # who borrows
-        return conn
-
-    def _getconn_unchecked(self, timeout: float) -> CT:
-        """As psycopg_pool's, but who leaves the line by a KeyboardInterrupt leaves no place behind.
-
-        There a session would be lent to nobody, for ever.
-        """
-        position: WaitingClient[CT] = WaitingClient()
-        with self._lock:
-            conn = self._get_ready_connection(timeout)
-            if conn is None:
-                self._waiting.append(position)
-                self._stats[self._REQUESTS_QUEUED] += 1
-                self._maybe_grow_pool()
-        if conn is None:
-            self._heal_soon()
-            began = monotonic()
-            try:
-                conn = position.wait(timeout)
-            except BaseException:
-                self._leave(position)
-                self._stats[self._REQUESTS_ERRORS] += 1
-                raise
-            finally:
-                self._stats[self._REQUESTS_WAIT_MS] += int(1000.0 * (monotonic() - began))
-        conn._pool = self  # noqa: SLF001  # as psycopg_pool does
-        return conn
-
-    def _leave(self, position: WaitingClient[CT]) -> None:
-        position.fail(PoolTimeout())
-        if position.conn:
-            self.run_task(ReturnConnection(self, position.conn, from_getconn=True))
-        with self._lock:
-            self._prune()
-
-    def putconn(self, conn: CT) -> None:
-        """Give a connection back. Raises ValueError for one that is not lent by this pool."""
-        seat = seat_of(conn)
-        if seat is None or getattr(conn, "_pool", None) is not self:
-            self._check_pool_putconn(conn)
-            super().putconn(conn)  # a connection that something else has put under our care
-            return
-        if seat.over and seat.since == 0.0:  # a fork lies between: the session is the parent's
-            return
-        if self._exiting and self._finalizing():  # a thread that had the lock was stopped where it stood
-            conn.pgconn.finish()
-            return
-        self._back(seat)
-        if (
-            not (self._closed or self._reset or self._gate.pressed)
-            and conn.pgconn.transaction_status == IDLE
-            and conn._created_at > self._drained_at  # noqa: SLF001  # as psycopg_pool does
-            and conn._expire_at > seat.returned  # noqa: SLF001  # as psycopg_pool does
-            and not pool_logger.isEnabledFor(INFO)
-        ):
-            conn._pool = None  # noqa: SLF001  # as psycopg_pool does
-            with self._lock:
-                if not (self._waiting or self._closed) and self._pool_full_event is None:
-                    self._pool.append(conn)
-                    return
-            self._add_to_pool(conn)
-        else:
-            super().putconn(conn)
-
-    def _get_ready_connection(self, timeout: float | None) -> CT | None:
-        while True:
-            conn = super()._get_ready_connection(timeout)
-            if conn is None:
-                wrong = self._wrong() if not self._out else None
-                if wrong is not None:
-                    self._stats[self._REQUESTS_ERRORS] += 1
-                    raise wrong
-                return None
-            if not ended(conn):
-                return conn
-            self._drop_idle(conn)
 
     def _check_connection(self, conn: CT) -> None:
         try:
@@ -342,6 +224,11 @@ class Pool(Care, ConnectionPool[CT], Generic[CT]):
             self._ended(conn)
             if text:
                 self._drop_generation(cut_off(text))
+
+    def _reset_connection(self, conn: CT) -> None:
+        super()._reset_connection(conn)
+        if conn.pgconn.transaction_status == UNKNOWN:
+            self._ended(conn)  # before another is asked for in its place: that may be interrupted
 
     def _close_connection(self, conn: CT) -> None:
         fd = keep_socket(conn) if self._foreign_gate else -1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -25,6 +26,11 @@ def gone(seat: Seat) -> bool:
     if isinstance(owner, threading._DummyThread):  # noqa: SLF001  # a thread of another library: always "alive" up to 3.12
         return seat.ident not in sys._current_frames()  # noqa: SLF001  # the one list of the threads that run
     return not owner.is_alive()
+
+
+def struck(seat: Seat, now: float) -> bool:
+    """Whether a signal's exception may have hit its borrower: they come through in the main thread alone."""
+    return seat.owner is threading.main_thread() and now - seat.since > 0.4
 
 
 class _Probe:
@@ -65,6 +71,32 @@ def in_use(seat: Seat) -> bool:
         remembered += countOf(gc.get_referents(holder), conn)
     # A function that runs keeps its variables where the collector does not see them.
     return others > remembered
+
+
+def left_behind(conn: Any, since: float) -> bool:
+    """Whether the end of the `with` block that has it since then was called, and a signal came before its first step.
+
+    No code of ours has run then: what tells is the frame of that call, which a traceback keeps. (Where nothing keeps
+    it, the block's object is collected, and its loan with it.) Costs a walk over all objects.
+    """
+    blocks = (one for one in gc.get_referrers(conn) if getattr(one, "conn", None) is conn)
+    level = [one for one in blocks if getattr(one, "since", 0.0) == since]
+    for _ in range(3):
+        above: list[Any] = []
+        for thing in level:
+            for holder in gc.get_referrers(thing):
+                if isinstance(holder, FrameType):
+                    ours = holder.f_code.co_filename.startswith(_HERE) and holder.f_code.co_name in _ENDS
+                    if ours and not _runs(holder):
+                        return True
+                elif type(holder).__module__.startswith("pgusher.client."):
+                    above.append(holder)
+        level = above
+    return False
+
+
+_HERE = os.path.dirname(__file__) + os.sep
+_ENDS = frozenset({"__exit__", "_exit"})
 
 
 def _runs(frame: FrameType) -> bool:

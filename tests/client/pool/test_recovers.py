@@ -134,7 +134,7 @@ def test_a_really_full_server_lets_in_who_waited(flavour: Flavour, new_server: N
         ({"dbname": "nowhere"}, 'database "nowhere" does not exist'),
         ({"user": "slow", "password": "wrong"}, "password authentication failed"),
         ({"options": "-c no_such_setting=1"}, "unrecognized configuration parameter"),
-        ({"host": "/nowhere/at/all", "port": "not a number"}, "invalid"),
+        ({"host": "/nowhere/at/all", "port": "not a number"}, "cannot be read"),
     ],
 )
 def test_what_is_wrong_is_told_at_once(

@@ -166,6 +166,7 @@ def test_the_ledger_is_told_of_each_loan(flavour: Flavour, server: EmbeddedServe
                     return at, conn.pgconn.backend_pid
 
             ((at, backend),) = await flavour.gather(flavour.spawn(borrow, name="importer-3"))
+        await flavour.until(lambda: len(book.entries) == 4)  # for the main thread the end is told by another
         opened, lent, returned, closed = book.entries
         assert opened[:3] == ("opened", opened[1], backend)
         slot = opened[1]
