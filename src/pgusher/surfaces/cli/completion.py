@@ -8,6 +8,7 @@ from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import GENERAL, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Argument, Command, Values, read
+from pgusher.surfaces.render.words import count
 
 SHELLS = ("bash", "zsh", "fish")
 _FILES = {"bash": "pgusher.bash", "zsh": "_pgusher", "fish": "pgusher.fish"}
@@ -84,7 +85,7 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
             name = screen.text(holder.name)
             # A name that was not clean cannot be typed; it is reached by a pid.
             if name == holder.name and name.strip():
-                found[name] = screen.text(f"{counted(len(holder.sessions), 'slot')}, {holder.title}")
+                found[name] = screen.text(f"{count(len(holder.sessions), 'slot')}, {holder.title}")
     return list(found.items())
 
 
