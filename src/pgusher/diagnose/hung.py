@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
@@ -37,6 +37,26 @@ def is_told(hang: Hang) -> bool:
 def stands_still(hang: Hang) -> bool:
     """Whether it has not moved for long enough to be worth a word, though why is not known."""
     return hang.still is True and hang.mechanism == UNKNOWN and hang.still_certainty is not Certainty.GUESSED
+
+
+_BEHIND = frozenset({"file-lock", "advisory-lock-held", "blocked-by-idle-session"})
+
+
+def behind(hang: Hang, known: Mapping[int, Hang]) -> int | None:
+    """The process that hangs at the end of this one's chain of waiting; None when it waits for no other that hangs.
+
+    A ring, in which each waits for the next, has no end: there nobody is behind another.
+    """
+    seen, end = {hang.pid}, None
+    while hang.mechanism in _BEHIND:
+        further = next((pid for pid in hang.pids if pid in known), None)
+        if further is None:
+            break
+        if further in seen:
+            return None
+        seen.add(further)
+        end, hang = further, known[further]
+    return end
 
 
 def basename(path: str) -> str:

@@ -113,13 +113,17 @@ class ClueKind(StrEnum):
     AT = "at"
     """A call on the very line of a frame: "q.join"; for a with statement "with lock"."""
     INSIDE = "inside"
-    """A with statement that the line of a frame stands in: "lock"."""
+    """A with statement that the line of a frame stands in: "lock"; a while loop: LOOP."""
     CALLS = "calls"
     """A function on a stack has a call in it that others may wait for: "q.task_done", "sem.release"."""
     NOT_IN_FINALLY = "not-in-finally"
     """Such a call, anywhere in the file, that any error before it skips."""
     TRACEBACK = "traceback"
     """The log of the job holds a traceback that ends at this line."""
+
+
+LOOP = "while"
+"""What a clue says of a line that stands in a while loop; no name can be this word."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.collect.stacks import joblog, reading
-from pgusher.model.stacks import Clue, ClueKind
+from pgusher.model.stacks import LOOP, Clue, ClueKind
 
 SOURCE = b"""import queue
 q = queue.Queue()
@@ -50,6 +50,7 @@ def test_what_is_called_on_a_line_and_what_it_stands_in() -> None:
         ("lock", 22, "main"),
         ("other", 22, "main"),
         ("pool.connection()", 22, "main"),
+        (LOOP, 6, "worker"),
     ]
     assert of(found, ClueKind.CALLS) == [("q.task_done", 9, "worker")]
 

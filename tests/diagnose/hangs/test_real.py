@@ -79,13 +79,16 @@ def test_of_those_with_an_error_the_line_that_raised_is_named(judged: Judged) ->
 def test_no_mechanism_is_proven_but_by_the_kernel_the_server_or_the_debugger(judged: Judged) -> None:
     proven = {hang.mechanism for hang in judged.hangs.values() if hang.certainty is Certainty.PROVEN}
     assert proven <= {
-        "advisory-lock-held", "blocked-by-idle-session", "child-pipe-full", "debugger-prompt", "file-lock",
+        "advisory-lock-held", "blocked-by-idle-session", "child-pipe-full", "debugger-prompt",
         "mp-join-before-drain", "pipe-full", "process-stopped", "stderr-pipe-full",
     }  # fmt: skip
 
 
 def test_a_lock_names_who_has_it(judged: Judged) -> None:
-    assert len(judged.hangs["flock_older_run"].pids) == 1
+    younger = judged.hangs["flock_holder_hangs"]
+    assert len(younger.pids) == 1
+    assert "and which hangs itself: MainThread waits in Event.wait()" in younger.sentence
+    assert younger.certainty is Certainty.LIKELY  # as sure as the other's hanging, though the lock itself is proven
     older = judged.hangs["advisory_lock_older_run"]
     assert len(older.pids) == 1
     assert len(older.sessions) == 2

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from pgusher.model.stacks import Clue, ClueKind
+from pgusher.model.stacks import LOOP, Clue, ClueKind
 
 COUNTERPARTS = frozenset(
     {
@@ -54,6 +54,10 @@ def _on_lines(tree: ast.Module, file: str, lines: Mapping[int, str]) -> Iterator
         elif isinstance(node, ast.With | ast.AsyncWith) and start in wanted:
             for item in node.items:
                 yield Clue(ClueKind.AT, "with " + _text(item.context_expr), file, start, _function(path))
+        if isinstance(node, ast.While):
+            for line in sorted(wanted):
+                if node.body[0].lineno <= line <= (node.body[-1].end_lineno or start):
+                    yield Clue(ClueKind.INSIDE, LOOP, file, line, _function(path))
         if isinstance(node, ast.With | ast.AsyncWith):
             last = node.end_lineno or start
             for line in sorted(wanted):

@@ -13,6 +13,9 @@ from pgusher.model.stacks import Hang, ProcessStacks
 
 __all__ = ["find_hangs"]
 
+_DEPTH = 6
+"""Processes that a chain of waiting is followed over; two that wait for each other make it endless."""
+
 _PREFIXES = {
     "main.exit": "main has ended, and the interpreter waits for {}, which ",
     "executor.exit": "main has ended, and the interpreter waits for the executor's thread {}, which ",
@@ -46,10 +49,17 @@ def judge(scene: Scene, depth: int = 0) -> Draft | None:
     def inner(below: Scene) -> Draft | None:
         return judge(below, depth + 1)
 
-    found = database.judge(scene)
+    if depth > _DEPTH:
+        return None
+    found = database.judge(scene, inner)
     if found is not None or scene.serves:
         return found
-    for family in (outside.judge, lambda one: children.judge(one, inner, depth), rest.loop, objects.judge):
+    for family in (
+        lambda one: outside.judge(one, inner),
+        lambda one: children.judge(one, inner, depth),
+        rest.loop,
+        objects.judge,
+    ):
         found = family(scene)
         if found is not None:
             return found

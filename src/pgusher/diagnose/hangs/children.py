@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pgusher.diagnose.hangs.calls import bare
-from pgusher.diagnose.hangs.scene import Draft, Scene
+from pgusher.diagnose.hangs.scene import Draft, Judge, Scene
 from pgusher.diagnose.hangs.waits import Wait
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
@@ -14,8 +12,6 @@ from pgusher.model.values import replace
 
 _DEPTH = 4
 _WAITS = frozenset({"child.wait", "mp.pool", "mp.recv", "pipe.read", "mp.queue.get", "mp.queue.join", "future.result"})
-
-Judge = Callable[[Scene], Draft | None]
 
 
 def judge(scene: Scene, inner: Judge, depth: int = 0) -> Draft | None:

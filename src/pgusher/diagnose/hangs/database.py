@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pgusher.diagnose.hangs.scene import JOINING, OBJECTS, Draft, Scene, first
+from pgusher.diagnose.hangs.elsewhere import holder_of
+from pgusher.diagnose.hangs.scene import JOINING, OBJECTS, Draft, Judge, Scene, first
 from pgusher.diagnose.hangs.waits import Wait
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
@@ -15,8 +16,11 @@ _LOST = 10_000_000
 _IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})
 
 
-def judge(scene: Scene) -> Draft | None:
-    """The mechanism, when a thread waits for the server, or for a connection that another thread uses."""
+def judge(scene: Scene, inner: Judge) -> Draft | None:
+    """The mechanism, when a thread waits for the server, or for a connection that another thread uses.
+
+    `inner` judges the process whose session blocks one of this.
+    """
     shared = _shared(scene)
     if shared is not None:
         return shared
@@ -26,7 +30,7 @@ def judge(scene: Scene) -> Draft | None:
         session = scene.session_of(wait.thread)
         if session is None:
             continue
-        draft = _blocked(scene, wait, session) if session.blocked_by else _lost(scene, wait, session)
+        draft = _blocked(scene, wait, session, inner) if session.blocked_by else _lost(scene, wait, session)
         if draft is not None:
             return draft
     return _notifies(scene)
@@ -53,7 +57,7 @@ def _shared(scene: Scene) -> Draft | None:
     )
 
 
-def _blocked(scene: Scene, wait: Wait, session: Session) -> Draft | None:
+def _blocked(scene: Scene, wait: Wait, session: Session, inner: Judge) -> Draft | None:
     assert scene.facts is not None  # noqa: S101 - for the checker: a session was found in it
     sessions = {one.pid: one for one in scene.facts.sessions}
     heads = _heads(session, sessions)
@@ -68,15 +72,18 @@ def _blocked(scene: Scene, wait: Wait, session: Session) -> Draft | None:
         advisory = (session.wait_event or "").lower() == "advisory"
         who = f"session {head}" + (f" of process {holders[0]}" if holders else "")
         lock = "an advisory lock" if advisory else "a lock"
+        end = holder_of(scene, holders, inner)
+        if advisory and blocker.state == "idle" and (end.works or not end.hung):
+            return None  # so does whoever stands by until the leader goes
         return Draft(
             "advisory-lock-held" if advisory else "blocked-by-idle-session",
             Certainty.PROVEN,
             wait,
-            f"waits in the server for {lock} that {who} holds, which is {blocker.state}",
+            f"waits in the server for {lock} that {who} holds, which is {blocker.state}{end.says}",
             who,
             None,
-            (told,),
-            pids=holders,
+            (told, *end.evidence),
+            pids=(*holders, *end.pids),
             sessions=(session.pid, head),
             alive=True,
         )

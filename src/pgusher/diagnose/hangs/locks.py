@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgusher.diagnose.hangs.scene import JOINING, Draft, Scene
-from pgusher.diagnose.hangs.waits import Wait, at_line, held_at
+from pgusher.diagnose.hangs.waits import Wait, at_line, held_at, threads
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
 
@@ -34,7 +34,9 @@ def locked(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft | None:
     if len(addresses) > 1 and len(lockers) == len(addresses):
         other = next(wait for wait in lockers if wait is not leaf)
         fact = f"{len(lockers)} threads wait for {len(addresses)} different locks, and no other thread is left"
-        return _opposite(leaf, other, fact)
+        if len(lockers) == 2 and all(_kin(held[w.thread.native_id], wanted[w.thread.native_id]) for w in lockers):
+            return _opposite(leaf, other, fact)
+        return _of_either(leaf, other, fact)
     return Draft(
         "lock-holder-gone",
         Certainty.LIKELY,
@@ -42,8 +44,29 @@ def locked(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft | None:
         "waits for a lock whose holder has ended without releasing it",
         wanted[leaf.thread.native_id] or "a lock",
         "the thread that acquired the lock",
-        (Evidence(f"{len(lockers)} threads wait for it, and no live thread is inside of it"),),
+        (Evidence(f"{threads(len(lockers))} for it, and no live thread is seen inside of it", Certainty.LIKELY),),
         others=tuple(wait for wait in lockers if wait is not leaf),
+    )
+
+
+def _kin(held: frozenset[str], wanted: str) -> bool:
+    """Whether a thread is inside of another lock of the same kind as the one it wants: "a.lock" and "b.lock"."""
+    last = wanted.rpartition(".")[2]
+    return bool(last) and any(name != wanted and name.rpartition(".")[2] == last for name in held)
+
+
+def _of_either(one: Wait, other: Wait, fact: str) -> Draft:
+    """Who holds the locks is not seen: both threads that have them, or two that have ended."""
+    return Draft(
+        "locks-never-released",
+        Certainty.LIKELY,
+        one,
+        f"waits for a lock, {other.name} for another, and no thread goes on that could release either:"
+        " they were taken in opposite order, or their holders have ended",
+        "a lock",
+        "the thread that acquired the lock",
+        (Evidence(fact, Certainty.LIKELY),),
+        others=(other,),
     )
 
 

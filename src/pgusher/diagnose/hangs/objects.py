@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from pgusher.diagnose.hangs.loans import pool
 from pgusher.diagnose.hangs.locks import held_across, held_elsewhere, locked
 from pgusher.diagnose.hangs.scene import JOINING, OBJECTS, Draft, Scene, first
-from pgusher.diagnose.hangs.waits import Wait, at_line, held_at
+from pgusher.diagnose.hangs.siblings import queue_of_processes
+from pgusher.diagnose.hangs.waits import Wait, at_line, held_at, threads
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
 
@@ -93,7 +95,7 @@ def _queue_join(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft:
             f"waits in queue.join(), and all {len(idle)} workers are idle in queue.get(): task_done() was skipped",
             "task_done() of an item that was taken",
             "a call of task_done()",
-            (Evidence(f"{len(idle)} threads wait in queue.get() for more work, none has any"),),
+            (Evidence(f"{threads(len(idle))} in queue.get() for more work, none has any"),),
             others=idle,
         )
     del scene
@@ -104,7 +106,7 @@ def _queue_join(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft:
         "waits in queue.join() for a worker thread that has ended",
         "task_done() of the items that are left",
         "a thread that takes from the queue and calls task_done()",
-        (Evidence("no thread is left in queue.get() or at work"),),
+        (Evidence("no thread is left in queue.get() or at work", Certainty.LIKELY),),
     )
 
 
@@ -119,7 +121,7 @@ def _queue_get(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft:
         f"waits in queue.get() for an item from {who}",
         "an item, or the sentinel that ends the loop",
         "a thread that calls put()",
-        (Evidence(f"{count} threads wait in queue.get(), and none is left that could call put()"),),
+        (Evidence(f"{threads(count)} in queue.get(), and none is left that could call put()", Certainty.LIKELY),),
         others=_idle(waiting, leaf),
     )
 
@@ -142,7 +144,7 @@ def _queue_put(_scene: Scene, leaf: Wait, _waiting: Sequence[Wait]) -> Draft:
         "waits in queue.put() for room in a full queue whose consumer is gone",
         "room in the queue",
         "a thread that takes from the queue",
-        (Evidence("no thread is left that could take an item from this queue"),),
+        (Evidence("no thread is left that could take an item from this queue", Certainty.LIKELY),),
     )
 
 
@@ -182,31 +184,6 @@ def _future(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft | None:
     )(scene, leaf, waiting)
 
 
-def _pool(scene: Scene, leaf: Wait, waiting: Sequence[Wait]) -> Draft:
-    count = sum(1 for wait in waiting if wait.what == "pool.getconn")
-    says = "waits for a connection from a pool whose connections were never given back"
-    draft = _simple("pool-empty", says, "a connection of the pool", "a thread that gives a connection back")
-    made = draft(scene, leaf, waiting)
-    assert isinstance(made, Draft)  # noqa: S101 - for the checker
-    from pgusher.model.values import replace
-
-    return replace(made, evidence=(Evidence(f"{count} threads wait in the pool, and no thread holds a loan"),))
-
-
-def _queue_of_processes(_scene: Scene, leaf: Wait, _waiting: Sequence[Wait]) -> Draft | None:
-    if _scene.children:
-        return None
-    return Draft(
-        "mp-queue-no-process",
-        Certainty.LIKELY,
-        leaf,
-        "waits on a multiprocessing queue, and no child process is left",
-        "a process at the queue's other end",
-        "a child process",
-        (Evidence("the process has no child"),),
-    )
-
-
 _MAKERS: dict[str, Callable[[Scene, Wait, Sequence[Wait]], Draft | None]] = {
     "queue.join": _queue_join,
     "queue.get": _queue_get,
@@ -238,12 +215,12 @@ _MAKERS: dict[str, Callable[[Scene, Wait, Sequence[Wait]], Draft | None]] = {
     ),
     "future.result": _future,
     "future.wait": _future,
-    "pool.getconn": _pool,
+    "pool.getconn": pool,
     "lock": locked,
-    "mp.queue.get": _queue_of_processes,
-    "mp.queue.put": _queue_of_processes,
-    "mp.queue.join": _queue_of_processes,
-    "mp.event": _queue_of_processes,
+    "mp.queue.get": queue_of_processes,
+    "mp.queue.put": queue_of_processes,
+    "mp.queue.join": queue_of_processes,
+    "mp.event": queue_of_processes,
 }
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pgusher.diagnose.hangs.scene import JOINING, Draft, Scene
-from pgusher.diagnose.hangs.waits import Wait
+from pgusher.diagnose.hangs.elsewhere import holder_of
+from pgusher.diagnose.hangs.scene import JOINING, Draft, Judge, Scene
+from pgusher.diagnose.hangs.waits import Wait, at_line, repeats
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
 
@@ -11,10 +12,12 @@ _BROKERS = frozenset({"5672", "5671", "6379", "6380", "9092", "9093", "1883", "8
 """Ports of message brokers (AMQP, Redis, Kafka, MQTT, NATS, STOMP, ZooKeeper): to wait there for a message is work."""
 _QUIET_MS = 5_000
 """A peer that spoke within this time is at work."""
+_POLL_MS = 900_000
+"""No HTTP answer takes longer: proxies and load balancers cut a long poll off after minutes."""
 
 
-def judge(scene: Scene) -> Draft | None:
-    """The mechanism, when a thread waits for something outside."""
+def judge(scene: Scene, inner: Judge) -> Draft | None:
+    """The mechanism, when a thread waits for something outside. `inner` judges the process that has a file's lock."""
     stopped = _stopped(scene)
     if stopped is not None:
         return stopped
@@ -26,7 +29,7 @@ def judge(scene: Scene) -> Draft | None:
             "input": _input,
             "pipe.write": _pipe,
             "pipe.read": _pipe_read,
-            "flock": _flock,
+            "flock": lambda scene, wait: _flock(scene, wait, inner),
             "open": _open,
             "socket": _socket,
         }.get(wait.what)
@@ -83,7 +86,10 @@ def _input(scene: Scene, wait: Wait) -> Draft | None:
     file = next((one for one in wait.thread.files if one.kind in ("terminal", "pipe", "other", "file")), None)
     if file is None or (scene.main is wait and len(scene.threads) == 1 and _is_shell(scene, wait)):
         return None
-    where = "a terminal" if file.kind == "terminal" else "standard input, which nobody writes to"
+    asks = {"input", "getpass", "getpass.getpass"} & set(at_line(scene.clues, wait.user))
+    if file.kind != "terminal" and (not asks or repeats(scene.clues, wait.thread)):
+        return None  # a filter: were nobody left to write, it would have read the end of its input
+    where = "a terminal" if file.kind == "terminal" else "standard input, which is no terminal"
     return Draft(
         "input-prompt",
         Certainty.LIKELY,
@@ -133,21 +139,19 @@ def _pipe_read(scene: Scene, wait: Wait) -> Draft | None:
     )
 
 
-def _flock(_scene: Scene, wait: Wait) -> Draft:
+def _flock(scene: Scene, wait: Wait, inner: Judge) -> Draft | None:
     file = wait.thread.files[0] if wait.thread.files else None
     name = file.name if file is not None else "a file"
     holders = file.holders if file is not None else ()
+    end = holder_of(scene, holders, inner)
+    if end.works:
+        return None  # a turn that will come
     by = f", which process {holders[0]} holds" if holders else ""
+    says = f"waits for the lock of {name}{by}{end.says}"
+    told = Evidence(f"/proc/locks: held by process {holders[0]}" if holders else "it sits in flock()")
     return Draft(
-        "file-lock",
-        Certainty.PROVEN,
-        wait,
-        f"waits for the lock of {name}{by}",
-        name,
-        None,
-        (Evidence(f"/proc/locks: held by process {holders[0]}" if holders else "it sits in flock()"),),
-        pids=holders,
-    )
+        "file-lock", end.certainty, wait, says, name, None, (told, *end.evidence), pids=(*holders, *end.pids)
+    )  # fmt: skip
 
 
 def _socket(scene: Scene, wait: Wait) -> Draft | None:
@@ -157,14 +161,20 @@ def _socket(scene: Scene, wait: Wait) -> Draft | None:
     tcp = next((one for one in files if one.kind == "tcp" and one.peer), None)
     if scene.serves or tcp is None or tcp.peer is None or tcp.peer.rpartition(":")[2] in _BROKERS:
         return None
-    if tcp.silent_ms is not None and tcp.silent_ms < _QUIET_MS and not _waited_for(scene, wait):
+    waited_for = _waited_for(scene, wait)
+    if tcp.silent_ms is not None and tcp.silent_ms < _QUIET_MS and not waited_for:
+        return None
+    # What waits in a loop of its own consumes what comes, whenever it comes: only an HTTP answer has to come at all.
+    asks = any(frame.file.endswith("/http/client.py") for frame in wait.thread.frames)
+    polls = repeats(scene.clues, wait.thread) and (tcp.silent_ms or 0) < _POLL_MS
+    if repeats(scene.clues, wait.thread) and not asks:
         return None
     evidence = [Evidence(f"{wait.thread.syscall} on a connection to {tcp.peer} has no time limit")]
     if tcp.silent_ms is not None:
         evidence.append(Evidence(f"nothing came from {tcp.peer} for {tcp.silent_ms / 1000:.0f} s"))
     return Draft(
         "socket-read-endless",
-        Certainty.LIKELY,
+        Certainty.GUESSED if polls else Certainty.LIKELY,
         wait,
         f"waits for an answer from {tcp.peer} without a timeout",
         tcp.peer,

@@ -50,7 +50,17 @@ def unknown(scene: Scene) -> Draft | None:
         return None  # a child is at work
     others = [wait for wait in scene.threads if wait.what not in JOINING]
     leaf = others[0] if others else main
-    if leaf.what in ("loop", "input", "socket", "child.wait", "mp.pool", "mp.recv", "pipe.read"):
+    if leaf.what in (
+        "loop",
+        "input",
+        "socket",
+        "child.wait",
+        "mp.pool",
+        "mp.recv",
+        "pipe.read",
+        "flock",
+        "mp.queue.get",
+    ):
         return None  # to wait there is what many a healthy program does
     whom = _WHOM.get(main.what)
     if whom is not None and leaf is not main:

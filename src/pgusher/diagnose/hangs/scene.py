@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from pgusher.diagnose.hangs.waits import Wait, understand
 from pgusher.model.address import Transport
@@ -46,6 +46,10 @@ class Draft:
     """The pid of the process that the leaf is in, when that is a child."""
     alive: bool = False
     """It does not rest on standing still: a query's wait wakes ten times a second."""
+
+
+Judge = Callable[["Scene"], "Draft | None"]
+"""What judges a further process, one deeper in the chain."""
 
 
 class Scene:

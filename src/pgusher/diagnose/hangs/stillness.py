@@ -35,7 +35,8 @@ def stillness(scene: Scene, draft: Draft) -> Stillness:
     if sampled:
         span = f"{process.sampled_ms / 1000:.1f} s"
         count = f"{len(threads) - moved} of {len(threads)} threads"
-        evidence.append(Evidence(f"{count} made no context switch in {span}"))
+        if moved < len(threads):
+            evidence.append(Evidence(f"{count} made no context switch in {span}"))
     if quiet is not None and quiet >= 1_000_000:
         evidence.append(Evidence(f"its sessions have not changed for {quiet // 1_000_000} s", Certainty.LIKELY))
     if draft.alive:

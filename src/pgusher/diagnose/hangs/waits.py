@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pgusher.diagnose.hangs.calls import bare, operation
-from pgusher.model.stacks import Clue, ClueKind, Frame, ThreadStack, is_foreign
+from pgusher.model.stacks import LOOP, Clue, ClueKind, Frame, ThreadStack, is_foreign
 from pgusher.model.values import dataclass
 
 _BOOT = frozenset({"_bootstrap", "_bootstrap_inner", "run"})
@@ -172,7 +173,31 @@ def at_line(clues: Sequence[Clue], frame: Frame | None) -> list[str]:
     return [one.what for one in clues if one.kind is ClueKind.AT and (one.file, one.line) == (frame.file, frame.line)]
 
 
+def repeats(clues: Sequence[Clue], thread: ThreadStack) -> bool:
+    """Whether a line of this thread stands in a while loop: it comes back to where it waits, as a consumer does."""
+    lines = {(frame.file, frame.line) for frame in thread.frames}
+    return any(one.kind is ClueKind.INSIDE and one.what == LOOP and (one.file, one.line) in lines for one in clues)
+
+
 def held_at(clues: Sequence[Clue], thread: ThreadStack) -> frozenset[str]:
     """The with statements that the lines of a thread stand in."""
     lines = {(frame.file, frame.line) for frame in thread.frames}
-    return frozenset(one.what for one in clues if one.kind is ClueKind.INSIDE and (one.file, one.line) in lines)
+    inside = (one for one in clues if one.kind is ClueKind.INSIDE and (one.file, one.line) in lines)
+    return frozenset(one.what for one in inside if one.what != LOOP) | _on_one_line(clues, thread)
+
+
+def _on_one_line(clues: Sequence[Clue], thread: ThreadStack) -> frozenset[str]:
+    """Those of `with lock: return work()`: a frame there that has called the user's code is behind the lock."""
+    found: set[str] = set()
+    for inner, frame in pairwise(thread.frames):
+        said = at_line(clues, frame)
+        names = {one[5:] for one in said if one.startswith("with ")}
+        called = bare(inner)
+        if names and not called.startswith("__") and not is_foreign(inner.file):
+            found.update(name for name in names if "()" not in name and name.rpartition(".")[2] != called)
+    return frozenset(found)
+
+
+def threads(count: int) -> str:
+    """ "1 thread waits", "3 threads wait"."""
+    return "1 thread waits" if count == 1 else f"{count} threads wait"

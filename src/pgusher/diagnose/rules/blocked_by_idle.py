@@ -96,9 +96,17 @@ def _finding(
     pids = listed([one.pid for one in blockers])
     what = "end the session that blocks" if len(blockers) == 1 else "end the sessions that block"
     silent = min(quiet[one.pid] for one in blockers)
+    # Outside of a transaction only session-level advisory locks are held: so does the leader that others stand by for.
+    designed = hang is None and all(one.state == "idle" for one in blockers)
+    loses = "what its transaction has not committed"
+    if all(one.state == "idle" for one in blockers):
+        loses = "its advisory lock, which the next that waits will have"
+    if designed:
+        detail.append("It holds an advisory lock, as a leader does while others stand by: then all is well.")
+    severity = room.severity(slots) if room is not None else Severity.WARNING
     return Finding(
         "blocked-by-idle",
-        room.severity(slots) if room is not None else Severity.WARNING,
+        Severity.NOTE if designed else severity,
         Certainty.PROVEN,
         name,
         f"{name}: {who} {count(len(waiting), 'session')}, for up to {span(longest)}",
@@ -106,7 +114,7 @@ def _finding(
         evidence=(Evidence(f"pg_blocking_pids leads from {count(len(waiting), 'session')} to {pids}"),),
         remedies=(
             look(holder, why=True),
-            terminate(blockers, silent, "what its transaction has not committed", what),
+            terminate(blockers, silent, loses, what),
         ),
         holder=holder,
         sessions=(*(s.pid for s in blockers), *(s.pid for s in waiting)),

@@ -8,6 +8,7 @@ from pgusher.diagnose.case import Held
 from pgusher.diagnose.hung import (
     UNKNOWN,
     basename,
+    behind,
     certainty_of,
     evidence_of,
     is_told,
@@ -33,7 +34,10 @@ def check(
     hangs: tuple[Hang, ...], holders: tuple[Held, ...], chains: dict[int, Chain], room: Room | None = None
 ) -> Iterator[Finding]:
     """One finding for each line at which processes of one holder hang."""
-    known = {hang.pid: hang for hang in hangs if is_told(hang)}
+    every = {hang.pid: hang for hang in hangs if is_told(hang)}
+    # Who waits for another that hangs goes on when that one has ended: it is told with it.
+    ends = {pid: end for pid, hang in every.items() if (end := behind(hang, every)) is not None}
+    known = {pid: hang for pid, hang in every.items() if pid not in ends}
     still = {hang.pid: hang for hang in hangs if stands_still(hang)}
     if not known and not still:
         return
@@ -49,7 +53,9 @@ def check(
                 if hung not in group[0]:
                     group[0].append(hung)
         for found, sessions in spots.values():
-            yield _finding(held, found, sessions, len(spots) > 1, room)
+            mine = {hang.pid for hang in found}
+            waiting = [every[pid] for pid, end in sorted(ends.items()) if end in mine]
+            yield _finding(held, found, sessions, len(spots) > 1, room, waiting)
 
 
 def _message(name: str, many: str, hang: Hang, slots: str) -> str:
@@ -64,6 +70,11 @@ def _message(name: str, many: str, hang: Hang, slots: str) -> str:
     return next((one for one in said if len(one) <= WIDTH), said[-1])
 
 
+def _waits_too(hang: Hang) -> str:
+    what = hang.waits_for or "it"
+    return f"Process {hang.pid} waits for it at {where(hang) or 'a line not known'} ({what}), and would go on."
+
+
 def _processes(chain: Chain | None) -> list[int]:
     links = chain.links if chain is not None else ()
     return [link.pid for link in links if link.kind is LinkKind.PROCESS and link.pid is not None]
@@ -75,7 +86,9 @@ def _severity(hang: Hang, slots: int, room: Room | None) -> Severity:
     return room.severity(slots) if room is not None else Severity.WARNING
 
 
-def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bool, room: Room | None) -> Finding:
+def _finding(
+    held: Held, hangs: list[Hang], sessions: list[Session], several: bool, room: Room | None, waiting: list[Hang]
+) -> Finding:
     hang = surest(hangs) or hangs[0]
     place = where(hang)
     slots = count(len(sessions), "slot")
@@ -98,7 +111,7 @@ def _finding(held: Held, hangs: list[Hang], sessions: list[Session], several: bo
         certainty_of(hang),
         f"{held.name}:{place}" if several and place else held.name,
         message,
-        detail=sentences(hang),
+        detail=(*sentences(hang), *(_waits_too(one) for one in waiting[:4])),
         evidence=evidence_of(hang),
         remedies=tuple(remedies),
         holder=held.name,

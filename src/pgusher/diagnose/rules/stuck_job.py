@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import groupby
 
-from pgusher.diagnose.hung import basename, certainty_of, evidence_of, sentences, surest
+from pgusher.diagnose.hung import basename, behind, certainty_of, evidence_of, sentences, surest
 from pgusher.diagnose.remedies import end_processes, look
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run
@@ -39,7 +39,9 @@ def check(
         of_job = list(group)
         stuck = [run for run in of_job if is_stuck(run, quiet, now, ratio) and not moving.intersection(run.processes)]
         if stuck:
-            hang = surest(known[pid] for run in stuck for pid in run.processes if pid in known)
+            mine = [known[pid] for run in stuck for pid in run.processes if pid in known]
+            # Of several runs, the one that the others wait for tells why.
+            hang = surest([one for one in mine if behind(one, known) is None] or mine)
             yield _finding(name, stuck, len(of_job), quiet, now, room, hang)
 
 

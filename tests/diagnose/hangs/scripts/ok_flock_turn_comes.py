@@ -1,7 +1,7 @@
-"""An older run has the lock file.
+"""An older run has the lock file, and goes on: it sleeps for a time.
 
-expect: file-lock
-thread: MainThread
+expect: none
+thread: -
 """
 
 import fcntl
