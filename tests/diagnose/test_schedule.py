@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgusher.diagnose.schedule import in_words, longest_pause
+from pgusher.diagnose.schedule import in_words, longest_pause, shortest_pause
 from pgusher.diagnose.text import DAY, HOUR, MINUTE, listed, span
 from pgusher.model.jobs import CronEntry, CronKind
 
@@ -49,6 +49,32 @@ def entry(schedule: str, kind: CronKind = CronKind.SYSTEM) -> CronEntry:
 )
 def test_a_crontab_s(schedule: str, pause: int | None) -> None:
     assert longest_pause(entry(schedule)) == pause
+
+
+@pytest.mark.parametrize(
+    ("schedule", "pause"),
+    [
+        ("* * * * *", MINUTE),
+        ("*/10 * * * *", 10 * MINUTE),
+        ("*/7 * * * *", 4 * MINUTE),
+        ("0,5 9 * * *", 5 * MINUTE),
+        ("0 9-17 * * 1-5", HOUR),
+        ("59 23 * * *", DAY),
+        ("0 0,23 * * *", HOUR),
+        ("0 0,23 * * 1", 23 * HOUR),
+        ("5 4 * * sun", 7 * DAY),
+        ("0 0 1 * *", 28 * DAY),
+        ("0 0 1,15 * mon", DAY),
+        ("@hourly", HOUR),
+        ("@yearly", 365 * DAY),
+        ("@reboot", None),
+        ("~ * * * *", None),
+        ("0 0 30 2 *", None),
+        ("", None),
+    ],
+)
+def test_the_shortest_of_a_crontab_s(schedule: str, pause: int | None) -> None:
+    assert shortest_pause(entry(schedule)) == pause
 
 
 @pytest.mark.parametrize(

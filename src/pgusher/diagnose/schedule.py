@@ -47,6 +47,25 @@ def longest_pause(entry: CronEntry) -> Micros | None:
     return _longest(_NICKNAMES.get(schedule, schedule))
 
 
+def shortest_pause(entry: CronEntry) -> Micros | None:
+    """The shortest time from one start of a job to its next; None as for `longest_pause`.
+
+    The change to summer time is not counted: a pause may be an hour shorter once a year.
+    """
+    if entry.kind in {CronKind.AT, CronKind.ANACRON}:
+        return longest_pause(entry)
+    schedule = entry.schedule.strip().lower()
+    fields = _fields(_NICKNAMES.get(schedule, schedule))
+    if fields is None or longest_pause(entry) is None:
+        return None
+    written, (minutes, hours, days, months, weekdays) = fields
+    starts = sorted(hour * 60 + minute for hour in hours for minute in minutes)
+    within = [b - a for a, b in pairwise(starts)]
+    pauses = _days_between(written, days, months, frozenset(day % 7 for day in weekdays))
+    over_night = [min(pauses) * 1440 - starts[-1] + starts[0]] if pauses else []
+    return min([*within, *over_night]) * MINUTE
+
+
 def in_words(entry: CronEntry, pause: Micros | None) -> str:
     """How often a job runs: "every 10 minutes", else the schedule as it is written."""
     minute, _, rest = entry.schedule.partition(" ")
@@ -67,34 +86,42 @@ def _anacron(schedule: str) -> Micros | None:
     return days * DAY if days else None
 
 
+def _fields(schedule: str) -> tuple[list[str], list[frozenset[int]]] | None:
+    """The five fields as written, and the values of each; None when one is not understood."""
+    written = schedule.split()
+    if len(written) != 5:
+        return None
+    values = [_values(field, number) for number, field in enumerate(written)]
+    found = [frozenset(one) for one in values if one is not None]
+    return (written, found) if len(found) == 5 else None
+
+
 def _longest(schedule: str) -> Micros | None:
-    fields = schedule.split()
-    if len(fields) != 5:
+    fields = _fields(schedule)
+    if fields is None:
         return None
-    sets = [_values(field, number) for number, field in enumerate(fields)]
-    if any(values is None for values in sets):
-        return None
-    minutes, hours, days, months, weekdays = (frozenset(values or ()) for values in sets)
+    written, (minutes, hours, days, months, weekdays) = fields
     starts = sorted(hour * 60 + minute for hour in hours for minute in minutes)
     if not starts:
         return None
     within = max((b - a for a, b in pairwise(starts)), default=0)
     over_night = 1440 - starts[-1] + starts[0]
-    pause = _longest_days(fields, days, months, frozenset(day % 7 for day in weekdays))
-    if pause is None:
+    pauses = _days_between(written, days, months, frozenset(day % 7 for day in weekdays))
+    if not pauses:
         return None
-    return max(within, over_night + (pause - 1) * 1440) * MINUTE
+    return max(within, over_night + (max(pauses) - 1) * 1440) * MINUTE
 
 
-def _longest_days(
+def _days_between(
     fields: list[str], days: frozenset[int], months: frozenset[int], weekdays: frozenset[int]
-) -> int | None:
-    """The most days from one day on which a job runs to the next such day."""
+) -> frozenset[int]:
+    """How many days there are from one day on which a job runs to the next such day; empty if it never runs twice."""
     # As cron: where one of the two begins with a star both must fit, else one of them (crontab(5)).
     both = fields[2].startswith("*") or fields[4].startswith("*")
     if both and len(days) == 31 and len(months) == 12 and len(weekdays) == 7:
-        return 1
-    runs = longest = today = 0
+        return frozenset({1})
+    found = set()
+    today = 0
     last: int | None = None
     # 28 February and the first day of a year's weekday come together again within 12 years at most, leap days apart.
     for year in range(12):
@@ -103,10 +130,10 @@ def _longest_days(
                 today += 1
                 by_day, by_weekday = day in days, today % 7 in weekdays
                 if month in months and (by_day and by_weekday if both else by_day or by_weekday):
-                    longest = max(longest, today - last if last is not None else 0)
+                    if last is not None:
+                        found.add(today - last)
                     last = today
-                    runs += 1
-    return longest if runs > 1 else None
+    return frozenset(found)
 
 
 def _values(field: str, number: int) -> set[int] | None:
