@@ -9,9 +9,10 @@ loops, `offset 0` keeps the planner from moving a part, and `case` from calling 
 What is left: a session that ends between the two. Its end would have to be noticed by the postmaster, which would have
 to fork another one with that very pid, which would have to read its startup packet and enter the list of running
 backends: pg_terminate_backend looks the pid up there anew (BackendPidGetProc). Measured from the copy to the signal,
-fifty sessions at a time on two busy processors, PostgreSQL 13 to 18: 0.02 ms at the median, 0.3 in 99 of 100, at most
-2.9 ms. And a session that wakes up within that time is ended in the first moment of its statement, as it would be by
-its own idle_session_timeout.
+on two processors for which eight processes waited, fifty sessions at a time, PostgreSQL 13 to 18: 0.02 ms at the
+median, 0.3 in 99 of 100; at most 41, when the server process was not let run in between (bench/act.py). And a session
+that wakes up within that time is ended in the first moment of its statement, as it would be by its own
+idle_session_timeout.
 
 A pidfd would close the first gap, and widen the second one to a round trip: sessions wake up every moment, pids come
 round again after millions. So where there is SQL, sessions are ended by SQL.
