@@ -1,49 +1,10 @@
-"""A back end of two workers over one budget of slots.
+"""The back end that is installed with pgusher, under the name by which a program of one's own is started.
 
-    export PGUSHER_ORDERS_DSN=postgresql://app@localhost/app
     uvicorn orders_api:app --workers 2
 
-However many requests come, both workers together never have more than eight sessions; who finds none waits in line.
+All of it is in src/pgusher/examples/orders_api.py.
 """
 
-from __future__ import annotations
+from pgusher.examples.orders_api import app
 
-from typing import Annotated, Any
-
-import psycopg
-from fastapi import FastAPI, HTTPException
-from fastapi.responses import PlainTextResponse
-from psycopg.rows import DictRow
-
-import pgusher
-from pgusher.client.fastapi import cursor, lifespan
-
-db = pgusher.AsyncDatabase("orders", budget=pgusher.Budget("orders-api", 8), service="orders-api")
-app = FastAPI(lifespan=lifespan(db))
-
-Cursor = Annotated[psycopg.AsyncCursor[DictRow], cursor(db)]
-
-
-@app.get("/databases")
-async def databases(cur: Cursor) -> list[dict[str, Any]]:
-    """All databases of the server."""
-    await cur.execute("select datname as name, numbackends as sessions from pg_stat_database where datname is not null")
-    return await cur.fetchall()
-
-
-@app.get("/databases/{name}")
-async def one(name: str, cur: Cursor) -> dict[str, Any]:
-    """One of them."""
-    await cur.execute(
-        "select datname as name, numbackends as sessions from pg_stat_database where datname = %s", (name,)
-    )
-    row = await cur.fetchone()
-    if row is None:
-        raise HTTPException(404)
-    return row
-
-
-@app.get("/metrics", response_class=PlainTextResponse)
-async def metrics() -> str:
-    """For Prometheus."""
-    return pgusher.metrics()
+__all__ = ["app"]

@@ -1,11 +1,17 @@
 """FastAPI: a session for a request, given back before its response is sent; and an end with the application.
 
+    from pgusher.client.fastapi import cursor, lifespan
+
     db = pgusher.AsyncDatabase("orders", budget=pgusher.Budget("web", 40))
     app = FastAPI(lifespan=lifespan(db))
     Cursor = Annotated[psycopg.AsyncCursor[DictRow], cursor(db)]
 
     @app.get("/parts/{part}")
-    async def one(part: int, cur: Cursor) -> dict[str, Any]: ...
+    async def one(part: int, cur: Cursor) -> dict[str, Any] | None:
+        await cur.execute("select * from parts where id = %s", (part,))
+        return await cur.fetchone()
+
+A whole back end: `uvicorn pgusher.examples.orders_api:app --workers 2` (pgusher/examples/orders_api.py).
 
 The scope of the dependency is "function": it ends when the path operation has returned. With "request", FastAPI's
 default from 0.118 on, a client that reads slowly keeps a session until it has read all (source: FastAPI's

@@ -12,7 +12,7 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.client.fits.conftest import ROOT, Serve, get
+from tests.client.fits.conftest import Serve, get
 
 UVICORN = ("uvicorn", "web_app:app", "--port", "PORT", "--log-level", "warning")
 
@@ -62,13 +62,15 @@ def test_gunicorn_with_preload_gives_each_worker_sessions_of_its_own(
 
 
 def test_the_example_runs_with_two_workers(serve: Serve, sessions: Callable[[], list[dict[str, Any]]]) -> None:
-    argv = ("uvicorn", "orders_api:app", "--workers", "2", "--port", "PORT", "--log-level", "warning")
-    port = serve(*argv, alive="/metrics", cwd=ROOT / "examples")
+    app = "pgusher.examples.orders_api:app"  # as from an installed wheel: nothing of this tree is needed
+    argv = ("uvicorn", app, "--workers", "2", "--port", "PORT", "--log-level", "warning")
+    port = serve(*argv, alive="/metrics")
     with ThreadPoolExecutor(20) as pool:
         answers = [json.loads(text) for text in pool.map(lambda _: get(port, "/databases"), range(60))]
     assert all("app" in {row["name"] for row in answer} for answer in answers)
     assert json.loads(get(port, "/databases/app"))["sessions"] >= 1
-    with pytest.raises(HTTPError, match="404"):
-        get(port, "/databases/nowhere")
+    for nowhere in ("/databases/nowhere", "/products"):
+        with pytest.raises(HTTPError, match="404"):
+            get(port, nowhere)
     assert 1 <= len(sessions()) <= 8
     assert "pgusher_pool_sessions" in get(port, "/metrics")

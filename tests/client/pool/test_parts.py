@@ -183,7 +183,7 @@ def test_what_the_user_says_goes_before_the_limits(monkeypatch: pytest.MonkeyPat
     assert limits.add("", {})["options"].endswith(" -c work_mem=1MB")
     with pytest.raises(psycopg.ProgrammingError, match="connection string cannot be read") as raised:
         limits.add("this is no connection string", {"a": 1})
-    assert raised.value.__context__ is None  # libpq's own words would quote it
+    assert not isinstance(raised.value.__context__, psycopg.Error)  # libpq's own words would quote it
 
 
 @pytest.mark.usefixtures("_no_service")

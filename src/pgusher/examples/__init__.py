@@ -1,0 +1,1 @@
+"""Programs to learn from, installed with the package so that they run where it does."""
