@@ -7,7 +7,18 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("command", "why", "attribution", "steady", "server_cost", "collect_host", "attribute_pure", "pool")
+NAMES = (
+    "command",
+    "why",
+    "free",
+    "attribution",
+    "steady",
+    "server_cost",
+    "collect_host",
+    "attribute_pure",
+    "pool",
+    "act",
+)
 
 
 def main() -> int:

@@ -30,7 +30,7 @@ _GONE_WITHIN = 5.0
 """Seconds that a session may take to end after its process, or after it was told to."""
 _BACK_WITHIN = 4.0
 """Seconds in which a pool is watched for opening what was ended."""
-_PAUSE = 0.05
+_PAUSE, _PAUSE_OF_WATCH = 0.05, 0.25
 
 Progress = Callable[[str, Step | None], None]
 """Told of each stage of acting, with the step that it is about."""
@@ -237,7 +237,7 @@ class Free:
             settled = not left or since >= _GONE_WITHIN
             if settled and (not refills or back >= ends or since >= self._back_within):
                 break
-            self._sleep(_PAUSE)
+            self._sleep(_PAUSE if left else _PAUSE_OF_WATCH)
         self._looker.close()
         from pgusher.app.free_proof import prove
 

@@ -9,6 +9,7 @@ from types import ModuleType
 
 from pgusher.diagnose import rules as _package
 from pgusher.diagnose.case import Case
+from pgusher.diagnose.remedies import with_free
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Diagnosis, Finding, Severity, Skipped
 from pgusher.model.snapshot import Snapshot
@@ -102,7 +103,7 @@ def diagnose(
             if isinstance(given, Skipped):
                 skipped.append(given)
                 continue
-            found += rule.check(*given)
+            found += map(with_free, rule.check(*given))
             asked.append(rule.name)
         except Exception as error:  # noqa: BLE001 - one broken rule must not cost what the others know
             if strict:

@@ -6,11 +6,39 @@ from collections.abc import Iterable, Sequence
 
 from pgusher.diagnose.text import HOUR, MINUTE, SECOND
 from pgusher.model.address import Micros
-from pgusher.model.findings import Remedy, Safety
+from pgusher.model.findings import Finding, Remedy, Safety
+from pgusher.model.pattern import pattern
 from pgusher.model.session import Session
+from pgusher.model.values import replace
 
 _MOST = 24
 """Pids that one command lists."""
+FREED = frozenset(
+    {
+        "blocked-by-idle",
+        "dead-thread-holds-slots",
+        "forgotten-session",
+        "idle-in-transaction",
+        "orphaned-session",
+        "stuck-job",
+    }
+)
+"""Rules of whose findings `pgusher free` can end something."""
+_BY_HAND = ("kill ", "SELECT pg_terminate_backend", "SELECT pg_cancel_backend")
+_TYPED = pattern(r"[\w@%+=:,./-]+")
+
+
+def with_free(finding: Finding) -> Finding:
+    """The finding with `pgusher free` before what ends it by hand, where that can plan its end."""
+    if finding.rule not in FREED:
+        return finding
+    # A name that a shell would take apart is not printed to be typed.
+    name = next((name for name in (finding.id, finding.holder) if name and _TYPED.fullmatch(name)), finding.rule)
+    text = "plan what ends it: what comes back, what it loses, what is spared"
+    plan = Remedy(text, Safety.SAFE, f"pgusher free {name}")
+    hands = [at for at, one in enumerate(finding.remedies) if one.command.startswith(_BY_HAND)]
+    at = hands[0] if hands else 0
+    return replace(finding, remedies=(*finding.remedies[:at], plan, *finding.remedies[at:]))
 
 
 def look(holder: str | None, why: bool = False) -> Remedy:

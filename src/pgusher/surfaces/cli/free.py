@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from pgusher.errors import RefusedError, UsageError
 from pgusher.model.plan import Lever, Plan, Step
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, request_of
+from pgusher.model.values import replace
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, repeat, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.free_words import duration, meaning, role_limit, states
 from pgusher.surfaces.cli.looking import Waiting
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, number, whole
 from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.again import Again
 from pgusher.surfaces.render.plan import commands, confirm_name, plan_page
 
 if TYPE_CHECKING:
@@ -103,7 +105,11 @@ def _wish(values: Values) -> dict[str, Any]:
 
 
 def _print_plan(values: Values, context: Context, plan: Plan) -> None:
-    typed = commands(plan, _again(values)) if plan.steps else _instead(plan)
+    again = Again(repeat(values, CONNECTION), context.program)
+    plan = replace(plan, spared=tuple(replace(one, advice=again.text(one.advice)) for one in plan.spared))
+    typed = commands(plan, _program(values))
+    if not plan.steps:
+        typed = [(again.text(command), again.text(reason)) for command, reason in _instead(plan)]
     if values["json"]:
         import json
 
@@ -115,7 +121,7 @@ def _print_plan(values: Values, context: Context, plan: Plan) -> None:
     context.out.write(screen.page(plan_page(screen, plan, typed, values["all"])))
 
 
-def _again(values: Values) -> str:
+def _program(values: Values) -> str:
     """The program with those options that a plan does not keep."""
     from pgusher.model.redact import redact_text
 
@@ -128,10 +134,10 @@ def _again(values: Values) -> str:
 def _instead(plan: Plan) -> list[tuple[str, str]]:
     if plan.asked is None:
         return [
-            ("pgusher why", "all findings, also those that prove no leak"),
-            ("pgusher who", "all holders: pgusher free HOLDER plans for one"),
+            ("pgusher why", "all findings, also those that show no leak"),
+            ("pgusher who", "all holders; a plan for one: pgusher free HOLDER"),
         ]
-    return [(f"pgusher why {plan.asked}", "what is known about it")]
+    return [(f"pgusher why {quote(plan.asked)}", "what is known about it")]
 
 
 # -- applying
@@ -159,6 +165,8 @@ def _apply(values: Values, context: Context, free: Any) -> int:
         )
     grace = values["grace"]
     applied = free.apply(plan, steps, **({} if grace is None else {"grace": grace}))
+    again = Again(repeat(values, CONNECTION), context.program)
+    applied = replace(applied, verdict=replace(applied.verdict, hint=again.text(applied.verdict.hint)))
     code = 0 if applied.good else REFUSED
     if values["json"]:
         import json

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from pgusher.diagnose.remedies import FREED
+from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Finding, Severity
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.snapshot import Snapshot
@@ -59,6 +61,8 @@ def next_commands(
         worst = min((f.severity for f in told), key=lambda severity: severity.rank)
         text = f"{words.count(len(told), 'finding')}, {worst.value}: the thread, the line, the remedy"
         found.append(Command(f"{repeat} why", text))
+    if " --from" not in repeat and any(f.rule in FREED and f.certainty is not Certainty.GUESSED for f in told):
+        found.append(Command(f"{repeat} free", "a plan of what gives slots back; it ends nothing"))
     suspects = _suspects(snapshot, tally.status.finding)
     # Where root would see more, that comes first, and guessing around in what is seen now does not.
     most = max(1, 3 - len(found)) if told else 1 if found else 3
