@@ -68,7 +68,9 @@ def _incident(script: Script) -> Incident:
     if script.expect in ("none", "unknown"):
         about = INNOCENT if script.expect == "none" else "hang: unknown"
         # A session that forked helpers have open, too, is a danger that is told as a note.
-        return Incident(f"{name}, one of many at once", about, (), run, True, ("fork-shared-socket",), missing=_MISSING)
+        # So is an idle session with an advisory lock, of whoever leads: a note, too, and nothing more.
+        also = ("fork-shared-socket", *(("blocked-by-idle",) if script.name == "ok_standby" else ()))
+        return Incident(f"{name}, one of many at once", about, (), run, True, also, missing=_MISSING)
     places = tuple((name, line) for line in script.waits)
     also = (*CAUSES, "fork-shared-socket", "idle-in-transaction")
     return Incident(f"{name}, one of many at once", f"hang: {script.expect}", CAUSES, run, True, also, places, _MISSING)

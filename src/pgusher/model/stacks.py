@@ -122,6 +122,8 @@ class ClueKind(StrEnum):
     """The log of the job holds a traceback that ends at this line."""
 
 
+AT_SIGTERM = "<SIGTERM>"
+"""The function that a clue names for what a program calls at SIGTERM: its "what" is "exit" or "?"."""
 LOOP = "while"
 """What a clue says of a line that stands in a while loop; no name can be this word."""
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.collect.stacks import joblog, reading
-from pgusher.model.stacks import LOOP, Clue, ClueKind
+from pgusher.model.stacks import AT_SIGTERM, LOOP, Clue, ClueKind
 
 SOURCE = b"""import queue
 q = queue.Queue()
@@ -107,3 +108,20 @@ def test_a_log_without_a_whole_traceback_says_nothing() -> None:
 @given(st.text(max_size=300))
 def test_no_log_raises(text: str) -> None:
     joblog.parse("Traceback (most recent call last):\n" + text)
+
+
+@pytest.mark.parametrize(
+    ("handler", "what"),
+    [
+        ("lambda *a: sys.exit(1)", "exit"),
+        ("lambda *a: done.set()", "?"),
+        ("halt", "?"),
+        ("leave", "exit"),
+        ("elsewhere.stop", "?"),
+    ],
+)
+def test_what_is_called_at_sigterm_ends_the_program_or_may_do_more(handler: str, what: str) -> None:
+    functions = "def halt(*_):\n    stop.set()\ndef leave(*_):\n    raise SystemExit(1)"
+    text = f"signal.signal(signal.SIGTERM, {handler})\n{functions}"
+    found = reading.clues(text.encode(), "x.py", {})
+    assert [clue.what for clue in found if clue.function == AT_SIGTERM] == [what]

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
 
-from pgusher.model.stacks import LOOP, Clue, ClueKind
+from pgusher.model.stacks import AT_SIGTERM, LOOP, Clue, ClueKind
 
 COUNTERPARTS = frozenset(
     {
@@ -22,6 +22,7 @@ COUNTERPARTS = frozenset(
 """Names of methods that can end another thread's waiting."""
 _SKIPPED = frozenset({"task_done", "release", "set", "putconn", "notify", "notify_all", "set_result", "put", "wait"})
 _TAKES = frozenset({"get", "acquire", "getconn", "get_nowait"})
+_EXITS = frozenset({"sys.exit", "exit", "quit", "os._exit", "SystemExit", "KeyboardInterrupt", "print"})
 _LONGEST = 80
 _PARSER = threading.Lock()
 """CPython 3.11's parser counts its depth for all threads together: two at once give SystemError (gh-106905)."""
@@ -37,7 +38,7 @@ def clues(source: bytes, file: str, lines: Mapping[int, str]) -> list[Clue]:
     try:
         with _PARSER:
             tree = ast.parse(source)
-        found = [*_on_lines(tree, file, lines), *_skipped(tree, file)]
+        found = [*_handlers(tree, file), *_on_lines(tree, file, lines), *_skipped(tree, file)]
     except (SyntaxError, ValueError, RecursionError, MemoryError, SystemError):
         return []  # of another version of Python, or no Python at all
     return found[:_MOST]
@@ -74,10 +75,25 @@ def _call(
     for line in sorted(wanted):
         if node.lineno <= line <= last:
             yield Clue(ClueKind.AT, name, file, line, _function(path))
-    inside = _function(path)
+    inside = _function(path) or "<module>"
     if name.rpartition(".")[2] in COUNTERPARTS and "." in name and inside in functions:
         for caller in sorted(functions[inside]):
             yield Clue(ClueKind.CALLS, name, file, node.lineno, caller)
+
+
+def _handlers(tree: ast.Module, file: str) -> Iterator[Clue]:
+    """Whether what is called at SIGTERM does more than to end the program: "exit" when it does not, else "?"."""
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, _Function)}
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call) or _text(node.func) != "signal.signal" or len(node.args) != 2:
+            continue
+        if _text(node.args[0]) != "signal.SIGTERM":
+            continue
+        given = node.args[1]
+        handler = given if isinstance(given, ast.Lambda) else functions.get(_text(given))
+        calls = [one for one in ast.walk(handler) if isinstance(one, ast.Call)] if handler is not None else []
+        ends = bool(calls) and all(_text(one.func) in _EXITS for one in calls)
+        yield Clue(ClueKind.CALLS, "exit" if ends else "?", file, node.lineno, AT_SIGTERM)
 
 
 def _reached(tree: ast.Module, on_stacks: set[str]) -> dict[str, set[str]]:

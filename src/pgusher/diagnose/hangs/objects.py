@@ -11,6 +11,7 @@ from pgusher.diagnose.hangs.siblings import queue_of_processes
 from pgusher.diagnose.hangs.waits import Wait, at_line, held_at, threads
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
+from pgusher.model.stacks import AT_SIGTERM, ClueKind
 
 _SIGTERM = 15
 _COUNTERPARTS = {
@@ -42,7 +43,12 @@ def judge(scene: Scene) -> Draft | None:
         return None
     leaf = _leaf(scene, waiting)
     certainty = Certainty.LIKELY
-    if leaf is scene.main and leaf.what == "event.wait" and _SIGTERM in scene.process.catches:
+    if (
+        leaf is scene.main
+        and leaf.what == "event.wait"
+        and _SIGTERM in scene.process.catches
+        and not _only_exits(scene)
+    ):
         return None  # a service waits so for the signal that ends it
     if leaf.what in ("semaphore.acquire", "condition.wait") and any(_in_block(scene, wait) for wait in moving):
         return None  # the end of a with block gives back too
@@ -62,6 +68,12 @@ def judge(scene: Scene) -> Draft | None:
 
     gone = f"{len(moving)} more threads move, but nothing in their functions could end this wait"
     return replace(draft, certainty=certainty, evidence=(*draft.evidence, Evidence(gone, Certainty.GUESSED)))
+
+
+def _only_exits(scene: Scene) -> bool:
+    """Whether the source says that what is called at SIGTERM ends the program, and sets nothing."""
+    found = [clue.what for clue in scene.clues if clue.kind is ClueKind.CALLS and clue.function == AT_SIGTERM]
+    return bool(found) and all(what == "exit" for what in found)
 
 
 def _in_block(scene: Scene, wait: Wait) -> bool:
