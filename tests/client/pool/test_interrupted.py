@@ -42,8 +42,8 @@ class Striker:
         self._before: dict[int, str] = {}
 
     def __call__(self, frame: FrameType, event: str, _: Any) -> Any:
-        if not frame.f_code.co_filename.startswith(OURS) or frame.f_code.co_name == "__del__":
-            return None  # what a destructor raises goes nowhere
+        if not frame.f_code.co_filename.startswith(OURS) or frame.f_code.co_name in {"__del__", "<genexpr>"}:
+            return None  # what a destructor raises goes nowhere, and a generator that is dropped is closed by one
         frame.f_trace_opcodes = True
         frame.f_trace_lines = False
         if event == "opcode":
