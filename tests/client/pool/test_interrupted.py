@@ -78,7 +78,7 @@ def pool(server: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[pg
 
 def least(points: int) -> int:
     """How many there must be. From Python 3.12 on a trace function is told of a part of them: those are tried."""
-    return points if sys.version_info < (3, 12) else 0
+    return points if sys.version_info < (3, 12) else -1  # in one of these tests it is none on 3.12
 
 
 def each_point(
