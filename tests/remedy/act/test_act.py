@@ -66,14 +66,15 @@ def test_what_may_not_be_ended_is_refused_with_the_role_to_grant(bed: Bed, log: 
     with victim_sessions(bed, 1) as victims, victim_sessions(bed, 1, user="postgres", dbname="postgres") as masters:
         plan = plan_of(bed, [victims.step(0, Lever.TERMINATE), masters.step(0, Lever.TERMINATE, number=2)])
         for user, said in (
-            ("monitor", "another role's (role app), which this role may not end"),
-            ("reports", "another role's, of which this role sees too little"),
+            ("monitor", "another role's (role app), which role monitor may not end"),
+            ("reports", "another role's, of which role reports sees too little"),
         ):
             with connection(bed, user) as sql:
                 outcomes = act(plan, plan.steps, Context(log, sql))
             assert [one.kind for one in outcomes] == ["refused", "refused"]
             assert said in outcomes[0].text
-            assert "pg_signal_backend" in outcomes[0].hint
+            assert outcomes[0].hint.startswith("GRANT ")
+            assert outcomes[0].hint.endswith(f"pg_signal_backend TO {user}")
         with connection(bed, "signaller") as sql:
             outcomes = act(plan, plan.steps, Context(log, sql))
         assert [one.kind for one in outcomes] == ["done", "refused"]

@@ -296,10 +296,10 @@ class _Run:
 
     def _wait(self) -> None:
         """Once for all that was signalled."""
-        if not self._waiting and not any(not one.over for one in self._endings.values()):
+        endings = {number: one for number, one in self._endings.items() if number not in self._results}
+        if not self._waiting and not endings:
             return
         self._tell("waiting")
-        endings = {number: one for number, one in self._endings.items() if number not in self._results}
         context = self._context
         waiting = {number: (self._by_number[number].lever, target) for number, target in self._waiting.items()}
         pending = Pending(waiting, self._held, self._server, context.clock, context.pause, context.grace)

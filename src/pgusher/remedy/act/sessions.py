@@ -100,7 +100,7 @@ def target(number: int, session: SessionIdentity, step: Step) -> Target | Result
 
 def judge(found: Found, target: Target) -> Result | None:
     """What follows for a session that was looked at; None when it is still what it was."""
-    pid, was = target.session.pid, target.session
+    pid, was, role = target.session.pid, target.session, found.actor or "ROLE"
     match found.verdict:
         case "same":
             return None
@@ -123,9 +123,9 @@ def judge(found: Found, target: Target) -> Result | None:
         case "kind":
             return Result(OutcomeKind.REFUSED, f"process {pid} is no client's session but a {found.kind}")
         case "hidden":
-            text = f"session {pid} is another role's, of which this role sees too little"
-            return Result(OutcomeKind.REFUSED, text, "GRANT pg_monitor, pg_signal_backend TO the role of pgusher")
+            text = f"session {pid} is another role's, of which role {role} sees too little"
+            return Result(OutcomeKind.REFUSED, text, f"GRANT pg_monitor, pg_signal_backend TO {role}")
         case _:
             owner = f" (role {found.user})" if found.user else ""
-            text = f"session {pid} is another role's{owner}, which this role may not end"
-            return Result(OutcomeKind.REFUSED, text, "GRANT pg_signal_backend TO the role of pgusher")
+            text = f"session {pid} is another role's{owner}, which role {role} may not end"
+            return Result(OutcomeKind.REFUSED, text, f"GRANT pg_signal_backend TO {role}")

@@ -25,6 +25,7 @@ from typing import NamedTuple
 
 from pgusher.model.address import Micros
 from pgusher.model.plan import SessionIdentity
+from pgusher.model.redact import redact_text
 
 MARK = "/* pgusher free */ "
 """For the server's own log: who does this."""
@@ -38,7 +39,7 @@ _SAME_SERVER = "(pg_catalog.date_part('epoch', pg_catalog.pg_postmaster_start_ti
 # merely changed.
 _STATEMENT = """copy (
  select v.n, w.verdict, case when w.verdict = 'same' then ACT end,
-  i.state, i.change, i.started, i.usename, i.kind
+  i.state, i.change, i.started, i.usename, i.kind, pg_catalog.quote_ident(session_user)
  from (values ROWS) v(n, pid, started, state, change, exact)
  cross join lateral (select v.pid, pg_catalog.pg_stat_clear_snapshot() as cleared offset 0) f
  left join lateral (select
@@ -94,6 +95,8 @@ class Found(NamedTuple):
     backend_start: Micros | None = None
     user: str | None = None
     kind: str | None = None
+    actor: str | None = None
+    """The role of this connection, as it is written in a statement."""
 
 
 def known_state(session: SessionIdentity) -> bool:
@@ -124,7 +127,7 @@ def left(targets: Iterable[Target]) -> str:
 
 def parse(values: Sequence[str | None]) -> Found:
     """One row of an answer. Raises ValueError when it has another form."""
-    number, verdict, signalled, state, change, start, user, kind = values
+    number, verdict, signalled, state, change, start, user, kind, actor = values
     return Found(
         int(number or ""),
         verdict or "",
@@ -132,8 +135,9 @@ def parse(values: Sequence[str | None]) -> Found:
         state or None,
         int(change) if change else None,
         int(start) if start else None,
-        user,
+        None if user is None else redact_text(user),
         kind,
+        actor,
     )
 
 
