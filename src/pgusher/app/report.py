@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import re
 import sys
@@ -52,11 +51,13 @@ def _public() -> set[str]:
 def _prose() -> set[str]:
     """The words of which sentences are made: those that the sources of facts write, and the system's errors."""
     import ast
+    import pkgutil
 
     found = {word for number in errno.errorcode for word in _words(os.strerror(number))} | set(_words(_SERVER))
-    for path in glob.glob(os.path.join(os.path.dirname(collect.__file__), "**", "*.py"), recursive=True):
-        with open(path, encoding="utf-8") as file:
-            tree = ast.parse(file.read())
+    # Not by the directory: the package may lie in a zip.
+    for module in pkgutil.walk_packages(collect.__path__, f"{collect.__name__}."):
+        spec = module.module_finder.find_spec(module.name, None)
+        tree = ast.parse(spec.loader.get_source(module.name))  # type: ignore[union-attr]
         # Not what is no value: a docstring may tell of somebody as an example.
         told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
         for node in ast.walk(tree):

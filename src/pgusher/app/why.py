@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -68,10 +69,11 @@ def check_rules(config: Config) -> None:
 
 def page(name: str) -> str:
     """The page of a rule, in Markdown. Raises PgusherError when it cannot be read."""
+    import pkgutil  # late: only `explain` needs it; it reads out of a zip, too
+
     path = next(rule.page for rule in engine.rules() if rule.name == name)
     try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
+        return (pkgutil.get_data("pgusher.diagnose.rules", os.path.basename(path)) or b"").decode()
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise PgusherError(f"the page of {name} could not be read: {reason}", detail=path) from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import GENERAL, request_of
 from pgusher.surfaces.cli.context import Context
@@ -31,8 +29,9 @@ def run(values: Values, context: Context) -> int:
 
 def script(shell: str) -> str:
     """The completion script of a shell, as it is in the package."""
-    with open(os.path.join(os.path.dirname(__file__), "data", _FILES[shell]), encoding="utf-8") as file:
-        return file.read()
+    import pkgutil  # late: only whoever installs the completion reads it, perhaps out of a zip
+
+    return (pkgutil.get_data(__name__, f"data/{_FILES[shell]}") or b"").decode()
 
 
 def _words(line: list[str]) -> list[str]:

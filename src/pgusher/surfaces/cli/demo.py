@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pgusher.errors import UsageError
+import os
+
+from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import GENERAL
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Option, Values, whole
@@ -13,6 +15,11 @@ _PORT = whole(1, 65535, "1 to 65535")
 def run(values: Values, context: Context) -> int:
     """Stages the incident, or ends one that was kept."""
     del context  # the demo speaks for itself
+    if not os.path.isfile(__file__):
+        raise PgusherError(
+            "the demo cannot be played out of a zip: it starts programs from files",
+            hint="install pgusher: pip install 'pgusher[demo]'",
+        )
     from pgusher.demo import command
 
     if values["stop"] is not None:
