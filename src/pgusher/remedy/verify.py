@@ -104,7 +104,7 @@ def judge(
     if left:
         detail.append(f"Still there: {listed([f'session {session.pid}' for session in left], 8)}.")
     if free is not None:
-        detail.append(f"{free[0]} of {free[1]} ordinary slots are free.")
+        detail.append(f"{_free(free)}.")
     if not steps:
         done = any(one.kind in (OutcomeKind.DONE, OutcomeKind.GONE) for one in outcomes)
         return Verdict(done, "no session was to end" if done else "nothing was done", detail=tuple(detail))
@@ -141,4 +141,8 @@ def _proof(proof: Proof, free: tuple[int, int] | None) -> tuple[str, bool]:
     if free is None:
         return f"no ordinary role took a slot: {proof.why_not}", False
     reason = f"; no ordinary role took one: {proof.why_not}" if proof.why_not else ""
-    return f"by the server's own count {free[0]} of {free[1]} ordinary slots are free{reason}", free[0] > 0
+    return f"by the server's own count {_free(free)}{reason}", free[0] > 0
+
+
+def _free(free: tuple[int, int]) -> str:
+    return f"{free[0]} of {count(free[1], 'ordinary slot')} {'is' if free[0] == 1 else 'are'} free"

@@ -172,7 +172,7 @@ def test_idle_for_and_state_choose_among_all_sessions() -> None:
     assert len(made.steps) == 1
     assert "not been idle for so long" in spared(made, "pts4")
     (young,) = [s for s in plan(text, idle_for=4 * MINUTE).steps if s.safety is Safety.UNSAFE]
-    assert "at work just now" in young.loses
+    assert "at work less than 10 minutes ago" in young.loses
 
 
 def test_there_are_at_most_so_many_steps() -> None:

@@ -122,10 +122,13 @@ def test_nothing_leaked_says_so_and_what_to_type(tmp_path: Path) -> None:
             ("stuck-job:cron/version_history",),
             Wanted("stuck-job:cron/version_history", findings=("stuck-job:cron/version_history",)),
         ),
-        (("--idle-for", "10min", "--state", "idle"), Wanted(idle_for=600_000_000, states=("idle",))),
+        (
+            ("--idle-for", "10min", "--state", "idle"),
+            Wanted("--idle-for --state", idle_for=600_000_000, states=("idle",)),
+        ),
         (("--max", "3"), Wanted(most=3)),
         (("--cancel", "cron"), Wanted("cron", holders=("cron/version_history",), lever=Lever.CANCEL)),
-        (("--drain",), Wanted(lever=Lever.DRAIN)),
+        (("--drain",), Wanted("--drain", lever=Lever.DRAIN)),
     ],
 )
 def test_the_words_become_a_wish(tmp_path: Path, words: tuple[str, ...], wanted: Wanted) -> None:
@@ -332,3 +335,26 @@ def test_a_generous_limit_is_safe(tmp_path: Path) -> None:
     run, _ = shell(MIXED, tmp_path, terminal=True)
     done = run.run("free", "--limit", "app=20")
     assert "safe: loses nothing" in done.out
+
+
+def test_where_nobody_has_a_pool_to_drain_it_says_so(tmp_path: Path) -> None:
+    run, _ = shell(MIXED, tmp_path, terminal=True)
+    done = run.run("free", "--drain")
+    assert done.code == 0
+    assert done.out.startswith("nothing to free by --drain")
+    assert "no pool of pgusher's Database has an idle session there" in done.out
+
+
+def test_what_could_not_be_seen_is_told_with_the_plan(tmp_path: Path) -> None:
+    gap = 'gaps = [["sockets", "the files of 3 processes", "permission denied", "sudo pgusher", 3]]\n'
+    run, _ = shell(gap + MIXED, tmp_path, terminal=True)
+    assert "the files of 3 processes" in run.run("free").out
+    run, _ = shell(gap + MIXED, tmp_path / "second")
+    data = json.loads(run.run("free", "--json").out)
+    VALIDATOR.validate(data)
+    assert [one["what"] for one in data["gaps"]] == ["the files of 3 processes"]
+
+
+def test_the_options_that_were_typed_are_in_what_is_to_be_typed_next(tmp_path: Path) -> None:
+    run, _ = shell("slots = 100" + WEB, tmp_path, terminal=True)
+    assert "pgusher --port 5432 why" in run.run("free", "--port", "5432").out

@@ -110,7 +110,11 @@ class _Maker:
         """Steps of findings first, then of what was named, then of whole scripts."""
         scene, wanted = self._scene, self._wanted
         if wanted.lever is Lever.DRAIN:
-            return [step for draft in to_drain(scene, wanted) if (step := self._drained(draft)) is not None]
+            drained = [step for draft in to_drain(scene, wanted) if (step := self._drained(draft)) is not None]
+            if not drained:
+                why = "no pool of pgusher's Database has an idle session there"
+                self.spared.append(Spared(wanted.word or "every program", why))
+            return drained
         found: list[Step] = []
         if wanted.lever is None:
             for finding in chosen(scene, wanted):

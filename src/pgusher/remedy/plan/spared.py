@@ -56,7 +56,11 @@ def left_over(scene: Scene, steps: Iterable[Step], spared: Iterable[Spared], che
 def _reason(scene: Scene, session: Session, checks: Checks) -> tuple[str, str]:
     holder = scene.holder_of(session.pid)
     if session.state not in ("idle", None):
-        return ("it has not finished its login", "") if session.state == "authenticating" else ("it is busy", "")
+        return (
+            ("it has not finished its login", "")
+            if session.state == "authenticating"
+            else ("busy: in a statement or a transaction", "")
+        )
     if why := checks.refills(session):
         about = holder is not None and any(
             f.rule in ADVISED and f.holder == holder.name for f in scene.diagnosis.findings

@@ -131,7 +131,10 @@ class Steps:
             return Safety.UNSAFE, "the lock that it holds, for which others wait"
         if self._scene.quiet.get(session.pid, 0) >= LONG_IDLE:
             return Safety.SAFE, ""
-        return Safety.UNSAFE, "what its client has in it: temporary tables, settings; it was at work just now"
+        return (
+            Safety.UNSAFE,
+            "what its client has in it: temporary tables, settings; it was at work less than 10 minutes ago",
+        )
 
 
 def _why(finding: Finding | None) -> str:

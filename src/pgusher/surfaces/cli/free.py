@@ -18,6 +18,7 @@ from pgusher.surfaces.render.again import Again
 from pgusher.surfaces.render.plan import commands, confirm_name, plan_page
 
 if TYPE_CHECKING:
+    from pgusher.model.evidence import Gap
     from pgusher.model.snapshot import Snapshot
 
 REFUSED = 4
@@ -81,7 +82,7 @@ def _plan(values: Values, context: Context, free: Any) -> int:
     timeouts = [values["timeouts"]] if values["timeouts"] is not None else []
     settings = free.settings(snapshot, limits, timeouts) if limits or timeouts else ()
     plan = free.plan(snapshot, diagnosis, wanted, settings)
-    _print_plan(values, context, plan)
+    _print_plan(values, context, plan, snapshot.facts.gaps)
     others = [str(one.facts.server.port) for one in look.snapshots if one is not snapshot]
     if others:
         context.narrate(f"only the server on port {snapshot.facts.server.port}; others: --port {' or '.join(others)}")
@@ -104,8 +105,9 @@ def _wish(values: Values) -> dict[str, Any]:
     }
 
 
-def _print_plan(values: Values, context: Context, plan: Plan) -> None:
+def _print_plan(values: Values, context: Context, plan: Plan, gaps: tuple[Gap, ...]) -> None:
     again = Again(repeat(values, CONNECTION), context.program)
+    gaps = again.gaps(gaps)
     plan = replace(plan, spared=tuple(replace(one, advice=again.text(one.advice)) for one in plan.spared))
     typed = commands(plan, _program(values))
     if not plan.steps:
@@ -115,10 +117,10 @@ def _print_plan(values: Values, context: Context, plan: Plan) -> None:
 
         from pgusher.surfaces.render.plan_json import plan_json
 
-        context.out.write(json.dumps(plan_json(plan, typed)) + "\n")
+        context.out.write(json.dumps(plan_json(plan, typed, gaps)) + "\n")
         return
     screen = context.out.screen(values["color"], values["plain"], values["width"])
-    context.out.write(screen.page(plan_page(screen, plan, typed, values["all"])))
+    context.out.write(screen.page(plan_page(screen, plan, typed, values["all"], gaps)))
 
 
 def _program(values: Values) -> str:
@@ -137,6 +139,8 @@ def _instead(plan: Plan) -> list[tuple[str, str]]:
             ("pgusher why", "all findings, also those that show no leak"),
             ("pgusher who", "all holders; a plan for one: pgusher free HOLDER"),
         ]
+    if plan.asked.startswith("--"):
+        return [("pgusher who", "all holders")]
     return [(f"pgusher why {quote(plan.asked)}", "what is known about it")]
 
 

@@ -77,7 +77,7 @@ class meaning:  # noqa: N801 - reads as the function that it is
             raise UsageError("there is no server to plan for")
         word = self._word
         if word is None:
-            return (*pairs[0], Wanted(**wish))
+            return (*pairs[0], Wanted(_chosen_by(wish), **wish))
         findings = [
             (snapshot, diagnosis, tuple(f.id for f in diagnosis.findings if word in (f.id, f.rule)))
             for snapshot, diagnosis in pairs
@@ -134,6 +134,13 @@ class meaning:  # noqa: N801 - reads as the function that it is
         from pgusher.diagnose.engine import names
 
         return self._word is not None and self._word.partition(":")[0] in names()
+
+
+def _chosen_by(wish: dict[str, Any]) -> str | None:
+    """The options that choose, where no word does: "--idle-for --state"."""
+    given = {"--idle-for": wish["idle_for"], "--state": wish["states"], "--cancel": wish["lever"] is Lever.CANCEL}
+    given["--drain"] = wish["lever"] is Lever.DRAIN
+    return " ".join(name for name, value in given.items() if value) or None
 
 
 def _by_sessions(matches: Sequence[Match], wanted: Wanted) -> Wanted:

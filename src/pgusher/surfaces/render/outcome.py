@@ -72,7 +72,8 @@ def _verdict_lines(screen: Screen, verdict: Verdict) -> list[Line]:
         parts = wrap(screen, text, 0 if place == 0 else 2)
         lines += [[(part, style)] if place == 0 else [("  ", ""), (part, "")] for part in parts]
     if verdict.hint:
-        lines.append([("  ", ""), (verdict.hint, "command")])
+        # It may end in a command, half of which would do something else: the terminal is left to break it.
+        lines.append([("  ", ""), (verdict.hint, "paste")])
     return lines
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pgusher.model.evidence import Gap
 from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, Plan, RoleSetting, Spared, Step
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import quote
 from pgusher.surfaces.render.chains import wrap
+from pgusher.surfaces.render.headline import gap_lines
 from pgusher.surfaces.render.screen import BLANK, Line, Screen
 from pgusher.surfaces.render.state import fact_line
 from pgusher.surfaces.render.table import Column, table
@@ -39,11 +41,21 @@ def confirm_name(step: Step) -> str:
     return f"session/{step.sessions[0].pid}" if step.sessions else f"step/{step.number}"
 
 
-def plan_page(screen: Screen, plan: Plan, commands: Sequence[tuple[str, str]], everything: bool = False) -> list[Line]:
-    """The whole page. `commands`: what to type next, each with its reason; `everything` shows each step by itself."""
+def plan_page(
+    screen: Screen,
+    plan: Plan,
+    commands: Sequence[tuple[str, str]],
+    everything: bool = False,
+    gaps: tuple[Gap, ...] = (),
+) -> list[Line]:
+    """The whole page. `commands`: what to type next, each with its reason; `everything` shows each step by itself.
+
+    `gaps`: what could not be seen when the plan was made.
+    """
     if screen.pipe:
-        return [*_pipe_lines(screen, plan), *(fact_line(screen, "next", *command) for command in commands)]
-    lines: list[Line] = [[(headline(plan), "bold")]]
+        blind = [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in gaps]
+        return [*blind, *_pipe_lines(screen, plan), *(fact_line(screen, "next", *command) for command in commands)]
+    lines: list[Line] = [[(headline(plan), "bold")], *gap_lines(gaps, everything)]
     for safety, title in ((Safety.SAFE, "safe: loses nothing"), (Safety.UNSAFE, "unsafe: each says what it loses")):
         steps = [step for step in plan.steps if step.safety is safety]
         if steps:
@@ -64,6 +76,8 @@ def plan_page(screen: Screen, plan: Plan, commands: Sequence[tuple[str, str]], e
 def headline(plan: Plan) -> str:
     """ "plan k7f3: 2 steps give 11 of 97 taken slots back"."""
     if not plan.steps:
+        if plan.asked is not None and plan.asked.startswith("--"):
+            return f"nothing to free by {plan.asked}"
         if plan.asked is not None:
             return f"nothing to free of {plan.asked}: each of its sessions is spared"
         return f"nothing is shown to be leaked: {words.count(plan.slots.taken, 'slot')} taken, none to free"

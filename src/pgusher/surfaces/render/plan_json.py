@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pgusher.model.evidence import Gap
 from pgusher.model.plan import Outcome, Plan, ProcessIdentity, SessionIdentity, Spared, Step, Verdict
 from pgusher.surfaces.render import words
-from pgusher.surfaces.render.asjson import SCHEMA
+from pgusher.surfaces.render.asjson import SCHEMA, gap_json
 from pgusher.surfaces.render.plan import confirm_name
 
 
-def plan_json(plan: Plan, commands: Sequence[tuple[str, str]] = ()) -> dict[str, Any]:
+def plan_json(plan: Plan, commands: Sequence[tuple[str, str]] = (), gaps: tuple[Gap, ...] = ()) -> dict[str, Any]:
     """What `pgusher free --json` prints."""
     return {
         "schema": SCHEMA,
         "kind": "plan",
         **_plan(plan),
+        "gaps": [gap_json(gap) for gap in gaps],
         "next": [{"command": command, "reason": reason} for command, reason in commands],
     }
 

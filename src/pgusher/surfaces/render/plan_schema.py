@@ -27,7 +27,7 @@ def plan_definitions() -> dict[str, Any]:
                         proof=_TEXT, hint=_TEXT)  # fmt: skip
     outcome = an_object(step=_COUNT, outcome=one_of(OutcomeKind), text=_TEXT, at=_TIME, seen_after=_TEXT, hint=_TEXT)
     return {
-        "plan": page("plan", **content, next=a_list("next")),
+        "plan": page("plan", **content, gaps=a_list("gap"), next=a_list("next")),
         "plan_content": an_object(**content),
         "applied": page("applied", plan=ref("plan_content"), outcomes=a_list("outcome"), verdict=ref("verdict"),
                         exit=_COUNT),
