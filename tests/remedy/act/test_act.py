@@ -1,9 +1,8 @@
-"""Acting, against real servers and real processes: who is ended, who is spared, what is told and written down."""
+"""Acting, against real servers and real processes: on each version of the server."""
 
 from __future__ import annotations
 
 import json
-import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from pgusher.model.plan import Lever, OutcomeKind, RoleSetting, Step
 from pgusher.remedy.act import Context, Log, act
 from tests.bed.bed import Bed
 from tests.bed.requirements import each_version
-from tests.remedy.act.victims import Victims, connection, plan_of, victim_sessions
+from tests.remedy.act.victims import connection, plan_of, victim_sessions
 
 pytestmark = each_version
 
@@ -126,18 +125,6 @@ def test_settings_of_roles_are_changed_when_they_still_are_what_the_plan_showed(
         bed.admin.execute('drop role "odd ""name\\"')
 
 
-def test_a_server_that_vanishes_is_told_for_each_step(bed: Bed, log: Log) -> None:
-    with victim_sessions(bed, 2) as victims, connection(bed) as sql:
-        plan = plan_of(bed, [victims.step(number, Lever.TERMINATE) for number in range(2)])
-        bed.admin.execute("select pg_terminate_backend(%s)", (sql.backend_pid,))
-        outcomes = act(plan, plan.steps, Context(log, sql))
-        assert [one.kind for one in outcomes] == ["failed", "failed"]
-        assert "the server could not be asked" in outcomes[0].text
-        assert [one.kind for one in act(plan, plan.steps, Context(log))] == ["failed", "failed"]
-        assert victims.alive() == [True, True]
-    assert lines(log, "intent") == []
-
-
 def test_without_sql_backends_are_ended_by_their_processes(bed: Bed, log: Log) -> None:
     with victim_sessions(bed, 3) as victims, victim_sessions(bed, 1, user="postgres") as masters:
         steps = [victims.blind_step(number) for number in range(3)] + [masters.blind_step(0, number=4)]
@@ -149,54 +136,3 @@ def test_without_sql_backends_are_ended_by_their_processes(bed: Bed, log: Log) -
             victims.connections[1].cancel()
         assert victims.alive() == [False, True, False]
         assert masters.alive() == [True]
-
-
-def test_a_process_that_holds_sessions_is_left_alone_when_one_of_them_woke_up(bed: Bed, log: Log) -> None:
-    with victim_sessions(bed, 2) as victims, connection(bed) as sql, Victims() as processes:
-        process = processes.start("wait")
-        sessions = tuple(victims.identity(number) for number in range(2))
-        step = Step(
-            1,
-            Lever.END_PROCESS,
-            "end",
-            Safety.UNSAFE,
-            "its work",
-            sessions=sessions,
-            process=processes.identity(process),
-        )
-        plan = plan_of(bed, [step])
-        victims.connections[1].execute("select 1")
-        assert act(plan, plan.steps, Context(log, sql))[0].kind is OutcomeKind.REFUSED
-        assert process.poll() is None
-        # That the other one has ended meanwhile says nothing against it.
-        victims.connections[0].close()
-        victims.forget(1)
-        step = Step(1, Lever.END_PROCESS, "end", Safety.UNSAFE, "its work",
-                    sessions=(sessions[0], victims.identity(1)), process=step.process)  # fmt: skip
-        assert act(plan_of(bed, [step]), [step], Context(log, sql))[0].kind is OutcomeKind.DONE
-        assert process.wait(5) == -signal.SIGTERM
-
-
-def test_steps_of_one_number_are_a_broken_plan(bed: Bed, log: Log) -> None:
-    with victim_sessions(bed, 1) as victims:
-        step = victims.step(0, Lever.TERMINATE)
-        with pytest.raises(ValueError, match="number"):
-            act(plan_of(bed, [step]), [step, step], Context(log))
-    assert Path(log.path).read_text() == ""
-
-
-def test_the_answer_of_fifty_sessions_comes_in_one_wait(bed: Bed, log: Log) -> None:
-    with victim_sessions(bed, 25) as victims, connection(bed) as sql:
-        plan = plan_of(bed, [victims.step(number, Lever.TERMINATE) for number in range(25)])
-        asked: list[str] = []
-
-        class Counting:
-            def run(self, statement: str, deadline: float) -> list[list[bytes]]:
-                asked.append(statement)
-                return sql.run(statement, deadline)
-
-        outcomes = act(plan, plan.steps, Context(log, Counting()))
-        assert {one.kind for one in outcomes} == {OutcomeKind.DONE}
-        # One to look, one to act; and, as their processes are of this host, none to wait.
-        assert sum("pg_terminate_backend" in one for one in asked) == 1
-        assert len(asked) == 2
