@@ -25,13 +25,14 @@ from pgusher.collect.postgres import PostgresSource, Target
 from pgusher.demo.server import EmbeddedServer
 from pgusher.errors import RefusedError, UsageError
 from pgusher.model.facts import Facts
-from pgusher.model.findings import Diagnosis
+from pgusher.model.findings import Diagnosis, Safety
 from pgusher.model.plan import Lever, OutcomeKind, Plan
 from pgusher.model.snapshot import Snapshot
 from pgusher.remedy.act import Context, Log, act
 from pgusher.remedy.plan import Wanted, make_plan
 from tests.bed import Bed
 from tests.bed.bed import APP, MONITOR, SIGNALLER
+from tests.client.test_drain import program
 from tests.conftest import NewServer
 from tests.remedy.planning import TERMS
 from tests.surfaces.fakes import FakeApp, Shell
@@ -303,3 +304,18 @@ def test_where_not_one_slot_is_left_it_works_without_sql(bed: Bed, new_free: New
         assert result.good, result.verdict
         with psycopg.connect(bed.server.dsn(APP)):
             pass
+
+
+def test_a_program_with_a_database_of_ours_is_drained_and_what_is_lent_stays(bed: Bed, new_free: NewFree) -> None:
+    with program(bed.server, "idle", "lent") as (process, _):
+        free = new_free()
+        plan, snapshot = planned(free, processes=(process.pid,), lever=Lever.DRAIN)
+        assert max(loan.lent for loan in snapshot.facts.loans if loan.process == process.pid)
+        (step,) = plan.steps
+        assert (step.lever, step.safety, step.slots) == (Lever.DRAIN, Safety.SAFE, len(step.sessions))
+        assert "1 session on loan stay" in step.text
+        result = applied(free, plan)
+        assert [one.kind for one in result.outcomes] == [OutcomeKind.DONE], result.outcomes
+        assert result.good, (result.outcomes, result.verdict)
+        assert result.verdict.gone == len(step.sessions)
+        assert len([s for s in bed.sessions() if s["application_name"] == "drained"]) == 1

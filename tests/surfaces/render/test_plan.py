@@ -25,7 +25,7 @@ def page(screen: Screen, made: Plan, everything: bool = False) -> str:
 def test_no_line_is_wider_than_the_terminal_but_commands(width: int) -> None:
     made = plan(MIXED)
     for line in page(Screen(width=width), made, everything=True).splitlines():
-        assert len(line) <= width or line.startswith("pgusher ")
+        assert len(line) <= width or line.strip().startswith("pgusher ")
 
 
 def test_every_command_is_whole_however_narrow_it_is() -> None:
@@ -33,6 +33,13 @@ def test_every_command_is_whole_however_narrow_it_is() -> None:
     shown = page(Screen(width=40), made).splitlines()
     for command, _ in commands(made):
         assert command in [line.partition("  #")[0] for line in shown]
+
+
+def test_a_command_in_an_advice_is_whole_too() -> None:
+    made = plan(MIXED)
+    long = replace(made.spared[0], advice=f"name it: pgusher --port 5432 free cron/{'x' * 40}")
+    shown = page(NARROW, replace(made, spared=(long,)))
+    assert f"pgusher --port 5432 free cron/{'x' * 40}\n" in shown
 
 
 def test_alike_steps_are_told_together_unless_all_are_asked_for() -> None:

@@ -6,7 +6,6 @@ from pgusher.model.plan import Plan
 from pgusher.surfaces.cli.common import GENERAL, PRINT
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Argument, Command, Values
-from pgusher.surfaces.render.chains import wrap
 from pgusher.surfaces.render.screen import Line
 from pgusher.surfaces.render.state import fact_line
 
@@ -32,8 +31,7 @@ def run(values: Values, context: Context) -> int:
             lines += [fact_line(screen, which, holder, text) for text in undo]
             continue
         lines.append([(f"{which}{f', {holder}' if holder else ''}", "bold")])
-        for text in undo:
-            lines += [[("  ", ""), (part, "command")] for part in wrap(screen, text, 2)]
+        lines += [[("  ", ""), (text, "paste")] for text in undo]  # whole: half a command does something else
     context.out.write(screen.page(lines))
     return 0
 

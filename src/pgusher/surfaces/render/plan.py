@@ -173,11 +173,14 @@ def _spared_lines(screen: Screen, plan: Plan, everything: bool) -> list[Line]:
         head, *rest = wrap(screen, f"{what}: {never}{one.why}", 2)
         lines += [[("  ", ""), (head, "")], *([("    ", ""), (part, "")] for part in rest)]
         if one.advice:
-            parts = wrap(screen, one.advice, _MARGIN + 10)
+            told, colon, command = one.advice.partition(": pgusher ")
+            parts = wrap(screen, told + colon[:1], _MARGIN + 10)
             lines += [
                 [(" " * 4 + f"{'instead' if place == 0 else '':<9}", "dim"), (part, "command")]
                 for place, part in enumerate(parts)
             ]
+            if command:  # whole, to be typed as it is
+                lines.append([(" " * 13, ""), (f"pgusher {command}", "paste")])
     if more := len(plan.spared) - len(shown):
         lines.append([(f"  {screen.sign('more')} {words.count(more, 'further reason')}: --all shows them", "dim")])
     return lines
