@@ -9,8 +9,8 @@ import pytest
 from pgusher.app.deep import MOST, DeepLooker, by_weight, with_stacks
 from pgusher.app.look import Look
 from pgusher.app.request import Request
-from pgusher.model.evidence import Gap
-from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.evidence import Certainty, Gap
+from pgusher.model.holder import Chain, ChainEnd, Holder, HolderKind, Link, LinkKind
 from pgusher.model.process import Process
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
@@ -40,7 +40,7 @@ def stacks(pid: int, ppid: int = 1, asked: bool = True, gap: Gap | None = None) 
     return ProcessStacks(pid, 1, NOW, StackOrigin.PY_SPY, ppid=ppid, asked=asked, gap=gap)
 
 
-def test_jobs_come_first_then_the_longest_idle_and_each_holder_in_turn() -> None:
+def test_who_holds_most_comes_first_and_each_holder_in_turn() -> None:
     seen = snapshot(
         holder("uvicorn/web", HolderKind.SERVICE, 900, 1, 2, 3),
         holder("cron/old", HolderKind.CRON, 500, 4, 5),
@@ -48,7 +48,26 @@ def test_jobs_come_first_then_the_longest_idle_and_each_holder_in_turn() -> None
         holder("remote/x", HolderKind.REMOTE, 9000, 7),
         holder("pgusher", HolderKind.OWN, 9000, 8),
     )
-    assert by_weight(seen) == [4, 6, 1, 5, 2, 3]
+    assert by_weight(seen) == [1, 4, 6, 2, 5, 3]
+
+
+def test_of_two_alike_a_job_comes_first_then_the_longest_idle() -> None:
+    seen = snapshot(
+        holder("uvicorn/web", HolderKind.SERVICE, 900, 1),
+        holder("cron/new", HolderKind.CRON, 5, 2),
+        holder("cron/old", HolderKind.CRON, 500, 3),
+    )
+    assert by_weight(seen) == [3, 2, 1]
+
+
+def test_of_one_holder_the_process_with_most_slots_comes_first() -> None:
+    seen = snapshot(holder("uvicorn/web", HolderKind.SERVICE, 9, 1, 2, 3))
+    links = {10_001: 1, 10_002: 3, 10_003: 3}
+    chains = tuple(
+        Chain(pid, NOW, ChainEnd.HOLDER, "uvicorn/web", (Link(LinkKind.PROCESS, "x", Certainty.PROVEN, "", client),))
+        for pid, client in links.items()
+    )
+    assert by_weight(replace(seen, chains=chains)) == [3, 1, 2]
 
 
 def test_nobody_is_looked_at_for_a_server_elsewhere() -> None:
@@ -134,7 +153,39 @@ def test_a_crowd_is_cut_and_that_is_told() -> None:
     found = deep(Look((snapshot(many),), 1.0), source)
     assert len(source.asked[0][0]) == MOST
     (gap,) = (gap for gap in found.snapshots[0].facts.gaps if gap.source == "stacks")
-    assert (gap.what, gap.count) == (f"the threads of {100 - MOST} further processes", 100 - MOST)
+    assert (gap.what, gap.count, gap.opens) == (
+        "stacks of 24 of 100 processes were taken; left out: uvicorn/web (76)", 100 - MOST, "pgusher why uvicorn/web"
+    )  # fmt: skip
+
+
+def test_who_is_left_out_is_named_and_the_worst_never_is() -> None:
+    small = [holder(f"script/{n:02}", HolderKind.SCRIPT, n, n) for n in range(1, 31)]
+    worst = holder("cron/my job", HolderKind.CRON, 1, *range(101, 115))
+    source = Source()
+    found = deep(Look((snapshot(*small, worst),), 1.0), source)
+    assert source.asked[0][0][0] == 101
+    (gap,) = found.snapshots[0].facts.gaps
+    assert gap.what.startswith("stacks of 24 of 44 processes were taken; left out: script/07 (1), script/06 (1), ")
+    assert gap.what.endswith("script/01 (1), cron/my job (13)")
+    many = [holder(f"script/{n:03}", HolderKind.SCRIPT, n, n) for n in range(1, 131)]
+    (gap,) = deep(Look((snapshot(*many),), 1.0), Source()).snapshots[0].facts.gaps
+    assert gap.what.endswith("script/095 (1), 94 holders more (94)")
+    assert gap.opens == "pgusher why script/106"
+
+
+def test_more_of_one_holder_than_are_ever_looked_at_are_asked_for_by_pid() -> None:
+    many = holder("uvicorn/web", HolderKind.SERVICE, 9, *range(1, 101))
+    found = deep(Look((snapshot(many),), 1.0), Source(), frozenset(range(1, 101)))
+    (gap,) = found.snapshots[0].facts.gaps
+    assert (gap.what, gap.opens) == (
+        "stacks of 60 of 100 processes were taken; left out: uvicorn/web (40)", "pgusher why 61"
+    )  # fmt: skip
+
+
+def test_a_name_with_a_blank_is_quoted() -> None:
+    small = [holder(f"cron/{n:02}", HolderKind.CRON, n, n) for n in range(1, 25)]
+    found = deep(Look((snapshot(*small, holder("script/my job", HolderKind.SCRIPT, 0, 99)),), 1.0), Source())
+    assert found.snapshots[0].facts.gaps[0].opens == "pgusher why 'script/my job'"
 
 
 def test_children_stay_with_their_parents() -> None:

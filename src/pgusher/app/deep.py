@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import zip_longest
 from typing import Protocol
 
 from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
 from pgusher.model.evidence import Gap
-from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.holder import Holder, HolderKind, LinkKind
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.stacks import ProcessStacks
 from pgusher.model.values import replace
@@ -24,6 +24,8 @@ MOST = 24
 """Processes whose threads are looked at when nobody said which."""
 _ASKED = 60
 """The same when somebody did."""
+_NAMED = 12
+"""Holders that are named in one line."""
 _FIRST = frozenset({HolderKind.CRON, HolderKind.SCRIPT})
 """What should end by itself: it hangs more often than what is restarted with each release."""
 _NEVER = frozenset({HolderKind.OWN, HolderKind.REMOTE, HolderKind.GONE})
@@ -65,7 +67,7 @@ class DeepLooker:
         """One look. Raises UnreachableError as `Looker.look` does."""
         began = self._monotonic()
         look = self._looker.look()
-        chosen = [self._pids(snapshot) for snapshot in look.snapshots]
+        chosen = [self._pids(snapshot) for snapshot in look.snapshots]  # taken, and left out
         wanted = list(dict.fromkeys(pid for pids, _ in chosen for pid in pids))
         taken: tuple[ProcessStacks, ...] = ()
         if wanted:
@@ -89,21 +91,21 @@ class DeepLooker:
             self._stacks = StackSource(interval=self._sample)
         return with_lines(self._stacks.take(pids, seconds))
 
-    def _pids(self, snapshot: Snapshot) -> tuple[list[int], int]:
-        """The processes to look at, and how many more there are."""
+    def _pids(self, snapshot: Snapshot) -> tuple[list[int], list[int]]:
+        """The processes to look at, and those that are left out."""
         asked = self._choose(snapshot)
         every = by_weight(snapshot)
         if asked is not None:
             every = [pid for pid in every if pid in asked]
         most = MOST if asked is None else _ASKED
-        return every[:most], len(every[most:])
+        return every[:most], every[most:]
 
 
 def by_weight(snapshot: Snapshot) -> list[int]:
-    """The processes on this host that hold slots, those first whose threads most likely tell why.
+    """The processes on this host that hold slots, the holders of most slots first; of two alike a job comes first.
 
-    Jobs and scripts come before services, those with the oldest idle session first; of each holder one process in
-    turn, so that a service of five hundred workers does not hide the script beside it.
+    Of each holder one process in turn, its own with most slots first: so that the worst is always looked at, and a
+    service of five hundred workers does not hide the script beside it.
     """
     if not snapshot.facts.server.local:
         return []
@@ -111,15 +113,22 @@ def by_weight(snapshot: Snapshot) -> list[int]:
     changed = {session.pid: session.state_change or session.backend_start for session in snapshot.facts.sessions}
     now = snapshot.facts.taken_at
 
-    def weight(holder: Holder) -> tuple[bool, int]:
-        return holder.kind not in _FIRST, min((changed.get(pid) or now for pid in holder.sessions), default=now)
+    held = Counter(
+        link.pid for chain in snapshot.chains for link in chain.links if link.kind is LinkKind.PROCESS and link.pid
+    )
+
+    def weight(holder: Holder) -> tuple[int, bool, int]:
+        oldest = min((changed.get(pid) or now for pid in holder.sessions), default=now)
+        return -len(holder.sessions), holder.kind not in _FIRST, oldest
 
     holders = sorted((h for h in snapshot.holders if h.kind not in _NEVER and h.sessions), key=weight)
-    rounds = zip_longest(*([pid for pid in holder.processes if pid in here] for holder in holders))
+    rounds = zip_longest(*(sorted(here.intersection(h.processes), key=lambda pid: (-held[pid], pid)) for h in holders))
     return list(dict.fromkeys(pid for turn in rounds for pid in turn if pid is not None))
 
 
-def with_stacks(snapshot: Snapshot, taken: Iterable[ProcessStacks], pids: list[int], left: int = 0) -> Snapshot:
+def with_stacks(
+    snapshot: Snapshot, taken: Iterable[ProcessStacks], pids: list[int], left: Sequence[int] = ()
+) -> Snapshot:
     """The snapshot with the stacks of those processes and their children, and with what could not be seen of them."""
     family = set(pids)
     own = []
@@ -146,10 +155,9 @@ def _gaps(taken: Iterable[ProcessStacks]) -> list[Gap]:
     ]
 
 
-def _not_looked_at(snapshot: Snapshot, pids: list[int], left: int) -> list[Gap]:
+def _not_looked_at(snapshot: Snapshot, pids: list[int], left: Sequence[int]) -> list[Gap]:
     if left:
-        why = f"{len(pids)} are looked at, those that most likely tell why"
-        return [Gap("stacks", f"the threads of {left} further processes", why, "pgusher why HOLDER", left)]
+        return [_left_out(snapshot, len(pids), left)]
     if pids or not any(not session.own for session in snapshot.slot_sessions):
         return []
     if not snapshot.facts.server.local:
@@ -157,3 +165,18 @@ def _not_looked_at(snapshot: Snapshot, pids: list[int], left: int) -> list[Gap]:
     else:
         why, opens = "no process of a client could be seen here", "sudo pgusher why"
     return [Gap("stacks", "the threads of the clients", why, opens)]
+
+
+def _left_out(snapshot: Snapshot, taken: int, left: Sequence[int]) -> Gap:
+    """Who is not looked at, by name, and the command that looks into the first of them."""
+    import shlex  # late: few servers have so many clients
+
+    of = {pid: holder.name for holder in reversed(snapshot.holders) for pid in holder.processes}
+    names = Counter(of[pid] for pid in left)  # in the order of what they hold
+    told = [f"{name} ({number})" for name, number in list(names.items())[:_NAMED]]
+    if more := len(names) - len(told):
+        told.append(f"{more} holders more ({sum(list(names.values())[_NAMED:])})")
+    what = f"stacks of {taken} of {taken + len(left)} processes were taken; left out: {', '.join(told)}"
+    # One holder of more processes than are ever looked at: by its own name the same ones would be left out again.
+    word = of[left[0]] if taken < _ASKED else str(left[0])
+    return Gap("stacks", what, "", f"pgusher why {shlex.quote(word)}", len(left))

@@ -62,7 +62,14 @@ def _server_lines(screen: Screen, snapshot: Snapshot, gaps: tuple[Gap, ...], eve
         lines = [fact_line(screen, name, text) for name, text in pairs]
         return lines + [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in snapshot.facts.gaps + gaps]
     place = flow(screen, [*server_words(snapshot), seen_from(snapshot)])
-    return [verdict(screen, tally(snapshot)), *place, *gap_lines(snapshot.facts.gaps + gaps, everything)]
+    # What is not known of the threads decides what the findings are worth: whole, and never behind "2 more gaps".
+    stacks = [gap for gap in snapshot.facts.gaps if gap.source == "stacks" and snapshot.facts.stacks]
+    others = tuple(gap for gap in snapshot.facts.gaps + gaps if gap not in stacks)
+    lines = [verdict(screen, tally(snapshot)), *place, *gap_lines(others, everything)]
+    for gap in stacks:
+        lines += labelled(screen, "threads", f"{gap.what}: {gap.why}" if gap.why else gap.what, "", wrapped=True)
+        lines += labelled(screen, "", gap.opens, "paste") if gap.opens else ()
+    return lines
 
 
 def _findings_lines(screen: Screen, one: Diagnosed, everything: bool) -> list[Line]:
