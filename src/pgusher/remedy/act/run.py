@@ -10,7 +10,7 @@ from itertools import groupby
 
 from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step
-from pgusher.model.values import dataclass, field
+from pgusher.model.values import dataclass, field, replace
 from pgusher.remedy.act import backends, drains, processes, roles, sessions
 from pgusher.remedy.act.log import Log, LogError
 from pgusher.remedy.act.looking import NO_SQL, look
@@ -325,15 +325,18 @@ class _Run:
     def _write(self) -> None:
         """Outcomes that are not in the log yet. What was done is told even when it cannot be written any more."""
         new = [outcome for number, outcome in self._results.items() if number not in self._written]
-        if not new or self._unlogged is not None:
-            return
-        try:
-            self._record.outcomes(new, self._by_number)
-        except LogError as error:
-            self._unlogged = error
+        if not new:
             return
         self._written.update(outcome.step for outcome in new)
+        if self._unlogged is None:
+            try:
+                self._record.outcomes(new, self._by_number)
+            except LogError as error:
+                self._unlogged = error
         for outcome in new:
+            if self._unlogged is not None and outcome.kind is not OutcomeKind.SKIPPED:
+                hint = f"this is not in the log: {self._unlogged.message}"
+                self._results[outcome.step] = replace(outcome, hint=f"{outcome.hint}; {hint}".removeprefix("; "))
             self._tell("outcome", self._by_number[outcome.step])
 
     def _tell(self, stage: str, step: Step | None = None) -> None:
