@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import random
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -319,3 +321,40 @@ def test_a_program_with_a_database_of_ours_is_drained_and_what_is_lent_stays(bed
         assert result.good, (result.outcomes, result.verdict)
         assert result.verdict.gone == len(step.sessions)
         assert len([s for s in bed.sessions() if s["application_name"] == "drained"]) == 1
+
+
+WAKING = """
+import sys, psycopg
+found = [psycopg.connect(sys.argv[1], autocommit=True) for _ in range(3)]
+print("ready", flush=True)
+for line in sys.stdin:
+    if line == "more\\n":
+        found.append(psycopg.connect(sys.argv[1], autocommit=True))
+    else:
+        found[1].execute("select 1")
+    print("awake", flush=True)
+"""
+
+
+@pytest.mark.parametrize("wakes", ["statement", "more", ""])
+def test_a_process_of_which_a_session_woke_up_since_the_plan_is_not_ended(
+    bed: Bed, new_free: NewFree, wakes: str
+) -> None:
+    argv = [sys.executable, "-c", WAKING, bed.server.dsn(APP)]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        free = new_free()
+        plan, _ = planned(free, processes=(process.pid,))
+        (step,) = plan.steps
+        assert len(step.sessions) == 3
+        if wakes:
+            process.stdin.write(f"{wakes}\n")
+            process.stdin.flush()
+            assert process.stdout.readline() == "awake\n"
+        result = applied(free, plan)
+        assert [one.kind for one in result.outcomes] == [OutcomeKind.REFUSED if wakes else OutcomeKind.DONE]
+        assert result.good is not bool(wakes)
+        assert (process.poll() is None) is bool(wakes)
+        process.kill()

@@ -17,6 +17,7 @@ from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step, Verdict
 from pgusher.model.values import dataclass
 from pgusher.remedy.plan import Terms, Wanted, make_plan, server_identity
+from pgusher.remedy.plan.fresh import grown
 from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, still_there
 
 if TYPE_CHECKING:
@@ -175,7 +176,10 @@ class Free:
         except UnreachableError as error:
             raise RefusedError(f"nothing was done: {error.message}", error.detail, error.hint) from None
         here.check_place(plan, before)
-        outcomes = self._act(plan, steps, self._looker.connection(before.facts.server), grace, progress)
+        awake = grown(steps, before)
+        asleep = [step for step in steps if step.number not in {one.step for one in awake}]
+        outcomes = self._act(plan, asleep, self._looker.connection(before.facts.server), grace, progress)
+        outcomes = tuple(sorted((*awake, *outcomes), key=lambda one: one.step))
         acted = self._monotonic()
         try:
             verdict = self._verify(plan, outcomes, before, request, acted)
