@@ -358,3 +358,14 @@ def test_a_process_of_which_a_session_woke_up_since_the_plan_is_not_ended(
         assert result.good is not bool(wakes)
         assert (process.poll() is None) is bool(wakes)
         process.kill()
+
+
+def test_a_session_of_this_very_process_and_of_what_is_above_it_is_spared(bed: Bed, new_free: NewFree) -> None:
+    with psycopg.connect(bed.server.dsn(APP)) as ours:
+        free = new_free()
+        pid = ours.info.backend_pid
+        for wish in ({"sessions": (pid,), "exact": True}, {"processes": (os.getpid(),)}, {"idle_for": 1}):
+            plan, _ = planned(free, **wish)
+            assert plan.steps == ()
+            assert any(one.protected and "pgusher itself" in one.why for one in plan.spared)
+        assert ours.execute("select 1").fetchone() == (1,)
