@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +14,9 @@ import pytest
 from pgusher.collect.postgres.connect import BrokenError, Connection, QueryError
 from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, OutcomeKind, Step
+from pgusher.model.values import replace
 from pgusher.remedy.act import Context, Log, act
+from pgusher.remedy.act.pinned import read_stat
 from tests.bed.bed import Bed
 from tests.remedy.act.victims import Victims, connection, plan_of, victim_sessions
 
@@ -126,3 +129,25 @@ def test_an_error_in_the_midst_of_many_is_told_of_the_one_that_it_is_about(bed: 
         outcomes = act(plan, plan.steps, Context(log, Faulty(sql, QueryError("permission denied", "42501"))))
         assert {one.kind.value for one in outcomes} <= {"done", "gone"}
         assert victims.alive() == [False] * 3
+
+
+def test_a_session_that_does_not_end_is_told_and_gets_no_kill(bed: Bed, log: Log) -> None:
+    with victim_sessions(bed, 2) as victims, connection(bed) as sql:
+        seen = [victims.identity(number) for number in range(2)]
+        # The second one as on another host, where its process cannot be watched.
+        steps = [
+            Step(1, Lever.TERMINATE, "", Safety.SAFE, sessions=(seen[0],)),
+            Step(2, Lever.TERMINATE, "", Safety.SAFE, sessions=(replace(seen[1], start_ticks=None),)),
+        ]
+        for one in seen:
+            os.kill(one.pid, signal.SIGSTOP)
+        try:
+            outcomes = act(plan_of(bed, steps), steps, Context(log, sql, ends_within=0.05))
+            assert [one.kind for one in outcomes] == ["failed", "failed"]
+            for one, outcome in zip(seen, outcomes, strict=True):
+                assert outcome.text == f"session {one.pid} (app) was signalled, and is still there after 0.05 s"
+                assert outcome.seen_after == "it is still there"
+                assert read_stat(one.pid) is not None
+        finally:
+            for one in seen:
+                os.kill(one.pid, signal.SIGCONT)

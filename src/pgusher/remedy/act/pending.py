@@ -25,17 +25,17 @@ class Pending:
         server: Server | None,
         clock: Callable[[], float],
         pause: Callable[[float], None],
-        grace: float,
+        within: float,
     ) -> None:
-        """`waiting` and `held`: by step. `grace`: seconds that are waited at most."""
+        """`waiting` and `held`: by step. `within`: seconds that are waited at most."""
         self._waiting = dict(waiting)
         self._all = dict(waiting)
         self._held = {number: pinned for number, pinned in held.items() if number in waiting}
         self._server = server
         self._clock = clock
         self._pause = pause
-        self._grace = grace
-        self._deadline = clock() + grace
+        self._within = within
+        self._deadline = clock() + within
         self._between = _ASK_FIRST
         self._ask_at = 0.0
         self._blind = ""
@@ -70,7 +70,7 @@ class Pending:
         if self._blind and number not in self._held:
             text = f"{whose} was signalled, and whether it ended could not be seen: {self._blind}"
             return Result(OutcomeKind.FAILED, text, "look again")
-        text = f"{whose} was signalled, and is still there after {self._grace:g} s"
+        text = f"{whose} was signalled, and is still there after {self._within:g} s"
         hint = "it ends when it next looks for signals; PostgreSQL's processes never get KILL"
         return Result(OutcomeKind.FAILED, text, hint, "it is still there")
 

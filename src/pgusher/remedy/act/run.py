@@ -37,7 +37,9 @@ class Context:
     sql: Sql | None = None
     """A connection to the plan's server; None when there is none: then what needs SQL fails."""
     grace: float = 5.0
-    """Seconds between TERM and KILL for client processes, and for which the end of sessions is waited for."""
+    """Seconds between TERM and KILL for client processes."""
+    ends_within: float = 5.0
+    """Seconds for which the end of sessions, and of cancelled statements, is waited for."""
     killed_for: float = processes.KILLED_FOR
     """Seconds for which the end of client processes is waited for after KILL."""
     most: int | None = None
@@ -302,7 +304,7 @@ class _Run:
         self._tell("waiting")
         context = self._context
         waiting = {number: (self._by_number[number].lever, target) for number, target in self._waiting.items()}
-        pending = Pending(waiting, self._held, self._server, context.clock, context.pause, context.grace)
+        pending = Pending(waiting, self._held, self._server, context.clock, context.pause, context.ends_within)
         processes.wait(list(endings.values()), pending.look, ended)
         for number, ending in endings.items():
             self._settle(self._by_number[number], ending.result())
