@@ -243,6 +243,10 @@ SAMPLES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "check_postgres": (("perl /usr/lib/nagios/check_postgres.pl --action=x",), ("perl check_postgresql.pl",)),
     "check_pgactivity": (("perl /usr/lib/nagios/plugins/check_pgactivity -s x",), ("perl check_pg.pl",)),
     "pgmetrics": (("pgmetrics -h db",), ("python pgmetrics.py",)),
+    "pgusher": (
+        ("python3 -m pgusher who", "python /venv/bin/pgusher", "python3 pgusher.pyz"),
+        ("python -m pgusher.demo.host", "python pgusher.py", "python -m pgusherry"),
+    ),
     "supervisor": (("/usr/bin/python3 /usr/bin/supervisord -n",), ("vim supervisord.conf", "python supervisorctl")),
     "circus": (("python /v/bin/circusd c.ini",), ("python circusctl",)),
     "runit": (("runsv orders",), ("runsvdir -P /etc/service",)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgusher.attribute import attribute
+from pgusher.model.holder import HolderKind
 from tests.attribute.builders import World, only
 
 OURS = [
@@ -52,3 +53,29 @@ def test_one_that_holds_sessions_itself_is_named() -> None:
     world = World()
     world.holds(world.process(*OURS[0]))
     assert only(attribute(world.facts()).holders).name == "script/pgusher.demo.host"
+
+
+LOOKS = [
+    ("/usr/bin/python3", "-m", "pgusher", "--watch", "1"),
+    ("/opt/venv/bin/python", "/opt/venv/bin/pgusher", "who"),
+    ("python3", "pgusher.pyz", "--no-sql"),
+]
+
+
+@pytest.mark.parametrize("argv", LOOKS)
+@pytest.mark.parametrize("parent", [(), ("/usr/sbin/sshd: bob@pts/1",), ("/usr/sbin/cron", "-f")])
+def test_another_look_is_shown_as_what_it_is_wherever_it_was_started(
+    argv: tuple[str, ...], parent: tuple[str, ...]
+) -> None:
+    world = World()
+    above = world.process(*parent) if parent else None
+    world.holds(world.process(*argv, user="bob", uid=1001, parent=above))
+    holder = only(attribute(world.facts()).holders)
+    assert (holder.name, holder.kind, holder.program) == ("pgusher/bob", HolderKind.OWN, "pgusher")
+    assert holder.title == "another look with pgusher (bob)"
+
+
+def test_what_a_guard_runs_is_not_pgusher() -> None:
+    world = World()
+    world.holds(world.process("python", "report.py", cwd="/srv", parent=world.process(*OURS[1])))
+    assert only(attribute(world.facts()).holders).program is None

@@ -15,7 +15,8 @@ The names of holders, which the other commands take as arguments, are `beginning
 | `script/report.py`, `script/app.worker`, `program/orders-go` | a script or module, or an executable in no table |
 | `remote/10.0.0.7` | another host |
 | `hidden/www-data`, `hidden/grafana:grafana-server` | a user, and the unit if known, whose processes may not be read |
-| `gone`, `unknown`, `unknown/172.17.0.2`, `pgusher` | no client any more; not known; pgusher itself |
+| `gone`, `unknown`, `unknown/172.17.0.2` | no client any more; not known |
+| `pgusher`, `pgusher/bob` | this look of pgusher itself; one that somebody else has running |
 
 Parts hold letters, digits and `. _ @ : + -` only. Where two holders would have one name, what tells them apart follows
 a plus sign: the user, else the directory or the crontab's file and line, else a checksum. For cron jobs all lines of

@@ -2,7 +2,7 @@
 
 The order of precedence, and why:
 
-1.  pgusher itself: it is never anybody's suspect.
+1.  pgusher itself, this look and those of others: it is never anybody's suspect.
 2.  A container: whatever runs inside was started from its image, and it is stopped as a whole. The host's crontabs and
     units say nothing of what is in it.
 3.  A cron job, when a cron daemon is an ancestor and no login lies between. Before the unit, because all that cron
@@ -30,11 +30,13 @@ from pgusher.attribute.crontab import Crontab
 from pgusher.attribute.looks import SHOWN, Look, Looks, subject
 from pgusher.attribute.places import Places
 from pgusher.attribute.programs import ProgramKind
+from pgusher.attribute.programs.tools import OWN
 from pgusher.attribute.quick import quick_link
 from pgusher.attribute.rooting import (
     container_root,
     cron_root,
     gui_root,
+    looking_root,
     own_root,
     program_root,
     script_root,
@@ -120,6 +122,10 @@ class Origins:
         if process.pid == self.own_pid:
             link = Link(_PROGRAM, "pgusher itself", _PROVEN, f"pid {process.pid} is pgusher", process.pid)
             return self._origin(lineage, line, 0, own_root(), (link,))
+        known = line[0].known
+        if known is not None and known.program.id == OWN:
+            link = Link(_PROGRAM, subject(line[0], process), known.certainty, known.evidence, process.pid)
+            return self._origin(lineage, line, 0, looking_root(process), (link,))
         place = self.places.of(process.cgroup)
         if place.container is not None:
             return self._container(lineage, line, place.container)
@@ -171,7 +177,8 @@ class Origins:
             if look.known is not None:
                 program = look.known.program
                 programs += (program.id,)
-                if nearest is None and look.kind is not _SUPERVISOR:
+                # What pgusher started for somebody is not pgusher.
+                if nearest is None and look.kind is not _SUPERVISOR and (program.id != OWN or look is line[0]):
                     nearest = program
             if look.false:
                 pid = next(p.pid for p, one in zip(lineage, line, strict=True) if one is look)

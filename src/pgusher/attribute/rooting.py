@@ -18,8 +18,16 @@ _LONGEST_TITLE = 300
 
 
 def own_root() -> Root:
-    """The root of the one session that is not a suspect."""
+    """The root of this look's own session, which is not a suspect."""
     return Root(("pgusher",), HolderKind.OWN, "pgusher", "pgusher itself", end=ChainEnd.OWN)
+
+
+def looking_root(process: Process) -> Root:
+    """`pgusher/bob`: another look of somebody's, as little a suspect wherever it was started."""
+    user = process.user or str(process.uid)
+    title = f"another look with pgusher ({user})"
+    stop = "it ends by itself, a watch with Ctrl-C; or end it: kill {pids}"
+    return Root(("pgusher", user), HolderKind.OWN, f"pgusher/{slug(user)}", _cut(title), (), stop, counts_runs=True)
 
 
 def container_root(container: Container) -> Root:

@@ -28,6 +28,7 @@ argument with a default value is a need that the rule can do without.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run, find_runs
@@ -121,7 +122,12 @@ class Case:
         return tuple(s for s in self._facts.sessions if s.takes_slot and not self._is_own(s))
 
     def _is_own(self, session: Session) -> bool:
-        return session.own or session.pid == self._facts.view.own_pid
+        return session.own or session.pid == self._facts.view.own_pid or session.pid in self._looks
+
+    @cached_property
+    def _looks(self) -> frozenset[int]:
+        """The sessions of pgusher's looks, this one and others: they come and go, and are nobody's leak."""
+        return frozenset(pid for h in self.snapshot.holders if h.kind is HolderKind.OWN for pid in h.sessions)
 
     def _activity(self) -> tuple[Session, ...] | Gap:
         if not self._by_sql:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -26,14 +27,29 @@ class Command:
         self.port = server.port
         self._directory = directory
 
-    def run(self, *words: str, port: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(self, *words: str, port: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._argv(*words, port=port), env=self._environment(), cwd=self._directory, input=stdin,
+            capture_output=True, text=True, timeout=120, check=False,
+        )  # fmt: skip
+
+    def watch(self) -> subprocess.Popen[str]:
+        """One that looks again and again and has looked once; end it."""
+        argv = self._argv("--watch", "60")
+        watch = subprocess.Popen(argv, env=self._environment(), stdout=subprocess.PIPE, text=True)
+        assert watch.stdout is not None
+        watch.stdout.readline()
+        return watch
+
+    def _argv(self, *words: str, port: bool = True) -> list[str]:
         target = ["--host", "127.0.0.1", "--username", "postgres", "--port", str(self.port)] if port else []
+        return [sys.executable, "-m", "pgusher", *words, *target]
+
+    @staticmethod
+    def _environment() -> dict[str, str]:
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "LC_", "LANG"))}
         environment.update(PYTHONPATH=os.pathsep.join(filter(None, sys.path)), LANG="C.UTF-8")
-        return subprocess.run(
-            [sys.executable, "-m", "pgusher", *words, *target],
-            env=environment, cwd=self._directory, capture_output=True, text=True, timeout=120, check=False,
-        )  # fmt: skip
+        return environment
 
     def json(self, *words: str, code: int) -> Any:
         done = self.run(*words, "--json")
@@ -79,6 +95,18 @@ def test_a_full_server_is_a_finding_and_can_be_replayed(bed: Bed, command: Comma
     replayed = command.run("--from", str(tmp_path / "now.json"), port=False)
     assert (replayed.returncode, replayed.stdout) == (1, live.stdout)
     assert command.run().returncode == 0
+
+
+def test_another_look_is_shown_as_that_and_is_nobody_s_suspect(bed: Bed, command: Command) -> None:
+    with command.watch() as watch:
+        try:
+            found = command.json("why", code=0)["servers"][0]
+            table = command.run().stdout
+        finally:
+            watch.terminate()
+    name = f"pgusher/{pwd.getpwuid(os.geteuid()).pw_name}"
+    assert f"\t{name}\t" in table
+    assert name not in {finding["holder"] for finding in found["findings"]}
 
 
 def test_no_server_is_three(command: Command, server: EmbeddedServer) -> None:

@@ -169,7 +169,8 @@ def _by_target(command: Command) -> _Found | None:
         while name and programs is None:
             programs = _INDEX.module.get(name)
             name = name.rpartition(".")[0]
-    program = next((p for p in programs or () if _words_fit(p, command)), None)
+    whole = form is not Form.MODULE or target in _INDEX.module
+    program = next((p for p in programs or () if (whole or p.within) and _words_fit(p, command)), None)
     if program is None:
         return None
     # A path of its own says more than a name that many share: Keycloak is a Quarkus.

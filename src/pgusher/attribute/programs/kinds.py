@@ -64,6 +64,8 @@ class Program:
     """Names of its scripts, which an interpreter runs: "gunicorn" of "python /venv/bin/gunicorn"."""
     module: tuple[str, ...] = ()
     """Modules as in "python -m", main classes of java; each stands for those within it too."""
+    within: bool = True
+    """False when only the module itself is it: what lies within it is somebody else's."""
     title: tuple[str, ...] = ()
     """Beginnings of the title that it writes over its command line."""
     jar: tuple[str, ...] = ()

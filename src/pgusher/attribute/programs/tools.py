@@ -14,6 +14,9 @@ _SHELL, _BACKUP, _TOOL, _MONITOR, _SUPERVISOR = (
 _IDLE = "one each; ALTER ROLE ... SET idle_session_timeout ends forgotten ones (14+)"
 _OWN = "what its programs open: the number of processes it keeps"
 
+OWN = "pgusher"
+"""This program: it is nobody's suspect, whoever runs it."""
+
 PROGRAMS: tuple[Program, ...] = (
     Program("psql", "psql", _SHELL, _IDLE, exe=("psql",), says=("psql",)),
     Program("pgcli", "pgcli", _SHELL, _IDLE, script=("pgcli",), module=("pgcli",), says=("pgcli",)),
@@ -117,6 +120,16 @@ PROGRAMS: tuple[Program, ...] = (
         says=("check_pgactivity",),
     ),
     Program("pgmetrics", "pgmetrics", _TOOL, "one", exe=("pgmetrics",), says=("pgmetrics",)),
+    Program(
+        OWN,
+        "pgusher",
+        _TOOL,
+        "one for each server that it looks at",
+        script=("pgusher", "pgusher.pyz"),
+        module=("pgusher",),
+        within=False,
+        says=("pgusher",),
+    ),
     Program(
         "supervisor",
         "supervisord",

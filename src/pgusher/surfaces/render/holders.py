@@ -89,7 +89,7 @@ def _row(
 def what(holder: Holder) -> str:
     """What its name does not say, the most telling first, since a narrow terminal cuts the end."""
     if holder.kind is HolderKind.OWN:
-        return "this look"
+        return "this look" if holder.name == "pgusher" else holder.title
     parts = [f"{holder.runs} runs"] if holder.runs > 1 else []
     if len(holder.processes) > 1 and holder.runs <= 1:
         parts.append(f"{len(holder.processes)} procs")
