@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from pgusher.client.async_pool import AsyncPool
     from pgusher.client.budget import Budget
     from pgusher.client.database import Database
-    from pgusher.client.job import job
     from pgusher.client.pool import Pool
     from pgusher.client.registry import DatabaseError, metrics
+    from pgusher.guard.job import job
 
 __all__ = [
     "AsyncDatabase",
@@ -43,7 +43,7 @@ _LATE = {
     "Database": "pgusher.client.database",
     "DatabaseError": "pgusher.client.registry",
     "Pool": "pgusher.client.pool",
-    "job": "pgusher.client.job",
+    "job": "pgusher.guard.job",
     "fastapi": "pgusher.client.fastapi",
     "metrics": "pgusher.client.registry",
     "sqlalchemy": "pgusher.client.sqlalchemy",

@@ -18,6 +18,12 @@ from tests.bed.holder import HANGS, ROOT
 ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join([os.path.join(ROOT, "src"), HANGS])}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _state(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Where the runs are written down: not where those of this machine are."""
+    ENVIRONMENT["PGUSHER_STATE"] = str(tmp_path_factory.mktemp("state"))
+
+
 def run(script: str, *words: str, **more: str) -> subprocess.CompletedProcess[str]:
     """The script to its end. Its standard input stays open and silent, as that of a hung launcher."""
     command = [sys.executable, "-c", textwrap.dedent(script), *words]
@@ -230,7 +236,7 @@ def add(one, other=2):
     thread.join()
     return one + other
 print(add(1), add.__name__, add.__doc__)
-with pgusher.job("nightly", limit=600):
+with pgusher.job("nightly", timeout=600):
     print(os.environ["PGUSHER_JOB"])
 print("PGUSHER_JOB" in os.environ)
 """
@@ -261,7 +267,7 @@ thread.start()
 
 
 def test_a_limit_ends_what_raises_nothing() -> None:
-    done = run(BEGIN + "with pgusher.job(limit=0.2): threading.Event().wait()")
+    done = run(BEGIN + "with pgusher.job(timeout=0.2): threading.Event().wait()")
     assert done.returncode == 124
     assert "pgusher: the job took longer than its limit of 0.2 s" in done.stderr
     assert re.search(r"thread MainThread waits in \S*Event.wait at <string>", done.stderr)

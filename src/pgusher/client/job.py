@@ -1,4 +1,7 @@
-"""`pgusher.job`: a script whose run fails when it has failed, and ends when it has ended."""
+"""The core of `pgusher.job`: a script whose run fails when it has failed, and ends when it has ended.
+
+The function itself is `pgusher.guard.job.job`, which adds one run at a time and the history.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +10,10 @@ import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar, overload
+from typing import ParamSpec, Self, TypeVar
 
 from pgusher.client.label import JOB
-from pgusher.client.threads import GRACE, watch
+from pgusher.client.threads import watch
 from pgusher.errors import PgusherError
 
 P = ParamSpec("P")
@@ -28,10 +31,10 @@ class JobError(PgusherError):
 class Job:
     """What `job(...)` gives: a decorator and a context manager."""
 
-    def __init__(self, name: str | None, grace: float, limit: float | None) -> None:
+    def __init__(self, name: str | None, grace: float, timeout: float | None) -> None:
         self._name = name
         self._grace = grace
-        self._limit = limit
+        self._timeout = timeout
         self._before: tuple[float | None, str | None] = (None, None)
         self._seen = 0
         self._threads: set[threading.Thread] = set()
@@ -42,10 +45,14 @@ class Job:
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
-            with Job(self._name, self._grace, self._limit):
+            with self._copy():
                 return function(*args, **kwargs)
 
         return run
+
+    def _copy(self) -> Job:
+        """Another run of the same."""
+        return Job(self._name, self._grace, self._timeout)
 
     def __enter__(self) -> Self:
         watch.install()
@@ -56,7 +63,7 @@ class Job:
         self._done.clear()
         if self._name is not None:
             os.environ[JOB] = self._name
-        if self._limit is not None:
+        if self._timeout is not None:
             threading.Thread(target=self._end_at_limit, name="pgusher-limit", daemon=True).start()
         return self
 
@@ -85,8 +92,8 @@ class Job:
             raise failure from deaths[0].error
 
     def _end_at_limit(self) -> None:
-        if self._limit is not None and not self._done.wait(self._limit):
-            watch.end_within(0.0, TIMED_OUT, f"the job took longer than its limit of {self._limit:g} s")
+        if self._timeout is not None and not self._done.wait(self._timeout):
+            watch.end_within(0.0, TIMED_OUT, f"the job took longer than its limit of {self._timeout:g} s")
 
 
 def _code(error: BaseException) -> int:
@@ -94,33 +101,3 @@ def _code(error: BaseException) -> int:
     if isinstance(error, SystemExit):
         return error.code if isinstance(error.code, int) else 0 if error.code is None else 1
     return INTERRUPTED if isinstance(error, KeyboardInterrupt) else 1
-
-
-@overload
-def job(function: Callable[P, R], /) -> Callable[P, R]: ...
-
-
-@overload
-def job(name: str | None = None, /, *, grace: float = GRACE, limit: float | None = None) -> Job: ...
-
-
-def job(
-    what: Callable[P, R] | str | None = None, /, *, grace: float = GRACE, limit: float | None = None
-) -> Callable[P, R] | Job:
-    """A run that fails when one of its threads has failed: a decorator, with or without arguments, or a `with`.
-
-        @pgusher.job
-        def main(): ...
-
-        with pgusher.job("nightly", grace=10, limit=3600): ...
-
-    When a thread dies of an exception, the run has failed. It gets `grace` seconds to end by itself; then it is told
-    what each thread waits for, sessions are closed and the process ends with exit code 1, whatever waits for what. If
-    it does end by itself, it raises JobError. What the main thread raises goes on its way; if it ends the program,
-    other threads have `grace` seconds, too. `limit` is the most seconds that a run may take, with exit code 124 after.
-
-    `name` is what the sessions of the run carry as their application_name (see `pgusher.client.label`).
-    """
-    if callable(what):
-        return Job(None, grace, limit)(what)
-    return Job(what, grace, limit)

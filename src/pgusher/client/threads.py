@@ -67,6 +67,8 @@ class Watch:
         """Seconds of grace after which a thread's death ends the process; None: it does not."""
         self.failed: tuple[BaseException, int, float] | None = None
         """What the main thread of a job has raised, the exit code for it, and the seconds of grace."""
+        self.last_words: list[Callable[[str, int], None]] = []
+        """Told why and with which exit code the process is ended, a second each before it is."""
         self._code: int | None = None
         self._ended = False
         self._ending: tuple[float, int, str] | None = None
@@ -203,6 +205,7 @@ class Watch:
         lines += [f"  {doing}" for doing in doings([one for one in threading.enumerate() if not one.daemon])]
         # In a thread of its own each: a terminal that was stopped lets nobody write, a lock may never be free.
         bounded(lambda: say("\n".join(lines)), 1.0)
+        bounded(lambda: [words(why, code) for words in list(self.last_words)], 1.0)
         close_all()
         os._exit(code)
 

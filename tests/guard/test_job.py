@@ -1,0 +1,190 @@
+"""`pgusher.job`: one run of a job at a time, and what became of each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pgusher.client.directory import Directory, DirectoryError
+from pgusher.guard.history import History
+from pgusher.guard.history_entry import Entry
+from pgusher.guard.job import NotStarted, job
+from pgusher.guard.turn import Holder, Turn, myself
+from tests.bed.holder import ROOT
+
+BEGIN = "import os, sys, threading, time\nimport pgusher\n"
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PGUSHER_STATE", str(tmp_path))
+    monkeypatch.setattr("pgusher.guard.turn.find_directory", lambda: Directory(str(tmp_path), False))
+    return tmp_path
+
+
+def entries(state: Path) -> list[Entry]:
+    return History(str(state / "history")).entries()
+
+
+def run(script: str, state: Path) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src", "PGUSHER_STATE": str(state)}
+    return subprocess.run(
+        [sys.executable, "-c", BEGIN + script], env=environ, capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+def test_what_became_of_it_is_kept(state: Path) -> None:
+    @job("load")
+    def load() -> int:
+        return 7
+
+    assert load() == 7
+    with pytest.raises(ValueError, match="bad row"), job("load"):
+        raise ValueError("bad row, password=hunter2")
+    with pytest.raises(SystemExit), job("load"):
+        sys.exit(3)
+    last, failed, done = entries(state)
+    assert (done.ending, done.exit, done.evidence) == ("done", 0, ())
+    assert (failed.ending, failed.exit, failed.evidence[0].startswith("ValueError: bad row")) == ("failed", 1, True)
+    assert "hunter2" not in repr(failed)
+    assert (last.ending, last.exit) == ("failed", 3)
+    assert done.duration is not None
+    assert done.peak_memory is not None
+    assert done.peak_memory > 1 << 20
+    assert os.listdir(state / "history" / "running") == []
+
+
+def test_one_without_a_name_leaves_nothing(state: Path) -> None:
+    with job():
+        pass
+    assert not (state / "history").exists()
+
+
+STUCK = """
+with pgusher.job('load', grace=0.1):
+    threading.Thread(target=int, args='x', name='loader').start()
+    threading.Event().wait()
+"""
+DIED = """
+with pgusher.job('load'):
+    thread = threading.Thread(target=int, args='x', name='loader')
+    thread.start()
+    thread.join()
+"""
+SLOW = "with pgusher.job('load', timeout=0.1): threading.Event().wait()"
+
+
+@pytest.mark.parametrize(
+    ("script", "code", "ending", "said"),
+    [
+        (STUCK, 1, "thread", "thread loader died of ValueError"),
+        (DIED, 1, "thread", "a thread of the job raised"),
+        (SLOW, 124, "limit", "longer than its limit"),
+    ],
+)
+def test_a_run_that_is_ended_is_kept_too(state: Path, script: str, code: int, ending: str, said: str) -> None:
+    done = run(script, state)
+    assert done.returncode == code, done.stderr
+    (entry,) = entries(state)
+    assert (entry.ending, entry.exit) == (ending, code)
+    assert said in entry.evidence[0]
+
+
+def test_a_second_run_is_skipped_and_says_who_is_there(state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with job("load", overlap="skip"):
+        with pytest.raises(NotStarted) as skipped, job("load", overlap="skip"):
+            pass
+        with job("other", overlap="skip"):
+            pass
+    assert skipped.value.code == 75
+    assert f"job load was not started: pid {os.getpid()} runs since 20" in str(skipped.value)
+    assert str(skipped.value) in capfd.readouterr().err
+    assert [(entry.job, entry.ending) for entry in sorted(entries(state), key=lambda one: one.run)] == [
+        ("load", "done"), ("load", "skipped"), ("other", "done"),
+    ]  # fmt: skip
+    with job("load", overlap="skip"):
+        pass
+
+
+def test_a_turn_is_waited_for_and_a_killed_one_has_none(state: Path) -> None:
+    directory = Directory(str(state), False)
+    script = (
+        "from pgusher.client.directory import Directory\nfrom pgusher.guard.turn import *\n"
+        f"turn = Turn('load', Directory({str(state)!r}, False)); assert turn.take(myself('r1')) is None\n"
+        "print(os.getpid(), flush=True); sys.stdin.read()"
+    )
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src"}
+    other = subprocess.Popen(
+        [sys.executable, "-c", BEGIN + script], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout is not None
+        pid = int(other.stdout.readline())
+        mine = Turn("load", directory)
+        there = mine.take(myself("r2"))
+        assert there is not None
+        assert (there.run, there.pid) == ("r1", pid)
+        assert there.ticks > 0
+    finally:
+        other.kill()
+        other.communicate()
+    assert mine.take(myself("r2"), wait=True) is None
+    mine.give_back()
+    mine.give_back()
+
+
+def test_no_child_keeps_the_turn(state: Path) -> None:
+    directory = Directory(str(state), False)
+    first = Turn("load", directory)
+    assert first.take(myself("r1")) is None
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:  # it lives on, as a daemon would
+        os.close(write)
+        os.read(read, 1)
+        os._exit(0)
+    first.give_back()
+    second = Turn("load", directory)
+    assert second.take(myself("r2")) is None
+    os.close(write)
+    os.waitpid(child, 0)
+    os.close(read)
+    second.give_back()
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[7]", b"\0" * 4096, b'{"run": 1, "pid": "x"}'])
+def test_a_holder_that_has_not_told_is_nobody(state: Path, raw: bytes) -> None:
+    directory = Directory(str(state), False)
+    first = Turn("a/b c", directory)
+    assert first.take(myself("r1")) is None
+    (state / "turn-a%2Fb%20c").write_bytes(raw)
+    assert Turn("a/b c", directory).take(myself("r2")) == Holder()
+    first.give_back()
+
+
+def test_a_link_is_no_lock(state: Path) -> None:
+    (state / "turn-load").symlink_to(state / "elsewhere")
+    with pytest.raises(DirectoryError, match="turn-load"):
+        Turn("load", Directory(str(state), False)).take(myself("r1"))
+
+
+@pytest.mark.parametrize("overlap", ["skip", "wait"])
+def test_an_overlap_needs_a_name(overlap: str) -> None:
+    with pytest.raises(ValueError, match="needs the job's name"):
+        job(None, overlap=overlap)  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="overlap is"):
+        job("load", overlap="x")  # type: ignore[call-overload]
+
+
+def test_a_history_that_cannot_be_kept_is_a_warning(state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    (state / "history").write_text("")
+    (state / "shared").write_text("")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("pgusher.guard.history._shared", lambda: str(state / "shared"))
+        with job("load"):
+            pass
+    assert capfd.readouterr().err.count("is not in the history") == 2
