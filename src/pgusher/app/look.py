@@ -33,6 +33,8 @@ _Identities = tuple[tuple[int, Micros | None], ...]
 _AT_LEAST = 0.5
 """Seconds for a server to answer when those before it have used up the time of a look: one of this host needs less."""
 _identity = attrgetter("pid", "backend_start")
+_MISTYPED = ("could not match ", "invalid port number", "invalid integer value", "invalid target_session_attrs value")
+"""With these words libpq refuses what it was given, before it asks any server (source: fe-connect.c)."""
 _DISCOVER_EVERY = 10.0
 """Seconds until a watch looks for further servers again."""
 
@@ -285,8 +287,11 @@ def _none_found(request: Request) -> UnreachableError:
     )
 
 
-def _unreachable(snapshots: Sequence[Snapshot]) -> UnreachableError:
+def _unreachable(snapshots: Sequence[Snapshot]) -> UnreachableError | UsageError:
     facts = snapshots[0].facts
+    if wrong := next((one.outcome for one in facts.view.attempts if one.outcome.startswith(_MISTYPED)), None):
+        lists = "name a port for each host, or one for all"
+        return UsageError(wrong, hint=lists if wrong.startswith(_MISTYPED[0]) else None)
     tried = [f"{attempt.target}: {attempt.outcome}" for one in snapshots for attempt in one.facts.view.attempts]
     one = len(snapshots) == 1
     if any(attempt.sqlstate for snapshot in snapshots for attempt in snapshot.facts.view.attempts):

@@ -23,6 +23,8 @@ Locate = Callable[[Peer], Server | None]
 
 _NO_SETTINGS_AT_LOGIN = frozenset({"08P01", "0A000", "22023", "42501", "42704"})
 """SQLSTATEs with which poolers and hosted servers refuse settings at login (source: PgBouncer, src/client.c: 08P01)."""
+_BY_WRITING = frozenset({"read-write", "read-only"})
+"""Values of target_session_attrs for which libpq asks whether the session can write, which ours are told not to."""
 _NOT_LET_IN = frozenset({"28000", "28P01"})
 _NO_DATABASE = "3D000"
 _GIVE_A_PASSWORD = ("PGPASSWORD", "PGSERVICE")
@@ -107,14 +109,18 @@ class Ladder:
         except ValueError as error:
             climb.attempts.append(Attempt("the connection string", words_of.shown(self._target.conninfo, str(error))))
             return
-        for guarded in (True, False):
+        asked = words.get("target_session_attrs") or self._environ.get("PGTARGETSESSIONATTRS")
+        for guarded in (False,) if asked in _BY_WRITING else (True, False):
             pairs = words_of.parameters(self._target, words, self._timeout, self._environ, guarded=guarded)
             refusal = self._try(climb, pairs)
             climb.guarded = guarded
             if climb.connection is not None:
                 climb.rung = Rung.ORDINARY
                 return
-            if refusal is None or refusal.too_many or refusal.sqlstate not in _NO_SETTINGS_AT_LOGIN:
+            if refusal is None or refusal.too_many:
+                return
+            # A service's file may ask for a session that can write: none of ours could.
+            if refusal.sqlstate not in _NO_SETTINGS_AT_LOGIN and "session is read-only" not in refusal.words:
                 return
 
     def _as_server_user(self, climb: Climb, server: Server) -> None:

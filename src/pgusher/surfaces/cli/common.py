@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
-from pgusher.surfaces.cli.options import Option, Values, number, whole
+from pgusher.surfaces.cli.options import Option, Values, number, ports, whole
 from pgusher.surfaces.render.advice import quote
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ CONNECTION = (
     Option("dsn", ("--dsn",), "a connection string or URI, as libpq takes it", "DSN", group=_WHERE),
     Option("host", ("-h", "--host"), "host, address or socket directory", "HOST", group=_WHERE),
     Option("port", ("-p", "--port"), "port; alone: the server on that port of this host", "PORT",
-           parse=whole(1, 65535, "1 to 65535"), group=_WHERE),
+           parse=ports, group=_WHERE),
     Option("user", ("-U", "--username", "--user"), "role to connect as", "NAME", group=_WHERE),
     Option("database", ("-d", "--dbname", "--database"), "database to connect to, or a connection string", "NAME",
            group=_WHERE),
@@ -81,10 +81,15 @@ def request_of(values: Values, config: Config) -> Request:
     # As psql: -d takes a connection string too.
     if dsn is None and database is not None and looks_like_dsn(database):
         dsn, database = database, None
+    port = values["port"]
+    if isinstance(port, str):  # a list, which goes to libpq as it is
+        dsn, port = _with_ports(dsn, port), None
+        if values["no_sql"]:
+            raise UsageError("--no-sql connects to nobody, so that of several hosts none is found: name one of them")
     return Request(
         dsn=dsn,
         host=values["host"],
-        port=values["port"],
+        port=port,
         user=values["user"],
         database=database,
         service=values["service"],
@@ -94,6 +99,13 @@ def request_of(values: Values, config: Config) -> Request:
         sql=not values["no_sql"],
         config=config,
     )
+
+
+def _with_ports(dsn: str | None, ports: str) -> str:
+    """The connection string with this list in the place of its ports."""
+    if dsn is None or "://" not in dsn:
+        return f"{dsn or ''} port={ports}".strip()  # of one word twice the last counts
+    return f"{dsn}{'&' if '?' in dsn else '?'}port={ports}"
 
 
 def check_together(values: Values) -> None:

@@ -66,6 +66,8 @@ def _replayed(values: Values, context: Context) -> Look:
     port = values["port"]
     if port is None:
         return look
+    if isinstance(port, str):
+        raise UsageError("--from shows the servers of a file: choose one of them by one port")
     chosen = tuple(s for s in look.snapshots if s.facts.server.port == port)
     if not chosen:
         there = ", ".join(str(s.facts.server.port) for s in look.snapshots)

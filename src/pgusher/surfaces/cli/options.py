@@ -223,3 +223,16 @@ def whole(low: int, high: int, what: str) -> Callable[[str], int]:
         return int(text)
 
     return parse
+
+
+def ports(text: str) -> int | str:
+    """A parser of a port, or of a list of them as libpq takes it, one for each host: "5432,5433"; "" is the usual."""
+    if "," not in text:
+        return _PORT(text)
+    for one in text.split(","):
+        if one:
+            _PORT(one)
+    return text
+
+
+_PORT = whole(1, 65535, "1 to 65535")
