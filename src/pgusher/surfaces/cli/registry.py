@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pgusher.surfaces.cli.options import Command
 
-NAMES = ("who", "why", "free", "undo-help", "explain", "rules", "report", "doctor", "demo", "schema", "completion")
+NAMES = (
+    "who", "why", "free", "undo-help", "jobs", "explain", "rules", "report", "doctor", "demo", "schema", "completion"
+)  # fmt: skip
 """As help lists them. The bare command is ""."""
 
 

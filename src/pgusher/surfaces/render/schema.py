@@ -24,17 +24,19 @@ _PID = {"type": "integer"}
 _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 2026-01-24T03:12:00.123456Z"}
 
 
+_JOBS = ("jobs", "job", "output", "adopt", "cron_check")
 _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "doctor", "error")
 
 
 def json_schema() -> dict[str, Any]:
     """One schema for all commands; `kind` says which screen an object is."""
+    from pgusher.surfaces.render.jobs_schema import job_definitions  # as the next, it takes the words below
     from pgusher.surfaces.render.plan_schema import plan_definitions  # it takes the words below
 
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "what pgusher prints with --json",
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in _KINDS],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in (*_KINDS, *_JOBS)],
         "$defs": {
             "state": page("state", elapsed_ms={"type": "number"}, servers=a_list("full_server"), gaps=a_list("gap"),
                            next=a_list("next")),
@@ -76,6 +78,7 @@ def json_schema() -> dict[str, Any]:
                              opens=_TEXT),
             "next": an_object(command=_TEXT, reason=_TEXT),
             **plan_definitions(),
+            **job_definitions(),
         },
     }  # fmt: skip
 
