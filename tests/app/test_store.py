@@ -84,7 +84,10 @@ def test_what_is_wrong_is_told_with_its_place(
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (b"", "not JSON at line 1, column 1"),
+        (b"", "empty, so no snapshot"),
+        (b"\n \n", "empty, so no snapshot"),
+        (b'{"kind":"pgusher snapshot","schema":1,"ser', "not JSON at line 1, column 39"),
+        (b"pid,usename\n1,x\n", "not JSON at line 1"),
         (b'{"kind":', "not JSON at line 1"),
         (b"\xff", "not UTF-8 at byte 0"),
         (b"[" * 200_000, "not JSON that a snapshot can hold"),
@@ -119,3 +122,34 @@ def test_a_torn_file_is_one_message(tmp_path_factory: pytest.TempPathFactory, ju
         message = ""
     assert look is not None or message.startswith(str(path))
     assert "\n" not in message
+
+
+def test_what_is_too_large_is_not_even_read(tmp_path: Path) -> None:
+    with open(tmp_path / "huge", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(SnapshotError, match=r"huge: larger than 512 MiB, so no snapshot of pgusher's"):
+        store.read(str(tmp_path / "huge"))
+
+
+def test_a_stream_that_does_not_end_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "_LIMIT", 1 << 20)
+    with pytest.raises(SnapshotError, match="/dev/zero: larger than 1 MiB"):
+        store.read("/dev/zero")
+
+
+def test_standard_input_is_read_as_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "look").write_text(store.text(LOOK))
+    with open(tmp_path / "look", encoding="ascii") as file:
+        monkeypatch.setattr("sys.stdin", file)
+        assert store.read("-") == LOOK
+        with pytest.raises(SnapshotError, match=r"^standard input: empty"):
+            store.read("-")
+
+
+def test_nobody_types_a_snapshot(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    with open(theirs, encoding="ascii") as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
+        with pytest.raises(SnapshotError, match="no snapshot comes from a terminal"):
+            store.read("-")
+    os.close(ours)

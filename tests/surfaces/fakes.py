@@ -143,6 +143,11 @@ class FakeApp:
     def save(self, path: str, look: Any) -> None:
         self.saved[path] = look
 
+    def saved_text(self, look: Any) -> str:
+        from pgusher.app.store import text
+
+        return text(look)
+
     def read(self, path: str) -> Any:
         if path not in self.files:
             raise SnapshotError(f"{path}: could not be read: no such file or directory")

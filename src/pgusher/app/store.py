@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import stat
+import sys
 import tempfile
 from typing import Any
 
@@ -22,6 +23,8 @@ from pgusher.model.facts import Facts
 KIND, REPORT = "pgusher snapshot", "pgusher report"
 SCHEMA = 1
 _LIMIT = 1 << 29
+_TOO_LARGE = "{}: larger than {} MiB, so no snapshot of pgusher's"
+_WRITE_ONE = "write one with: pgusher --save FILE"
 
 
 def save(path: str, look: Look) -> None:
@@ -30,6 +33,15 @@ def save(path: str, look: Look) -> None:
     Raises PgusherError when it cannot be written.
     """
     write(path, dumped(look), "snapshot")
+
+
+def text(look: Look) -> str:
+    """What `save` writes, for a pipe."""
+    return _text(dumped(look))
+
+
+def _text(data: object) -> str:
+    return json.dumps(data, separators=(",", ":")) + "\n"
 
 
 def dumped(look: Look) -> dict[str, Any]:
@@ -50,14 +62,14 @@ def write(path: str, data: object, what: str, *, force: bool = True) -> int:
     """
     if force and _is_special(path):  # /dev/null, for root
         raise PgusherError(f"{path}: the {what} cannot be written: no regular file", hint="name a new file")
-    text = (json.dumps(data, separators=(",", ":")) + "\n").encode()
+    raw = _text(data).encode()
     directory = os.path.dirname(path) or "."
     temporary = None
     try:
         # mkstemp gives mode 0600: a snapshot tells who runs what where.
         handle, temporary = tempfile.mkstemp(prefix=".pgusher-", dir=directory)
         with os.fdopen(handle, "wb") as file:
-            file.write(text)
+            file.write(raw)
             file.flush()
             os.fsync(file.fileno())
         if force:
@@ -73,7 +85,7 @@ def write(path: str, data: object, what: str, *, force: bool = True) -> int:
             raise PgusherError(f"{path}: the {what} was not written: it exists", hint="--force replaces it") from None
         reason = (error.strerror or str(error)).lower()
         raise PgusherError(f"{path}: the {what} could not be written: {reason}") from None
-    return len(text)
+    return len(raw)
 
 
 def _is_special(path: str) -> bool:
@@ -86,17 +98,28 @@ def _is_special(path: str) -> bool:
 
 
 def read(path: str) -> Look:
-    """The look that `save` wrote, attributed anew.
+    """The look that `save` wrote, attributed anew; "-" is standard input.
 
     Raises SnapshotError, with the place inside the file, when it is not one.
     """
     try:
-        with open(path, "rb") as file:
-            raw = file.read(_LIMIT + 1)
+        if path == "-":
+            path = "standard input"
+            if sys.stdin is None or sys.stdin.isatty():
+                raise SnapshotError(f"{path}: no snapshot comes from a terminal", hint="name its file: --from FILE")
+            raw = sys.stdin.buffer.read(_LIMIT + 1)
+        else:
+            with open(path, "rb") as file:
+                # Not even read: the memory may be what is short.
+                raw = b"" if os.fstat(file.fileno()).st_size > _LIMIT else file.read(_LIMIT + 1)
+                if not raw and os.fstat(file.fileno()).st_size:
+                    raise SnapshotError(_TOO_LARGE.format(path, _LIMIT >> 20))
     except OSError as error:
         raise SnapshotError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
+    if not raw.strip():
+        raise SnapshotError(f"{path}: empty, so no snapshot of pgusher's", hint=_WRITE_ONE)
     if len(raw) > _LIMIT:
-        raise SnapshotError(f"{path}: larger than {_LIMIT >> 20} MiB, so no snapshot of pgusher's")
+        raise SnapshotError(_TOO_LARGE.format(path, _LIMIT >> 20))
     try:
         data = json.loads(raw)
     except UnicodeDecodeError as error:
@@ -112,7 +135,7 @@ def _look(path: str, data: Any) -> Look:
     if isinstance(data, dict) and data.get("kind") == REPORT:
         data = data.get("snapshot")  # what it says beside that is concluded anew
     if not isinstance(data, dict) or data.get("kind") != KIND:
-        raise SnapshotError(f"{path}: no snapshot of pgusher's", hint="write one with: pgusher --save FILE")
+        raise SnapshotError(f"{path}: no snapshot of pgusher's", hint=_WRITE_ONE)
     if data.get("schema") != SCHEMA:
         raise SnapshotError(
             f"{path}: schema {str(data.get('schema'))[:20]}, this pgusher reads schema {SCHEMA}",

@@ -145,6 +145,21 @@ def test_a_file_can_be_saved_again() -> None:
     assert app.saved["y"] is app.files["x"]
 
 
+def test_a_snapshot_goes_through_a_pipe() -> None:
+    app = FakeApp(Look((INCIDENT,)))
+    saved = Shell(app).run("--save", "-")
+    assert (saved.code, saved.err) == (1, ""), "the exit code is that of the look"
+    assert json.loads(saved.out)["kind"] == "pgusher snapshot"
+    for words, code in ((["--json"], 2), (["--format", "nagios"], 3)):  # 3 is Nagios' word for "unknown"
+        refused = Shell(FakeApp(Look((INCIDENT,)))).run("why", "--save", "-", *words)
+        assert (refused.code, refused.err.startswith("pgusher: --save - writes the snapshot")) == (code, True)
+    app.files = {"-": Look((INCIDENT,))}
+    shown = Shell(app).run("--from", "-", "--width", "100")
+    assert shown.code == 1
+    assert "pgusher --from FILE" in shown.out, "what came through the pipe is read: - would be another's"
+    assert "--from -" not in shown.out
+
+
 class Patience:
     """A context whose standard error may be a terminal."""
 

@@ -91,6 +91,13 @@ def test_a_full_server_is_a_finding_and_can_be_replayed(bed: Bed, command: Comma
     assert live.returncode == 1
     assert live.stdout.startswith("status\tfull\nslots\t9 of 9 ordinary slots taken, ")
     assert live.stderr == f"saved to {tmp_path / 'now.json'}\n"
+    piped = command.run("--save", "-")
+    assert (piped.returncode, piped.stderr) == (1, "")
+    shown = command.run("--from", "-", "--json", port=False, stdin=piped.stdout)
+    assert (shown.returncode, json.loads(shown.stdout)["servers"][0]["status"]) == (1, "full")
+    torn = command.run("why", "--from", "-", port=False, stdin=piped.stdout[:5000])
+    assert (torn.returncode, torn.stdout, torn.stderr.count("\n")) == (2, "", 1)
+    assert torn.stderr.startswith("pgusher: standard input: not JSON at line 1, column ")
     holder.stop()
     replayed = command.run("--from", str(tmp_path / "now.json"), port=False)
     assert (replayed.returncode, replayed.stdout) == (1, live.stdout)

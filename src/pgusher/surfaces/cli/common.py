@@ -116,6 +116,9 @@ def check_together(values: Values) -> None:
         raise UsageError("--json prints an object, --format nagios a line: use one of them")
     if values.get("format") == "nagios" and values["watch"] is not None:
         raise UsageError("--watch looks again and again, --format nagios is about one look: use one of them")
+    if values["save"] == "-" and (values.get("json") or values.get("format") == "nagios"):
+        flag = "--json" if values.get("json") else "--format nagios"
+        raise UsageError(f"--save - writes the snapshot to standard output, {flag} something else: use one of them")
     if values["watch"] is not None:
         for name, flag in (("save", "--save"), ("replay", "--from")):
             if values[name] is not None:
@@ -157,5 +160,6 @@ def repeat(values: Values, options: Sequence[Option] = CONNECTION + REPLAY) -> s
         if option.name in _REPEATED and value not in (None, False):
             words.append(option.shown[-1])
             if option.value is not None:
-                words.append(quote(redact_text(str(value))))
+                # What came through a pipe is read: the next command needs a file with the same.
+                words.append("FILE" if option.name == "replay" and value == "-" else quote(redact_text(str(value))))
     return " ".join(words)

@@ -68,6 +68,8 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
             return []
         values = read(command, rest)
         values["timeout"] = min(values["timeout"], _PATIENCE)
+        if values["replay"] == "-":
+            return []  # what comes through the pipe is for the command
         if values["replay"] is not None:
             look = context.app.read(values["replay"])
         else:

@@ -55,6 +55,9 @@ class App(Protocol):
     def save(self, path: str, look: Look) -> None:
         """Writes a snapshot file. Raises PgusherError."""
 
+    def saved_text(self, look: Look) -> str:
+        """What would be in it."""
+
     def read(self, path: str) -> Look:
         """Reads one. Raises SnapshotError."""
 
@@ -115,6 +118,12 @@ class RealApp:
         from pgusher.app.store import save
 
         save(path, look)
+
+    def saved_text(self, look: Look) -> str:
+        """As App."""
+        from pgusher.app.store import text
+
+        return text(look)
 
     def read(self, path: str) -> Look:
         """As App."""

@@ -13,6 +13,7 @@ from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import check_together, request_of
 from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.options import Values
+from pgusher.surfaces.cli.output import Output
 from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.tally import blind, tally
 
@@ -34,18 +35,16 @@ def show_looks(values: Values, context: Context, show: Show, looker: Looks | Non
     """
     check_together(values)
     if values["replay"] is not None:
-        return show(_replayed(values, context))
+        return _told(values, context, _replayed(values, context), show)
     request = request_of(values, context.app.config(values["config"]))
     looker = looker or context.app.looker(request)
     try:
         if values["watch"] is None:
             with Waiting(context, request):
                 look = looker.look()
-            if values["save"] is not None:
-                context.app.save(values["save"], look)
-                context.narrate(f"saved to {values['save']}")
+            _save(values, context, look)
             _tell(values, context, look)
-            return show(look)
+            return _told(values, context, look, show)
         return _watch(values["watch"], context, request, looker.look, show)
     finally:
         looker.close()
@@ -60,9 +59,7 @@ def exit_code(look: Look) -> int:
 
 def _replayed(values: Values, context: Context) -> Look:
     look = context.app.read(values["replay"])
-    if values["save"] is not None:
-        context.app.save(values["save"], look)
-        context.narrate(f"saved to {values['save']}")
+    _save(values, context, look)
     port = values["port"]
     if port is None:
         return look
@@ -75,6 +72,23 @@ def _replayed(values: Values, context: Context) -> Look:
             f"the snapshot holds no server on port {port}", detail=f"it holds port {there}" if there else None
         )
     return replace(look, snapshots=chosen)
+
+
+def _save(values: Values, context: Context, look: Look) -> None:
+    """--save FILE."""
+    if values["save"] not in {None, "-"}:
+        context.app.save(values["save"], look)
+        context.narrate(f"saved to {values['save']}")
+
+
+def _told(values: Values, context: Context, look: Look, show: Show) -> int:
+    """Shows the look; with `--save -` its snapshot goes to standard output instead, and the exit code is the same."""
+    if values["save"] == "-":
+        if context.out.terminal:
+            raise UsageError("--save - is for a pipe, and this is a terminal", hint="name a file: --save FILE")
+        context.out.write(context.app.saved_text(look))
+        context.out = Output(None, context.environ)
+    return show(look)
 
 
 def _tell(values: Values, context: Context, look: Look) -> None:
