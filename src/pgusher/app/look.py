@@ -294,6 +294,12 @@ def _unreachable(snapshots: Sequence[Snapshot]) -> UnreachableError | UsageError
         return UsageError(wrong, hint=lists if wrong.startswith(_MISTYPED[0]) else None)
     tried = [f"{attempt.target}: {attempt.outcome}" for one in snapshots for attempt in one.facts.view.attempts]
     one = len(snapshots) == 1
+    if one and any("no password supplied" in attempt.outcome for attempt in facts.view.attempts):
+        return UnreachableError(
+            f"server on {facts.server.label} asks for a password, and none was given",
+            detail="; ".join(tried),
+            hint="export PGPASSWORD, or put a line HOST:PORT:DATABASE:ROLE:PASSWORD into ~/.pgpass (mode 600)",
+        )
     if any(attempt.sqlstate for snapshot in snapshots for attempt in snapshot.facts.view.attempts):
         return UnreachableError(
             f"server on {facts.server.label} let nobody in"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pwd
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,23 @@ class Command:
             self._argv(*words, port=port), env=self._environment(), cwd=self._directory, input=stdin,
             capture_output=True, text=True, timeout=120, check=False,
         )  # fmt: skip
+
+    def tab(self, line: str) -> list[str]:
+        """What bash offers at the end of a line, with the completion that is installed and this very pgusher."""
+        program = self._directory / "pgusher"
+        program.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m pgusher "$@"\n')
+        program.chmod(0o755)
+        words = " ".join(map(shlex.quote, line.split(" ")))
+        asked = (
+            f"source <(pgusher completion bash); COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+            f"COMP_LINE={shlex.quote(line)}; COMP_POINT={len(line)}; "
+            "_pgusher pgusher; printf '%s\\n' \"${COMPREPLY[@]}\""
+        )
+        environment = {**self._environment(), "PATH": f"{self._directory}:{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "--norc", "-c", asked], env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+        return [offered.rstrip() for offered in done.stdout.splitlines()]
 
     def watch(self) -> subprocess.Popen[str]:
         """One that looks again and again and has looked once; end it."""
@@ -135,7 +153,12 @@ def test_names_are_completed_from_the_server(bed: Bed, command: Command, server:
         names = [line.split("\t")[0] for line in done.stdout.splitlines()]
         found = command.json(code=0)["servers"][0]["holders"]
         assert names == [h["name"] for h in found]
-        assert any(holder.pid in h["processes"] for h in found)
+        (its,) = (h["name"] for h in found if holder.pid in h["processes"])
+        assert f"{its}\t" in done.stdout, "with what tells it from others"
+        line = f"pgusher -h 127.0.0.1 -U postgres --port {server.port} who {its[:3]}"
+        offered = command.tab(line)
+        assert its in offered, "and in the shell itself"
+        assert "pgusher" not in offered, "what is offered begins as what was typed"
 
 
 def test_why_names_the_line_and_the_same_again_without_the_server(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -160,6 +161,19 @@ def repeat(values: Values, options: Sequence[Option] = CONNECTION + REPLAY) -> s
         if option.name in _REPEATED and value not in (None, False):
             words.append(option.shown[-1])
             if option.value is not None:
+                if option.name in {"dsn", "database"}:
+                    value = without_password(value)
                 # What came through a pipe is read: the next command needs a file with the same.
                 words.append("FILE" if option.name == "replay" and value == "-" else quote(redact_text(str(value))))
     return " ".join(words)
+
+
+def without_password(dsn: str) -> str:
+    """The connection string without its passwords: libpq takes one from PGPASSWORD or ~/.pgpass instead.
+
+    A mask in its place would be sent to the server as the password.
+    """
+    if "://" in dsn:
+        dsn = re.sub(r"^(\w+://[^:/@?]*):[^/?]*@", r"\1@", dsn)
+        return re.sub(r"([?&])(?:ssl)?password=[^&]*&?", r"\1", dsn).rstrip("?&")
+    return re.sub(r"\b(?:ssl)?password\s*=\s*(?:'(?:\\.|[^'\\])*'|(?:\\.|[^\s\\])*)\s*", "", dsn).strip()
