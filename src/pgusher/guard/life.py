@@ -1,0 +1,228 @@
+"""The life of one run: start, watch, evidence, end, and nothing left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from pgusher.guard import kernel
+from pgusher.guard.output import Relay
+from pgusher.guard.start import start
+
+if TYPE_CHECKING:
+    from pgusher.guard.records import Evidence, Job
+
+ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+EVIDENCE_SECONDS = 10.0
+_KILLING = 10.0
+"""Seconds after KILL in which a process is waited for; one that is in an uninterruptible sleep may take for ever."""
+_SAMPLE = 30.0
+"""Seconds between two looks at what the job uses: a look takes some 30 ms where a thousand processes run."""
+_BUSY_TICKS = 0.005
+"""The part of one processor below which a job does nothing: a wait that wakes ten times a second takes less."""
+
+
+class Life:
+    """One run of a job, from its start until nothing of it is left. Only in the main thread."""
+
+    def __init__(self, job: Job, environ: Mapping[str, str], output: str, step: Callable[[str], None]) -> None:
+        """`output`: the file for the last part of the output. `step` is told each step, for tests that end us there."""
+        self.job = job
+        self.status: int | None = None
+        self.asked: int | None = None
+        """The first signal that told us to end."""
+        self.idle_since: float | None = None
+        self.peak_memory = 0
+        self._environ = environ
+        self._step = step
+        self._pid = 0
+        self._helper = 0
+        self._flushed = 0.0
+        self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self.relay = Relay(output)
+        self._handlers: dict[int, object] = {}
+        for number in (*ASKED, signal.SIGCHLD):
+            # What nohup has switched off stays so.
+            if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
+                self._handlers[number] = signal.signal(number, _nothing)
+        self._old_waker = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
+
+    def start(self) -> None:
+        """Raises NotStarted and OSError."""
+        kernel.become_subreaper()
+        self._step("subreaper")
+        outputs = {fd: stream.job for fd, stream in self.relay.streams.items()}
+        try:
+            self._pid = start(self.job.argv, self._environ, outputs, isolate=self.job.isolate)
+        finally:
+            self.relay.started()
+        self.started = time.monotonic()
+        self._step("started")
+
+    def watch(self) -> str:
+        """Until the job has "ended", its "limit" is there, a "signal" tells us to end, or it is "idle"."""
+        limit = self.started + self.job.limit if self.job.limit is not None else None
+        sample = self.started + min(1.0, (self.job.idle or 2.0) / 4)
+        activity = self._activity()
+        active = self.started
+        while self.status is None and self.asked is None:
+            now = time.monotonic()
+            if limit is not None and now >= limit:
+                return "limit"
+            if now >= sample:
+                latest = self._activity()
+                if _busy(activity, latest):
+                    active, self.idle_since = now, None
+                    activity = latest
+                elif self.job.idle is not None and now - active >= self.job.idle and self.idle_since is None:
+                    self.idle_since = active
+                    return "idle"
+                sample = now + min(_SAMPLE, (self.job.idle or 60.0) / 6)
+            self._pump(min(sample, limit if limit is not None else sample) - now)
+        return "ended" if self.status is not None else "signal"
+
+    def evidence(self, ask: Evidence, seconds: float = EVIDENCE_SECONDS) -> list[str]:
+        """What the job waits for. A child asks: it may hang or fail, and its memory goes with it."""
+        pids = tuple(stat.pid for stat in kernel.family(os.getpid()))
+        told, tell = os.pipe2(os.O_CLOEXEC)
+        self._helper = os.fork()
+        if self._helper == 0:
+            with contextlib.suppress(BaseException):
+                signal.set_wakeup_fd(-1)
+                for number in (*ASKED, signal.SIGCHLD):
+                    signal.signal(number, signal.SIG_DFL)
+                os.write(tell, "\n".join(ask(pids)).encode("utf-8", "backslashreplace")[:30000])
+            os._exit(0)
+        os.close(tell)
+        helper = self._helper
+        deadline = time.monotonic() + seconds
+        while self._helper and (left := deadline - time.monotonic()) > 0:
+            self._pump(left)
+        late = bool(self._helper)
+        if late:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(helper, signal.SIGKILL)
+        os.set_blocking(told, False)
+        raw = b""
+        with contextlib.suppress(BlockingIOError):
+            raw = os.read(told, 1 << 16)
+        os.close(told)
+        lines = raw.decode("utf-8", "replace").splitlines()
+        return lines or ([f"the evidence was not there within {seconds:g} seconds"] if late else [])
+
+    def end(self, first: int = signal.SIGTERM) -> tuple[int, ...]:
+        """End all that is left: the signal, the grace, KILL, looked for anew until there is none. Gives who is left."""
+        began = time.monotonic()
+        told: set[tuple[int, int]] = set()
+        while found := self._left():
+            if time.monotonic() - began >= self.job.grace:
+                break
+            new = [stat for stat in found if (stat.pid, stat.ticks) not in told]
+            kernel.end(new, first)
+            kernel.end(new, signal.SIGCONT)
+            told.update((stat.pid, stat.ticks) for stat in new)
+            self._pump(min(0.1, max(0.0, began + self.job.grace - time.monotonic())))
+        self._step("terminated")
+        began = time.monotonic()
+        while found := self._left(everybody=True):
+            if time.monotonic() - began > _KILLING:
+                break
+            # Stopped first: who has that signal pending forks no more, so the second look shows every child there is.
+            kernel.end(found, signal.SIGSTOP)
+            kernel.end(self._left(everybody=True), signal.SIGKILL)
+            self._pump(0.01)
+        self._step("killed")
+        return tuple(stat.pid for stat in found)
+
+    def drain(self, seconds: float | None) -> None:
+        """Pass on the rest of the output. Whoever reads it may take as long as the job could have waited for it."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        while not self.relay.drained():
+            left = 60.0 if deadline is None else deadline - time.monotonic()
+            if left <= 0 or (self.asked is not None and deadline is None):
+                break
+            self._pump(left)
+
+    def close(self) -> None:
+        """Everything as it was before."""
+        self.relay.close()
+        signal.set_wakeup_fd(self._old_waker)
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        os.close(self._wake)
+        os.close(self._waker)
+
+    # -- the parts
+
+    def _left(self, *, everybody: bool = False) -> list[kernel.Stat]:
+        """The job's processes. With `isolate` our own two about it come last: they end when it has."""
+        found = kernel.family(os.getpid())
+        self._reap()
+        if everybody or not self.job.isolate:
+            return found
+        return [stat for stat in found if self._pid not in (stat.pid, stat.ppid)]
+
+    def _pump(self, seconds: float) -> None:
+        """Pass on output and take note of signals, until something happens or that time is over."""
+        poll = select.poll()
+        poll.register(self._wake, select.POLLIN)
+        masks: dict[int, int] = {}
+        for fd, mask in self.relay.fds():
+            masks[fd] = masks.get(fd, 0) | mask
+        for fd, mask in masks.items():
+            poll.register(fd, mask)
+        if self.relay.dirty:
+            seconds = min(seconds, max(0.0, self._flushed + 1.0 - time.monotonic()))
+        events = poll.poll(max(0, int(seconds * 1000 + 0.999)))
+        if any(fd != self._wake for fd, _ in events):
+            self.relay.move()
+        if self.relay.dirty and time.monotonic() - self._flushed >= 1.0:
+            self._flushed = time.monotonic()
+            self.relay.flush()
+        with contextlib.suppress(BlockingIOError):
+            for number in os.read(self._wake, 4096):
+                if number in ASKED and self.asked is None:
+                    self.asked = number
+        self._reap()
+
+    def _reap(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                pid, status, usage = os.wait3(os.WNOHANG)
+                if pid == 0:
+                    return
+                if pid == self._pid and self.status is None:
+                    self.status = status
+                if pid == self._helper:
+                    self._helper = 0
+                else:
+                    self.peak_memory = max(self.peak_memory, usage.ru_maxrss * 1024)
+
+    def _activity(self) -> tuple[float, int, int, int]:
+        """Time, ticks of processor, bytes of output, bytes read and written by it and its descendants."""
+        found = kernel.family(os.getpid())
+        self.peak_memory = max(self.peak_memory, sum(stat.rss for stat in found) * _PAGE)
+        moved = 0
+        if self.job.idle is not None:
+            for stat in found:
+                with contextlib.suppress(OSError, ValueError), open(f"/proc/{stat.pid}/io", "rb") as file:
+                    moved += sum(int(line.split()[1]) for line in file.read().splitlines()[:2])
+        return time.monotonic(), sum(stat.cpu for stat in found), self.relay.total, moved
+
+
+def _busy(before: tuple[float, int, int, int], now: tuple[float, int, int, int]) -> bool:
+    spent = (now[1] - before[1]) / _TICKS
+    return spent > max(2 / _TICKS, _BUSY_TICKS * (now[0] - before[0])) or before[2:] != now[2:] or now[1] < before[1]
+
+
+def _nothing(_number: int, _frame: object) -> None:
+    """The wakeup descriptor tells."""
+
+
+_PAGE = os.sysconf("SC_PAGE_SIZE")
+_TICKS = os.sysconf("SC_CLK_TCK")

@@ -1,0 +1,288 @@
+"""One run of a job under the guard: alone, watched, ended whole, on record."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pgusher.guard import kernel, records
+from pgusher.guard.history_entry import Entry
+from pgusher.guard.lock import Lock, directory, leftovers, me
+from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover
+from pgusher.guard.start import NotStarted
+from pgusher.model.values import replace
+
+if TYPE_CHECKING:
+    from pgusher.guard.life import Life
+
+_SLACK = 5.0
+"""Seconds on top of its grace that the guard of a run that is to be replaced gets."""
+
+
+Hooks = tuple[Evidence | None, Callable[[str], None], Callable[[str], None]]
+
+
+class Skip(Exception):  # noqa: N818 - that a run is not needed is no error
+    """The job runs already: what is told of it."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        super().__init__(lines[0])
+        self.lines = list(lines)
+
+
+def run(
+    job: Job,
+    environ: Mapping[str, str] | None = None,
+    *,
+    evidence: Evidence | None = None,
+    tell: Callable[[str], None] = lambda _line: None,
+    step: Callable[[str], None] = lambda _name: None,
+) -> Ended:
+    """Run it, and say what became of it. Nothing of it is left then, or `survivors` names it.
+
+    `evidence` says what processes wait for; `tell` gets what is to be said while it runs; `step` the name of each step
+    (for tests that kill the guard there). Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
+    """
+    environ = dict(os.environ if environ is None else environ)
+    started, clock = time.time_ns() // 1000, time.monotonic()
+    name = f"{started:x}-{os.getpid()}"
+    place = directory(environ)
+    lock = Lock(place, job.name)
+    step("opened")
+    try:
+        notes = _alone(lock, job, name, evidence)
+        step("locked")
+        warnings = []
+        try:
+            lock.write(me(name, job.grace))
+        except OSError as error:
+            # The lock holds all the same, and the cookie finds what we leave: only the message about us is poorer.
+            warnings.append(f"the holder of the lock is not on record: {(error.strerror or '').lower()}")
+        step("recorded")
+        done = _guarded(job, environ, me(name, job.grace), lock.path, (evidence, tell, step))
+        return replace(
+            done,
+            started=started,
+            ended=time.time_ns() // 1000,
+            duration=int((time.monotonic() - clock) * 1e6),
+            evidence=(*notes, *done.evidence),
+            warnings=(*warnings, *done.warnings),
+        )
+    finally:
+        lock.close()
+
+
+def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: Hooks) -> Ended:
+    from pgusher.guard.history import History
+    from pgusher.guard.life import Life
+
+    evidence, tell, step = hooks
+    name, started = own.run, own.started
+    output, report = path.removesuffix("lock") + "out", path.removesuffix("lock") + "report"
+    # What an inner guard starts is a part of our run, too.
+    environ[kernel.COOKIE] = ";".join(filter(None, (environ.get(kernel.COOKIE), f"{name}@{path}")))
+    environ.setdefault("PGAPPNAME", job.name[:63])
+    threads = job.watch_threads and _watch_threads(environ, report)
+    life = Life(job, environ, output, step)
+    history = History()
+    entry = Entry(
+        run=name, job=job.name, command=_command(job.argv), started=started, uid=os.geteuid(), guard_pid=own.pid,
+        guard_ticks=own.ticks, boot=own.boot, output=output if life.relay.streams else "",
+        limit=None if job.limit is None else int(job.limit * 1e6),
+    )  # fmt: skip
+    warnings = history.begin(entry)
+    step("begun")
+    clock = time.monotonic()
+    refused: NotStarted | None = None
+    try:
+        ended = _lived(life, job, name, evidence, tell)
+    except NotStarted as error:
+        refused = error
+        ended = Ended(name, records.NOT_STARTED, error.code, evidence=(str(error),))
+    finally:
+        life.close()
+    dead = _dead_threads(report) if threads else []
+    if dead and ended.ending in (records.DONE, records.FAILED):
+        ended = replace(ended, ending=records.THREAD, exit=ended.exit or 1)
+    ended = replace(ended, evidence=(*dead, *ended.evidence), peak_memory=life.peak_memory or None)
+    step("ended")
+    now = time.time_ns() // 1000
+    warnings += history.end(
+        replace(
+            entry, ending=ended.ending, ended=now, duration=int((time.monotonic() - clock) * 1e6),
+            exit=ended.exit, evidence=ended.evidence, peak_memory=ended.peak_memory,
+        ),
+        now,
+    )  # fmt: skip
+    step("kept")
+    if refused is not None:
+        raise refused
+    return replace(ended, warnings=tuple(warnings))
+
+
+def _lived(life: Life, job: Job, name: str, evidence: Evidence | None, tell: Callable[[str], None]) -> Ended:
+    life.start()
+    why = life.watch()
+    while why == "idle" and not job.idle_kill:
+        tell(f"job {job.name} has done nothing for {job.idle:g} s: no output, no CPU, no disk")
+        why = life.watch()
+    lines: list[str] = []
+    if why in ("limit", "idle") and evidence is not None:
+        lines = life.evidence(evidence)
+    left = life.end(life.asked or signal.SIGTERM)
+    life.drain(None if why == "ended" else job.grace)
+    exit_code = 0
+    if life.status is not None:
+        code = os.waitstatus_to_exitcode(life.status)
+        exit_code = code if code >= 0 else 128 - code
+    ending = records.DONE if exit_code == 0 else records.FAILED
+    if why == "limit":
+        ending, exit_code = records.LIMIT, records.TIMED_OUT
+    elif why == "idle":
+        ending, exit_code = records.IDLE, records.TIMED_OUT
+    elif why == "signal":
+        ending, exit_code = records.SIGNAL, 128 + (life.asked or 0)
+    return Ended(name, ending, exit_code, status=life.status, evidence=tuple(lines), survivors=left)
+
+
+# -- alone
+
+
+def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[str]:
+    """Take the lock and make sure that nothing of an earlier run is left. Gives what is to be told; raises Skip."""
+    notes: list[str] = []
+    while not lock.take():
+        holder = lock.holder()
+        if job.overlap == "skip":
+            raise Skip(_told(job, holder, evidence))
+        if not lock.queue():
+            raise Skip([f"another run of job {job.name} waits already", *_told(job, holder, evidence)])
+        if job.overlap == "replace" and holder is not None:
+            notes.append(f"run {holder.run} of pid {holder.pid} was ended to make room")
+            _replace(holder)
+        else:
+            _wait_for(holder, 1.0)
+    while left := leftovers(lock.path, run):
+        lines = [f"pid {one.pid} of run {one.run}, whose guard is gone: {one.command}" for one in left[:10]]
+        if job.overlap == "skip":
+            told = f"job {job.name} runs still: {len(left)} processes of a run whose guard is gone"
+            raise Skip([told.replace("1 processes", "1 process"), *lines, *_evidence(evidence, left)])
+        if job.overlap == "replace":
+            notes += [f"ended {line}" for line in lines]
+            _end_leftovers(lock.path, run, job.grace)
+        else:
+            for one in left:
+                _wait_pid(one.pid, one.ticks, 5.0)
+    return notes
+
+
+def _told(job: Job, holder: Holder | None, evidence: Evidence | None) -> list[str]:
+    if holder is None:
+        return [f"job {job.name} runs already"]
+    seconds = max(0, time.time_ns() // 1000 - holder.started) // 1_000_000
+    lines = [f"job {job.name} runs already: for {_span(seconds)}, guard pid {holder.pid}"]
+    if evidence is not None:
+        pids = tuple(stat.pid for stat in kernel.family(holder.pid))
+        with contextlib.suppress(Exception):  # the answer is "not now", with evidence or without
+            lines += evidence(pids)
+    return lines
+
+
+def _evidence(evidence: Evidence | None, left: Sequence[Leftover]) -> list[str]:
+    if evidence is not None:
+        with contextlib.suppress(Exception):  # as above
+            return evidence(tuple(one.pid for one in left))
+    return []
+
+
+def _replace(holder: Holder) -> None:
+    """End a run by its guard, which ends all of it; and the guard itself when that does not."""
+    if holder.boot != kernel.boot_id():
+        _wait_for(None, 0.1)
+        return
+    kernel.send(holder.pid, holder.ticks, signal.SIGTERM)
+    if not _wait_pid(holder.pid, holder.ticks, holder.grace + _SLACK):
+        kernel.send(holder.pid, holder.ticks, signal.SIGKILL)
+        _wait_pid(holder.pid, holder.ticks, _SLACK)
+
+
+def _end_leftovers(path: str, run: str, grace: float) -> None:
+    began = time.monotonic()
+    told: set[int] = set()
+    while left := leftovers(path, run):
+        late = time.monotonic() - began
+        if late > grace + 10:
+            raise Skip([f"{len(left)} processes of a lost run cannot be ended: pid {left[0].pid}"])
+        for one in left:
+            if late >= grace:
+                kernel.send(one.pid, one.ticks, signal.SIGSTOP)
+        for one in leftovers(path, run) if late >= grace else left:
+            if late >= grace or one.pid not in told:
+                kernel.send(one.pid, one.ticks, signal.SIGKILL if late >= grace else signal.SIGTERM)
+                kernel.send(one.pid, one.ticks, signal.SIGCONT)
+                told.add(one.pid)
+        _wait_pid(left[0].pid, left[0].ticks, 0.1)
+
+
+def _wait_for(holder: Holder | None, seconds: float) -> None:
+    if holder is None or not _wait_pid(holder.pid, holder.ticks, seconds):
+        select.poll().poll(20)
+
+
+def _wait_pid(pid: int, ticks: int, seconds: float) -> bool:
+    """Whether that process has ended by then."""
+    try:
+        fd = os.pidfd_open(pid)
+    except OSError:
+        return True
+    try:
+        stat = kernel.read_stat(pid)
+        if stat is None or stat.ticks != ticks:
+            return True
+        poll = select.poll()
+        poll.register(fd, select.POLLIN)
+        return bool(poll.poll(int(seconds * 1000)))
+    finally:
+        os.close(fd)
+
+
+# -- small things
+
+
+def _watch_threads(environ: dict[str, str], report: str) -> bool:
+    from pgusher.guard.inside import environment
+
+    try:
+        os.close(os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+    except OSError:
+        return False
+    environ.update(environment(environ, report))
+    return True
+
+
+def _dead_threads(report: str) -> list[str]:
+    from pgusher.guard.inside.report import read
+
+    found = read(report)
+    with contextlib.suppress(OSError):
+        os.unlink(report)
+    return found.lines() if found.failed else []
+
+
+def _command(argv: Sequence[str]) -> str:
+    from pgusher.model.redact import redact_argv
+
+    return " ".join(redact_argv(argv))
+
+
+def _span(seconds: int) -> str:
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {seconds} s" if minutes else f"{seconds} s"

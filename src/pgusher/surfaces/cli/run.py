@@ -1,0 +1,180 @@
+"""`pgusher run`: a job under the guard."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+from pgusher.errors import UsageError
+from pgusher.surfaces.cli.common import GENERAL
+from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.options import Argument, Command, Option, Values
+
+if TYPE_CHECKING:
+    from pgusher.guard.records import Ended, Job
+
+
+def run(values: Values, context: Context) -> int:
+    """Runs it. The exit code is the job's own; 124 at the limit, 75 when it was not started, 125 for the guard."""
+    from pgusher.guard.records import GUARD_FAILED, TRY_LATER
+    from pgusher.guard.run import Skip
+    from pgusher.guard.run import run as guarded
+    from pgusher.guard.start import NotStarted
+
+    job = _job(values)
+    try:
+        ended = guarded(job, dict(context.environ), evidence=_evidence, tell=lambda line: _say(context, [line]))
+    except Skip as skip:
+        _say(context, [*skip.lines])
+        return TRY_LATER
+    except NotStarted as error:
+        _say(context, [str(error)])
+        return error.code
+    except OSError as error:
+        _say(context, [f"cannot guard job {job.name}: {(error.strerror or str(error)).lower()}", error.filename or ""])
+        return GUARD_FAILED
+    _tell(context, job, ended)
+    return ended.exit
+
+
+def _job(values: Values) -> Job:
+    from pgusher.guard.records import Job
+
+    argv = tuple(values["command"])
+    if not argv:
+        raise UsageError("a command is missing", hint="pgusher run --timeout 9m -- python report.py")
+    if values["idle_kill"] and values["idle"] is None:
+        raise UsageError("--idle-kill needs --idle-timeout")
+    name = values["name"] or default_name(argv)
+    return Job(
+        name=name,
+        argv=argv,
+        limit=values["timeout"],
+        grace=values["grace"],
+        overlap=values["overlap"],
+        idle=values["idle"],
+        idle_kill=values["idle_kill"],
+        watch_threads=not values["no_threads"],
+        isolate=values["isolate"],
+    )
+
+
+def _tell(context: Context, job: Job, ended: Ended) -> None:
+    """Only what is wrong: cron mails whatever is printed."""
+    lines = []
+    if ended.ending == "limit":
+        lines.append(f"job {job.name} did not end within {span_text(job.limit or 0)} and was ended")
+    elif ended.ending == "idle":
+        lines.append(f"job {job.name} did nothing for {span_text(job.idle or 0)} and was ended")
+    elif ended.ending == "thread":
+        lines.append(f"job {job.name} has failed: a thread of it died")
+    elif ended.ending == "signal":
+        lines.append(f"job {job.name} was ended by a signal to its guard ({ended.exit - 128})")
+    elif ended.survivors:
+        lines.append(f"job {job.name} has left processes that cannot be ended")
+    if lines or ended.evidence:
+        _say(context, [*(lines or [f"job {job.name}"]), *ended.evidence])
+    if ended.survivors:
+        _say(context, [f"left, in an uninterruptible sleep: pid {', '.join(map(str, ended.survivors))}"])
+    for warning in ended.warnings:
+        _say(context, [f"warning: {warning}"])
+
+
+def _say(context: Context, lines: list[str]) -> None:
+    head, *rest = [line for line in lines if line]
+    context.narrate("\n".join([f"pgusher: {head}", *(f"DETAIL:  {line}" for line in rest)]))
+
+
+def _evidence(pids: tuple[int, ...]) -> list[str]:
+    from pgusher.app.run_evidence import evidence
+
+    return evidence(pids)
+
+
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|php|bash|dash|sh|ksh|zsh|env|nice|ionice|time)[\d.]*")
+_SCRIPT = re.compile(r"([\w.-]+)\.(?:py|sh|pl|rb|js|php)\b")
+
+
+def default_name(argv: tuple[str, ...]) -> str:
+    """What a job without a name is called: its script, so that it keeps its name when its options change."""
+    words = [word for word in argv if "=" not in word] or list(argv)
+    found = words[0]
+    for at, word in enumerate(words):
+        if word in ("-c", "-m", "-lc", "-ec") and words[at + 1 :]:
+            script = _SCRIPT.search(words[at + 1])
+            found = words[at + 1] if word == "-m" else script[1] if script else words[at + 1].split()[0]
+            break
+        if word.startswith("-"):
+            continue
+        found = word
+        if not _INTERPRETERS.fullmatch(os.path.basename(word)):
+            break
+    name = os.path.basename(found.rstrip("/"))
+    name = re.sub(r"\.(py|sh|pl|rb|js|php)$", "", name)
+    return _NOT_A_NAME.sub("-", name).strip("-.")[:64] or "job"
+
+
+_UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def span(text: str) -> float:
+    """ "90", "1.5s", "9m", "2h", "1d" in seconds. Raises ValueError."""
+    found = re.fullmatch(r"(\d{1,9}(?:\.\d{1,3})?)([smhd]?)", text)
+    if found is None or float(found[1]) == 0:
+        raise ValueError("a time above 0 as 90, 90s, 9m, 2h or 1d")
+    return float(found[1]) * _UNITS[found[2]]
+
+
+def span_text(seconds: float) -> str:
+    """ "9m"."""
+    for letter, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g}{letter}"
+    return f"{seconds:g}s"
+
+
+def _name(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text) is None:
+        raise ValueError("letters, digits and . _ - only, 64 at most")
+    return text
+
+
+COMMAND = Command(
+    name="run",
+    summary="run a job so that it ends in time, is alone, and leaves nothing behind",
+    description=(
+        "Runs a command with a time limit, never twice at once, and ends all that it has started when it ends: also "
+        "children that ignore TERM or have become daemons. A thread that dies in a Python job makes the run a failed "
+        "one. Output passes unchanged; the guard itself prints only what is wrong. The exit code is the job's own; "
+        "124 at the limit, 75 when it was not started since it runs already, 125 when the guard failed, 126 and 127 as "
+        "in a shell, 128 and the signal's number when the guard was told to end. Without --timeout there is no limit. "
+        "See docs/run.md."
+    ),
+    options=(
+        Option("timeout", ("-t", "--timeout"), "end the job after that time, and say what it waited for", "TIME",
+               parse=span, group="When it ends"),
+        Option("grace", ("--grace",), "between TERM and KILL (default 10s)", "TIME", parse=span, default=10.0,
+               group="When it ends"),
+        Option("idle", ("--idle-timeout",), "tell when it has no output, CPU or disk for so long", "TIME", parse=span,
+               group="When it ends"),
+        Option("idle_kill", ("--idle-kill",), "and end it then", default=False, group="When it ends"),
+        Option("no_threads", ("--no-fail-on-thread-error",), "a thread that dies in its Python is no failure",
+               default=False, group="When it ends"),
+        Option("overlap", ("--overlap",), "when it runs already: skip (default), wait, or replace that run", "HOW",
+               choices=("skip", "wait", "replace"), default="skip", group="How it runs"),
+        Option("name", ("-n", "--name"), "what the job is called (default: its script)", "NAME", parse=_name,
+               group="How it runs"),
+        Option("isolate", ("--isolate",), "in a PID namespace: nothing survives, even if the guard is killed",
+               default=False, group="How it runs"),
+        *GENERAL,
+    ),
+    argument=Argument("command", "-- COMMAND", "the command and its words", many=True),
+    run=run,
+    examples=(
+        ("pgusher run --timeout 9m -- python version_history.py", "in a crontab"),
+        ("pgusher run --overlap wait --name report -- sh -c 'make report'", "one after the other"),
+        ("pgusher jobs", "what became of the runs"),
+    ),
+)  # fmt: skip

@@ -1,0 +1,193 @@
+"""The guard against real jobs: exit codes, limit, overlap, output, and nothing left."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pgusher.guard.history import History
+from pgusher.guard.kernel import read_stat
+from tests.bed.requirements import needs_root
+from tests.guard.shapes import PYTHON, SHAPES, Bench, until
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    bench = Bench(tmp_path_factory.mktemp("state"))
+    yield bench
+    bench.close()
+
+
+def test_the_exit_code_is_the_jobs(bench: Bench, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.write_text("no program")
+    wanted = {
+        "c0": (["true"], 0), "c3": (["sh", "-c", "exit 3"], 3), "c9": (["sh", "-c", "kill -9 $$"], 137),
+        "c127": (["/no/such"], 127), "c126": ([str(plain)], 126),
+    }  # fmt: skip
+    guards = {name: bench.start(name, argv) for name, (argv, _) in wanted.items()}
+    assert {name: guard.wait(30) for name, guard in guards.items()} == {
+        name: code for name, (_, code) in wanted.items()
+    }
+    endings = {name: entry.ending for name, entry in History(f"{bench.state}/history").last().items()}
+    assert endings["c0"] == "done"
+    assert (endings["c3"], endings["c127"]) == ("failed", "not started")
+
+
+def test_output_passes_unchanged_and_only_what_is_wrong_is_added(bench: Bench) -> None:
+    code, out, err = bench.run("out", ["sh", "-c", "echo a; echo b >&2; printf c"])
+    assert (code, out, err) == (0, "a\nc", "b\n")
+
+
+def test_much_output_is_never_held_whole(bench: Bench) -> None:
+    guard = bench.start("much", ["head", "-c", "64000000", "/dev/zero"], stderr=subprocess.DEVNULL)
+    assert guard.stdout is not None
+    until(lambda: bench.of("much"))
+    read_first = guard.stdout.read(1)
+    stat = read_stat(guard.pid)
+    assert stat is not None
+    assert stat.rss * os.sysconf("SC_PAGE_SIZE") < 60e6, "while nobody reads on"
+    assert len(read_first) + len(guard.stdout.read()) == 64_000_000
+    assert guard.wait(30) == 0
+
+
+def test_at_the_limit_the_evidence_names_the_line_and_nothing_is_left(bench: Bench, tmp_path: Path) -> None:
+    script = tmp_path / "report.py"
+    script.write_text("import queue\nq = queue.Queue()\nq.put(1)\nq.join()  # nobody takes\n")
+    code, _, err = bench.run("report", [sys.executable, str(script)], "--timeout", "2s", "--grace", "5s")
+    assert code == 124
+    assert "job report did not end within 2s and was ended" in err
+    assert f"MainThread waits in Queue.join at {script}:4 (q.join()" in err
+    assert bench.of("report") == []
+
+
+def test_a_run_that_is_there_is_named_and_no_second_begins(bench: Bench) -> None:
+    first = bench.start("alone", ["sleep", "300"])
+    until(lambda: bench.of("alone"))
+    code, _, err = bench.run("alone", ["true"])
+    assert code == 75
+    assert f"job alone runs already: for 0 s, guard pid {first.pid}" in err.replace("for 1 s", "for 0 s")
+    assert "sleep 300" in err
+    code, _, err = bench.run("alone", ["true"], "--overlap", "replace")
+    assert (code, first.wait(10)) == (0, 143)
+    assert "was ended to make room" in err
+    assert bench.of("alone") == []
+
+
+def test_one_waits_and_the_next_does_not(bench: Bench) -> None:
+    first = bench.start("queue", ["sleep", "300"])
+    until(lambda: bench.of("queue"))
+    second = bench.start("queue", ["true"], "--overlap", "wait")
+    until(lambda: os.path.exists(bench.lock("queue").replace(".lock", ".wait")))
+    code, _, err = bench.run("queue", ["true"], "--overlap", "wait")
+    assert code == 75
+    assert "another run of job queue waits already" in err
+    first.terminate()
+    assert second.wait(20) == 0
+
+
+def test_a_lock_whose_file_was_removed_lets_nobody_in(bench: Bench) -> None:
+    bench.start("removed", ["sleep", "300"])
+    until(lambda: bench.of("removed"))
+    os.unlink(bench.lock("removed"))
+    assert bench.run("removed", ["true"])[0] == 75
+
+
+def test_a_dead_thread_is_a_failed_run(bench: Bench) -> None:
+    text = "import threading\nt = threading.Thread(target=lambda: 1 / 0); t.start(); t.join()"
+    code, _, err = bench.run("thread", [sys.executable, "-c", text])
+    assert code == 1
+    assert "a thread of it died" in err
+    assert "ZeroDivisionError" in err
+
+
+def test_who_does_nothing_is_told_and_ended_if_wanted(bench: Bench) -> None:
+    code, _, err = bench.run("idle", ["sleep", "300"], "--idle-timeout", "1s", "--idle-kill")
+    assert code == 124
+    assert "job idle did nothing for 1s and was ended" in err
+
+
+@pytest.mark.parametrize("kind", ["shell", "Python"])
+def test_nothing_survives_any_shape_and_any_ending(bench: Bench, kind: str) -> None:
+    """All cells at once: limit, TERM, INT, HUP; a job that is done or has failed while its children run on."""
+    scripts = SHAPES if kind == "shell" else PYTHON
+    first = ["sh", "-c"] if kind == "shell" else [sys.executable, "-c"]
+    signals = {"TERM": signal.SIGTERM, "INT": signal.SIGINT, "HUP": signal.SIGHUP}
+    cells: dict[str, subprocess.Popen[bytes]] = {}
+    for shape, script in scripts.items():
+        for ending in (*signals, "limit", "done", "failed"):
+            text, options = script, ["--grace", "1s"]
+            if ending == "limit":
+                options += ["--timeout", "2s"]
+            if ending in ("done", "failed"):
+                # The main process ends, all that it has started runs on.
+                code = 0 if ending == "done" else 5
+                inner = script if kind == "shell" else f'exec {sys.executable} -c "$SCRIPT"'
+                text = f"( {inner}\n ) & sleep 0.5; exit {code}"
+            bench.environ["SCRIPT"] = script
+            argv = ["sh", "-c", text] if ending in ("done", "failed") else [*first, text]
+            name = f"{kind}-{shape.replace(' ', '-')}-{ending}"
+            cells[name] = bench.start(name, argv, *options, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waited = {name: ending for name in cells if (ending := name.rpartition("-")[2]) in signals}
+    for name in waited:
+        until(lambda name=name: bench.of(name), 60)
+    time.sleep(0.5)  # the handlers and children of the jobs are there
+    for name, ending in waited.items():
+        cells[name].send_signal(signals[ending])
+    codes = {name: guard.wait(60) for name, guard in cells.items()}
+    wanted = {"limit": 124, "done": 0, "failed": 5, "TERM": 143, "INT": 130, "HUP": 129}
+    assert codes == {name: wanted[name.rpartition("-")[2]] for name in cells}
+    assert {name: left for name in cells if (left := bench.of(name))} == {}
+
+
+@needs_root
+def test_isolated_nothing_survives_even_a_killed_guard(bench: Bench) -> None:
+    for shape, script in SHAPES.items():
+        bench.start(f"iso-{shape.replace(' ', '-')}", ["sh", "-c", script], "--isolate")
+    names = [f"iso-{shape.replace(' ', '-')}" for shape in SHAPES]
+    for name, guard in zip(names, bench.guards[-len(names) :], strict=True):
+        until(lambda name=name: len(bench.of(name)) > 0)
+        guard.kill()
+    for name in names:
+        until(lambda name=name: not bench.of(name), 5)
+
+
+STEPS = ["opened", "locked", "recorded", "begun", "subreaper", "started", "terminated", "killed", "ended", "kept"]
+KILLED = """
+import os, signal, sys
+from pgusher.guard.records import Job
+from pgusher.guard.run import run
+def step(name):
+    if name == sys.argv[2]:
+        os.kill(os.getpid(), signal.SIGKILL)
+job = Job(sys.argv[1], ("sh", "-c", sys.argv[3]), limit=0.3, grace=0.2)
+run(job, step=step)
+print("not killed")
+"""
+
+
+def test_killed_at_any_step_no_lock_is_lost_no_run_is_doubled_and_all_is_found(bench: Bench) -> None:
+    shape = SHAPES["daemon"]
+    guards = {
+        name: subprocess.Popen([sys.executable, "-c", KILLED, f"at-{name}", name, shape], env=bench.environ)
+        for name in STEPS
+    }
+    assert {name: guard.wait(60) for name, guard in guards.items()} == dict.fromkeys(STEPS, -9)
+    left = {name: len(bench.of(f"at-{name}")) for name in STEPS}
+    assert left["started"] + left["terminated"] > 0, "a guard that was killed has left something"
+    for name in STEPS:
+        job = f"at-{name}"
+        # What had been told to end may be ending: what counts is what is there when the next run looks.
+        code, _, err = bench.run(job, ["true"])
+        assert code in (0, 75)
+        assert (code == 75) == ("whose guard is gone" in err)
+        assert code == 75 or not bench.of(job), "nothing runs beside a new run"
+        assert bench.run(job, ["true"], "--overlap", "replace", "--grace", "1s")[0] == 0
+        assert bench.of(job) == []
