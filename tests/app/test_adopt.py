@@ -71,11 +71,7 @@ class Host:
         )
 
     def cron(self, *words: str) -> subprocess.CompletedProcess[str]:
-        # The command is offered once there is a guard to write into crontabs; until then it is asked for by its name.
-        main = (
-            "import sys; from pgusher.surfaces.cli import registry; from pgusher.surfaces.cli.main import main\n"
-            "registry.NAMES = (*registry.NAMES, 'cron'); sys.argv[0] = sys.argv.pop(1); sys.exit(main())"
-        )
+        main = "import sys; from pgusher.surfaces.cli.main import main; sys.argv[0] = sys.argv.pop(1); sys.exit(main())"
         return self.run(sys.executable, "-c", main, str(self.root / "bin/pgusher"), "cron", *words)
 
 

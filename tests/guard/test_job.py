@@ -5,15 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from pgusher.client.directory import Directory, DirectoryError
+from pgusher.client.directory import DirectoryError
 from pgusher.guard.history import History
 from pgusher.guard.history_entry import Entry
 from pgusher.guard.job import NotStarted, job
-from pgusher.guard.turn import Holder, Turn, myself
 from tests.bed.holder import ROOT
 
 BEGIN = "import os, sys, threading, time\nimport pgusher\n"
@@ -22,7 +24,6 @@ BEGIN = "import os, sys, threading, time\nimport pgusher\n"
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PGUSHER_STATE", str(tmp_path))
-    monkeypatch.setattr("pgusher.guard.turn.find_directory", lambda: Directory(str(tmp_path), False))
     return tmp_path
 
 
@@ -110,66 +111,75 @@ def test_a_second_run_is_skipped_and_says_who_is_there(state: Path, capfd: pytes
         pass
 
 
-def test_a_turn_is_waited_for_and_a_killed_one_has_none(state: Path) -> None:
-    directory = Directory(str(state), False)
-    script = (
-        "from pgusher.client.directory import Directory\nfrom pgusher.guard.turn import *\n"
-        f"turn = Turn('load', Directory({str(state)!r}, False)); assert turn.take(myself('r1')) is None\n"
-        "print(os.getpid(), flush=True); sys.stdin.read()"
-    )
-    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src"}
-    other = subprocess.Popen(
-        [sys.executable, "-c", BEGIN + script], env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    )
+HOLDS = "with pgusher.job('load', overlap='skip'): print(os.getpid(), flush=True); sys.stdin.read()"
+
+
+@contextmanager
+def holding(state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process in the middle of a run of the job."""
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src", "PGUSHER_STATE": str(state)}
+    command = [sys.executable, "-c", BEGIN + HOLDS]
+    other = subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert other.stdout is not None
-        pid = int(other.stdout.readline())
-        mine = Turn("load", directory)
-        there = mine.take(myself("r2"))
-        assert there is not None
-        assert (there.run, there.pid) == ("r1", pid)
-        assert there.ticks > 0
+        assert int(other.stdout.readline()) == other.pid
+        yield other
     finally:
         other.kill()
         other.communicate()
-    assert mine.take(myself("r2"), wait=True) is None
-    mine.give_back()
-    mine.give_back()
 
 
-def test_no_child_keeps_the_turn(state: Path) -> None:
-    directory = Directory(str(state), False)
-    first = Turn("load", directory)
-    assert first.take(myself("r1")) is None
+def test_the_run_of_another_process_is_named_and_waited_for(state: Path) -> None:
+    with holding(state) as other:
+        with pytest.raises(NotStarted, match=f"pid {other.pid} runs since 20"), job("load", overlap="skip"):
+            pass
+        timer = threading.Timer(0.1, other.kill)
+        timer.start()
+        # A run that is killed leaves no lock behind.
+        with job("load", overlap="wait"):
+            assert other.wait(10) == -9
+        timer.join()
+    assert [(entry.ending, entry.exit) for entry in entries(state)] == [("done", 0), ("skipped", 75), ("lost", None)]
+
+
+def test_pgusher_run_has_the_same_lock(state: Path) -> None:
+    with holding(state):
+        skipped = under_guard(state, "pass")
+        assert skipped.returncode == 75, skipped.stderr
+    done = under_guard(state, HOLDS.replace("sys.stdin.read()", "sys.exit(3)"))
+    assert done.returncode == 3, done.stderr
+    # It is one run, written down by the guard.
+    assert next(entry.ending for entry in entries(state) if entry.ending != "lost") == "failed"
+    assert len([entry for entry in entries(state) if entry.exit == 3]) == 1
+
+
+def under_guard(state: Path, script: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src", "PGUSHER_STATE": str(state)}
+    command = [sys.executable, "-m", "pgusher", "run", "--name", "load", "--", sys.executable, "-c", BEGIN + script]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL)
+
+
+def test_no_child_keeps_the_lock(state: Path) -> None:
     read, write = os.pipe()
-    child = os.fork()
-    if not child:  # it lives on, as a daemon would
-        os.close(write)
-        os.read(read, 1)
-        os._exit(0)
-    first.give_back()
-    second = Turn("load", directory)
-    assert second.take(myself("r2")) is None
+    with job("load", overlap="skip"):
+        child = os.fork()
+        if not child:  # it lives on, as a daemon would
+            os.close(write)
+            os.read(read, 1)
+            os._exit(0)
+    with job("load", overlap="skip"):
+        pass
     os.close(write)
     os.waitpid(child, 0)
     os.close(read)
-    second.give_back()
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"[7]", b"\0" * 4096, b'{"run": 1, "pid": "x"}'])
-def test_a_holder_that_has_not_told_is_nobody(state: Path, raw: bytes) -> None:
-    directory = Directory(str(state), False)
-    first = Turn("a/b c", directory)
-    assert first.take(myself("r1")) is None
-    (state / "turn-a%2Fb%20c").write_bytes(raw)
-    assert Turn("a/b c", directory).take(myself("r2")) == Holder()
-    first.give_back()
-
-
-def test_a_link_is_no_lock(state: Path) -> None:
-    (state / "turn-load").symlink_to(state / "elsewhere")
-    with pytest.raises(DirectoryError, match="turn-load"):
-        Turn("load", Directory(str(state), False)).take(myself("r1"))
+def test_a_place_that_cannot_be_used_is_one_message(state: Path) -> None:
+    (state / f"runs-{os.geteuid()}").write_text("")
+    with pytest.raises(DirectoryError, match="cannot lock the job"), job("load", overlap="skip"):
+        pass
+    with job("load"):
+        pass
 
 
 @pytest.mark.parametrize("overlap", ["skip", "wait"])

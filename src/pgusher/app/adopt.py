@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 
 from pgusher.app.crontabs import Crontabs, Table, find_program
@@ -94,7 +95,7 @@ class Cron:
         taken = {(e.user, name[1]) for t in tables for e in t.parsed.entries if (name := _NAMED.search(e.command))}
 
         def terms(entry: CronEntry) -> tuple[str, Micros | None]:
-            base = name = slug(job_label(entry.command))
+            base = name = _job_name(entry)
             number = 1
             while (entry.user, name) in taken:
                 number += 1
@@ -156,7 +157,7 @@ class Cron:
         tables, gaps = self._crontabs.read()
         found: list[Trouble] = []
         for table in tables:
-            _, lines = adopt(table.raw, table.parsed.entries, lambda e: (slug(job_label(e.command)), shortest_pause(e)))
+            _, lines = adopt(table.raw, table.parsed.entries, lambda e: (_job_name(e), shortest_pause(e)))
             found += [_unlimited(table, line) for line in lines if line.state != "guarded"]
         for one in self.drop_ins():
             remedy = "pgusher cron adopt --systemd" if one.limit else f"systemctl edit {one.unit}: TimeoutStartSec="
@@ -164,6 +165,11 @@ class Cron:
             found.append(Trouble("no start timeout", one.unit, why, remedy, counts=not one.packaged))
         found += overlaps(open_history().entries(most=_HISTORY))
         return found, gaps
+
+
+def _job_name(entry: CronEntry) -> str:
+    """As the guard takes it: letters, digits and . _ - only."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", slug(job_label(entry.command))).strip("-._")[:56] or "job"
 
 
 def _unlimited(table: Table, line: Line) -> Trouble:
@@ -272,8 +278,6 @@ _UNITS = {"": 1, "s": 1, "sec": 1, "second": 1, "seconds": 1, "m": 60, "min": 60
 
 def calendar_pause(text: str) -> Micros | None:
     """The shortest pause of OnCalendar=, for the forms of systemd.time(7) that a crontab has, too; else None."""
-    import re
-
     from pgusher.model.jobs import CronKind
 
     plain = text.strip().lower()
@@ -296,8 +300,6 @@ def calendar_pause(text: str) -> Micros | None:
 
 def time_span(text: str) -> Micros | None:
     """ "1h 30min" in microseconds; None when it is not understood."""
-    import re
-
     parts = re.findall(r"(\d+)\s*([a-z]*)", text.strip().lower())
     if not parts or "".join(parts[0]) == "" or re.sub(r"\d+\s*[a-z]*\s*", "", text.strip().lower()):
         return None

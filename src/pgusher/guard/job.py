@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, ParamSpec, Self, TypeVar, overload
 
+from pgusher.client.directory import DirectoryError
 from pgusher.client.job import TIMED_OUT, Job, JobError
 from pgusher.client.stderr import say
 from pgusher.client.threads import GRACE, watch
@@ -16,7 +18,8 @@ from pgusher.client.threads import GRACE, watch
 if TYPE_CHECKING:
     from pgusher.guard.history import History
     from pgusher.guard.history_entry import Entry
-    from pgusher.guard.turn import Turn
+    from pgusher.guard.lock import Lock
+    from pgusher.guard.records import Holder
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -24,6 +27,13 @@ Overlap = Literal["allow", "skip", "wait"]
 
 NOT_STARTED = 75
 """Exit code of a run that did not start as another one was there: EX_TEMPFAIL of sysexits.h, "try later"."""
+
+
+_LOOKS = 0.1
+"""Seconds between two looks of a run that waits for another one."""
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
+_held: list[GuardedJob] = []
+"""Those of this process that have the lock of their job."""
 
 
 class NotStarted(SystemExit):
@@ -47,7 +57,7 @@ class GuardedJob(Job):
         if overlap != "allow" and name is None:
             raise ValueError(f"overlap={overlap!r} needs the job's name: pgusher.job('nightly', overlap={overlap!r})")
         self._overlap: Overlap = overlap
-        self._turn: Turn | None = None
+        self._lock: Lock | None = None
         self._entry: Entry | None = None
         self._began = 0
 
@@ -84,39 +94,59 @@ class GuardedJob(Job):
 
     def _begin(self, name: str) -> None:
         from pgusher.guard.history_entry import Entry
-        from pgusher.guard.turn import myself
+        from pgusher.guard.kernel import COOKIE
+        from pgusher.guard.lock import directory, me
         from pgusher.model.redact import redact_argv
 
+        try:
+            place = directory()
+        except OSError as error:
+            if self._overlap != "allow":
+                raise _unusable(error) from None
+            place = ""
+        file = os.path.join(place, f"{_NOT_A_NAME.sub('-', name)[:64]}.lock")
+        # In a run of `pgusher run` of that name: it has the lock, and it writes the run down.
+        if any(pair.partition("@")[2] == file for pair in os.environ.get(COOKIE, "").split(";")):
+            return
         started = time.time_ns() // 1000
-        me = myself(f"{started:x}-{os.getpid():x}")
+        own = me(f"{started:x}-{os.getpid():x}", self._grace)
         entry = Entry(
-            me.run,
+            own.run,
             name,
             " ".join(redact_argv(sys.argv)),
             started,
             limit=None if self._timeout is None else round(self._timeout * 1_000_000),
             uid=os.geteuid(),
-            guard_pid=me.pid,
-            guard_ticks=me.ticks,
-            boot=me.boot,
+            guard_pid=own.pid,
+            guard_ticks=own.ticks,
+            boot=own.boot,
         )
         if self._overlap != "allow":
-            self._take_turn(name, entry)
+            self._take_turn(name, file, own, entry)
         self._entry = entry
         self._began = time.monotonic_ns()
         self._tell(self._history().begin(entry))
         watch.last_words.append(self._cut_short)
 
-    def _take_turn(self, name: str, entry: Entry) -> None:
-        from pgusher.guard.turn import Turn, myself
+    def _take_turn(self, name: str, file: str, own: Holder, entry: Entry) -> None:
+        from pgusher.guard.lock import Lock
 
-        turn = Turn(name)
-        other = turn.take(myself(entry.run), wait=self._overlap == "wait")
-        if other is None:
-            self._turn = turn
+        place, _, base = file.removesuffix(".lock").rpartition("/")
+        try:
+            lock = Lock(place, base)
+            while not (taken := lock.take()) and self._overlap == "wait":
+                time.sleep(_LOOKS)
+            if taken:
+                lock.write(own)
+        except OSError as error:
+            raise _unusable(error) from None
+        if taken:
+            self._lock = lock
+            _held.append(self)
             return
-        since = f" since {_iso(other.since)}" if other.since else ""
-        who = f"pid {other.pid} runs{since}" if other.pid else "another run has just begun"
+        other = lock.holder()
+        lock.close()
+        who = f"pid {other.pid} runs since {_iso(other.started)}" if other else "another run has just begun"
         message = f"job {name} was not started: {who}"
         say(f"pgusher: {message}")
         from pgusher.model.values import replace
@@ -158,9 +188,16 @@ class GuardedJob(Job):
         self._end("limit" if code == TIMED_OUT else "thread", code, [why])
 
     def _give_back(self) -> None:
-        if self._turn is not None:
-            self._turn.give_back()
-            self._turn = None
+        if self._lock is not None:
+            _held.remove(self)
+            lock, self._lock = self._lock, None
+            lock.close()
+
+    def _forked(self) -> None:
+        """A child has a copy of the lock, and would keep it when its parent has ended."""
+        if self._lock is not None:
+            lock, self._lock = self._lock, None
+            lock.forget()
 
     def _history(self) -> History:
         from pgusher.guard.history import History
@@ -181,6 +218,19 @@ def _peak_memory() -> int:
 def _first_line(error: BaseException) -> str:
     text = " ".join(str(error).split())[:300]
     return f"{type(error).__name__}{': ' if text else ''}{text}"
+
+
+def _unusable(error: OSError) -> DirectoryError:
+    return DirectoryError(f"cannot lock the job: {(error.strerror or str(error)).lower()}", error.filename)
+
+
+def _forked() -> None:
+    for one in _held:
+        one._forked()  # noqa: SLF001 - it is ours
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_forked)
 
 
 def _iso(moment: int) -> str:

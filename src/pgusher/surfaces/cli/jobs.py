@@ -122,9 +122,10 @@ COMMAND = Command(
     name="jobs",
     summary="the jobs, their last runs, and what runs now",
     description=(
-        "Lists the jobs whose runs are on record (by pgusher.job in the program): how the last run ended, how long it "
-        "took, and how much memory it had at most. show NAME gives the runs of one job, with the evidence of those "
-        "that did not end well. Each user has a history of their own."
+        "Lists the jobs that were run by pgusher run, or have pgusher.job in the program: how the last run ended, how "
+        "long it took, and how much memory it had at most. show NAME gives the runs of one job, with the evidence of "
+        "those that did not end well; tail NAME prints the last output of one that is under way. Each user has a "
+        "history of their own."
     ),
     options=(
         Option("most", ("-n", "--last"), "so many runs of a job (default 20)", "N",
@@ -132,10 +133,11 @@ COMMAND = Command(
         *PRINT,
         *GENERAL,
     ),
-    argument=Argument("words", "show NAME", "the runs of one job, as pgusher jobs names it", many=True),
+    argument=Argument("words", "show|tail NAME", "the runs of one job, or the last output of one that runs", many=True),
     run=run,
     examples=(
         ("pgusher jobs", "all jobs; exit code 1 when the last run of one did not end well"),
         ("pgusher jobs show report", "the last runs of a job"),
+        ("pgusher jobs tail report", "what it has printed last"),
     ),
 )  # fmt: skip

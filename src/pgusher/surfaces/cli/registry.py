@@ -5,7 +5,7 @@ from __future__ import annotations
 from pgusher.surfaces.cli.options import Command
 
 NAMES = (
-    "who", "why", "free", "undo-help", "run", "jobs", "explain", "rules", "report", "doctor", "demo", "schema",
+    "who", "why", "free", "undo-help", "run", "jobs", "cron", "explain", "rules", "report", "doctor", "demo", "schema",
     "completion",
 )  # fmt: skip
 """As help lists them. The bare command is ""."""

@@ -24,6 +24,7 @@ _pgusher_options() {
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
+            cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
             explain) echo '--json --plain --width --color -? --help -V --version' ;;
             rules) echo '--json --plain --width --color -? --help -V --version' ;;
             report) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --redact --force -v --verbose --from -? --help -V --version' ;;
@@ -64,11 +65,11 @@ _pgusher() {
         return
     fi
     case $command in
-        '') _pgusher_words 'who why free undo-help run jobs explain rules report doctor demo schema completion help' ;;
+        '') _pgusher_words 'who why free undo-help run jobs cron explain rules report doctor demo schema completion help' ;;
         who|why|free|undo-help|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
         report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
-        help) _pgusher_words 'who why free undo-help run jobs explain rules report doctor demo schema completion' ;;
+        help) _pgusher_words 'who why free undo-help run jobs cron explain rules report doctor demo schema completion' ;;
     esac
 }
 
