@@ -172,6 +172,9 @@ def test_what_has_no_limit_is_found(tmp_path: Path) -> None:
     assert host.cron("adopt", "--apply").returncode == 0
     done = host.cron("check", "--color", "never", "--width", "100")
     assert done.returncode == 0, done.stdout
+    (host.root / "etc/cron.d/tools").write_text("@daily root pgusher run -- /opt/tool --timeout 5\n")
+    done = host.cron("check", "--json")
+    assert (done.returncode, "has no --timeout" in done.stdout) == (1, True)
 
 
 UNIT = "[Service]\nType=oneshot\nExecStart=/opt/load\n"

@@ -14,7 +14,7 @@ from pgusher.collect.systemd.manager import Manager
 from pgusher.collect.systemd.timers import Timers
 from pgusher.diagnose.schedule import shortest_pause
 from pgusher.errors import RefusedError
-from pgusher.guard.adopt import ADOPTED, Line, Micros, adopt, limit_of
+from pgusher.guard.adopt import ADOPTED, GUARDED, Line, Micros, adopt, limit_of
 from pgusher.guard.history import directory, open_history
 from pgusher.guard.history_entry import Entry
 from pgusher.model.evidence import Gap
@@ -26,6 +26,7 @@ from pgusher.model.values import dataclass
 
 SECOND: Micros = 1_000_000
 _NAMED = pattern(r"\bpgusher['\"]? run\b.*? --name[ =]([\w.@:+-]+)")
+_TIMEOUT = pattern(r"\bpgusher['\"]? run\b(?:(?! -- ).)* (?:--timeout\b|-t)")
 _HISTORY = 2000
 """Runs that are looked through for overlaps."""
 
@@ -158,7 +159,7 @@ class Cron:
         found: list[Trouble] = []
         for table in tables:
             _, lines = adopt(table.raw, table.parsed.entries, lambda e: (_job_name(e), shortest_pause(e)))
-            found += [_unlimited(table, line) for line in lines if line.state != "guarded"]
+            found += [bad for line in lines if (bad := _unlimited(table, line)) is not None]
         for one in self.drop_ins():
             remedy = "pgusher cron adopt --systemd" if one.limit else f"systemctl edit {one.unit}: TimeoutStartSec="
             why = f"oneshot, started by {', '.join(one.timers)}, and may run for ever"
@@ -172,9 +173,13 @@ def _job_name(entry: CronEntry) -> str:
     return re.sub(r"[^A-Za-z0-9._-]+", "-", slug(job_label(entry.command))).strip("-._")[:56] or "job"
 
 
-def _unlimited(table: Table, line: Line) -> Trouble:
+def _unlimited(table: Table, line: Line) -> Trouble | None:
     entry = line.entry
     what = f"{table.place}:{entry.line} {job_label(entry.command)}"
+    if line.state == GUARDED:
+        if _TIMEOUT.search(entry.command):
+            return None
+        return Trouble("no limit", what, "its guard has no --timeout", "pgusher run --timeout TIME -- COMMAND")
     limited = _limited(entry.command)
     if limited:
         return Trouble(

@@ -55,7 +55,11 @@ def run(
     lock = Lock(place, job.name)
     step("opened")
     try:
-        notes = _alone(lock, job, name, evidence)
+        try:
+            notes = _alone(lock, job, name, evidence)
+        except Skip as skip:
+            _skipped(job, name, started, skip.lines)
+            raise
         step("locked")
         warnings = []
         try:
@@ -151,6 +155,18 @@ def _lived(life: Life, job: Job, name: str, evidence: Evidence | None, tell: Cal
 
 
 # -- alone
+
+
+def _skipped(job: Job, name: str, started: int, lines: Sequence[str]) -> None:
+    """On record, too: a job that is skipped again and again is too slow for its schedule."""
+    from pgusher.guard.history import History
+
+    now = time.time_ns() // 1000
+    entry = Entry(
+        name, job.name, _command(job.argv), started, records.SKIPPED, now, now - started, records.TRY_LATER,
+        evidence=tuple(lines), uid=os.geteuid(),
+    )  # fmt: skip
+    History().end(entry, now)  # that it cannot be kept is told by the run that is there
 
 
 def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[str]:
