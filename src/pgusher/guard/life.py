@@ -68,7 +68,7 @@ class Life:
         """Until the job has "ended", its "limit" is there, a "signal" tells us to end, or it is "idle"."""
         limit = self.started + self.job.limit if self.job.limit is not None else None
         sample = self.started + min(1.0, (self.job.idle or 2.0) / 4)
-        activity = self._activity()
+        activity = (self.started, 0, 0, 0)
         active = self.started
         while self.status is None and self.asked is None:
             now = time.monotonic()
@@ -93,6 +93,7 @@ class Life:
         self._helper = os.fork()
         if self._helper == 0:
             with contextlib.suppress(BaseException):
+                kernel.die_with_parent(signal.SIGKILL)  # it has the lock, too
                 signal.set_wakeup_fd(-1)
                 for number in (*ASKED, signal.SIGCHLD):
                     signal.signal(number, signal.SIG_DFL)
@@ -161,8 +162,9 @@ class Life:
 
     def _left(self, *, everybody: bool = False) -> list[kernel.Stat]:
         """The job's processes. With `isolate` our own two about it come last: they end when it has."""
+        if self._reap():
+            return []
         found = kernel.family(os.getpid())
-        self._reap()
         if everybody or not self.job.isolate:
             return found
         return [stat for stat in found if self._pid not in (stat.pid, stat.ppid)]
@@ -190,18 +192,21 @@ class Life:
                     self.asked = number
         self._reap()
 
-    def _reap(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while True:
+    def _reap(self) -> bool:
+        """Whether we have no child any more. Then there is no descendant either: an orphan would be our child."""
+        while True:
+            try:
                 pid, status, usage = os.wait3(os.WNOHANG)
-                if pid == 0:
-                    return
-                if pid == self._pid and self.status is None:
-                    self.status = status
-                if pid == self._helper:
-                    self._helper = 0
-                else:
-                    self.peak_memory = max(self.peak_memory, usage.ru_maxrss * 1024)
+            except ChildProcessError:
+                return True
+            if pid == 0:
+                return False
+            if pid == self._pid and self.status is None:
+                self.status = status
+            if pid == self._helper:
+                self._helper = 0
+            else:
+                self.peak_memory = max(self.peak_memory, usage.ru_maxrss * 1024)
 
     def _activity(self) -> tuple[float, int, int, int]:
         """Time, ticks of processor, bytes of output, bytes read and written by it and its descendants."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
@@ -17,25 +19,69 @@ if TYPE_CHECKING:
 
 def run(values: Values, context: Context) -> int:
     """Runs it. The exit code is the job's own; 124 at the limit, 75 when it was not started, 125 for the guard."""
-    from pgusher.guard.records import GUARD_FAILED, TRY_LATER
+    from pgusher.guard.records import GUARD_FAILED, TRY_LATER, Ended
     from pgusher.guard.run import Skip
     from pgusher.guard.run import run as guarded
     from pgusher.guard.start import NotStarted
 
     job = _job(values)
+
+    def step(name: str) -> None:
+        if name == "started" and values["ping"]:
+            _start_ping(values["ping"])
+
     try:
-        ended = guarded(job, dict(context.environ), evidence=_evidence, tell=lambda line: _say(context, [line]))
+        ended = guarded(
+            job, dict(context.environ), evidence=_evidence, tell=lambda line: _say(context, [line]), step=step
+        )
     except Skip as skip:
         _say(context, [*skip.lines])
         return TRY_LATER
     except NotStarted as error:
         _say(context, [str(error)])
+        _others(values, context, job, Ended("", "not started", error.code, evidence=(str(error),)))
         return error.code
     except OSError as error:
         _say(context, [f"cannot guard job {job.name}: {(error.strerror or str(error)).lower()}", error.filename or ""])
         return GUARD_FAILED
     _tell(context, job, ended)
+    _others(values, context, job, ended)
     return ended.exit
+
+
+def _others(values: Values, context: Context, job: Job, ended: Ended) -> None:
+    """Tell whoever else is to know. What goes wrong with that is a line, and never the job's failure."""
+    if not (values["ping"] or values["textfile"] or (ended.exit and (values["webhook"] or values["on_failure"]))):
+        return
+    from pgusher.guard import tell
+
+    text = "\n".join([f"{job.name}: {ended.ending}, exit code {ended.exit}", *ended.evidence])
+    done = [
+        values["ping"] and tell.ping(values["ping"] + ("/fail" if ended.exit else ""), text),
+        values["textfile"] and tell.textfile(values["textfile"], job.name, ended),
+    ]
+    if ended.exit:
+        done += [
+            values["webhook"] and tell.post(values["webhook"], job.name, ended),
+            values["on_failure"] and tell.command(values["on_failure"], context.environ, job.name, ended),
+        ]
+    for wrong in filter(None, done):
+        _say(context, [f"warning: {wrong}"])
+
+
+def _start_ping(url: str) -> None:
+    """In a process of its own: a slow answer holds up nobody, and the job's end ends it."""
+    if os.fork() == 0:
+        with suppress(BaseException):
+            from pgusher.guard.kernel import die_with_parent
+            from pgusher.guard.tell import ping
+
+            die_with_parent(signal.SIGKILL)  # it has the lock of the job, too
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+            ping(f"{url}/start")
+        os._exit(0)
 
 
 def _job(values: Values) -> Job:
@@ -116,6 +162,12 @@ def default_name(argv: tuple[str, ...]) -> str:
     return _NOT_A_NAME.sub("-", name).strip("-.")[:64] or "job"
 
 
+def _address(text: str) -> str:
+    from pgusher.guard.tell import web_address
+
+    return web_address(text).rstrip("/")
+
+
 _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -168,6 +220,14 @@ COMMAND = Command(
                group="How it runs"),
         Option("isolate", ("--isolate",), "in a PID namespace: nothing survives, even if the guard is killed",
                default=False, group="How it runs"),
+        Option("on_failure", ("--on-failure",), "run by the shell when it did not end well; evidence is its input",
+               "COMMAND", group="Who is told"),
+        Option("ping", ("--ping",), "asked for as URL/start, then as URL or URL/fail, as healthchecks do", "URL",
+               parse=_address, group="Who is told"),
+        Option("webhook", ("--webhook",), "gets JSON when it did not end well", "URL", parse=_address,
+               group="Who is told"),
+        Option("textfile", ("--textfile",), "the node exporter's directory for figures of each run", "DIR",
+               group="Who is told", files=True),
         *GENERAL,
     ),
     argument=Argument("command", "-- COMMAND", "the command and its words", many=True),

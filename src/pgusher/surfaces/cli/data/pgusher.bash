@@ -22,7 +22,7 @@ _pgusher_options() {
             why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
-            run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate -? --help -V --version' ;;
+            run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --on-failure --ping --webhook --textfile -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
             explain) echo '--json --plain --width --color -? --help -V --version' ;;
@@ -43,7 +43,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--fail-on|--format|--from|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--max|--name|--overlap|--port|--sample|--save|--service|--state|--timeout|--timeouts|--user|--username|--watch|--width|-U|-d|-h|-n|-p|-t)
+        --apply|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--fail-on|--format|--from|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--max|--name|--on-failure|--overlap|--ping|--port|--sample|--save|--service|--state|--textfile|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|-U|-d|-h|-n|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -57,8 +57,8 @@ _pgusher() {
         --fail-on) _pgusher_words 'critical warning note never' ; return ;;
         --format) _pgusher_words 'text json nagios' ; return ;;
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
-        --config|--from|--save) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --apply|--confirm|--database|--dbname|--dsn|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--max|--name|--port|--sample|--service|--state|--timeout|--timeouts|--user|--username|--watch|--width|-U|-d|-h|-n|-p|-t) return ;;
+        --config|--from|--save|--textfile) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
+        --apply|--confirm|--database|--dbname|--dsn|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--max|--name|--on-failure|--ping|--port|--sample|--service|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|-U|-d|-h|-n|-p|-t) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"

@@ -1,0 +1,78 @@
+"""Others are told what became of a run, and the run does not mind when they cannot be."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+
+from pgusher.guard.tell import web_address
+from tests.guard.shapes import Bench
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    bench = Bench(tmp_path / "state")
+    (tmp_path / "state").mkdir()
+    yield bench
+    bench.close()
+
+
+@pytest.fixture
+def asked() -> Iterator[tuple[str, list[tuple[str, bytes]]]]:
+    got: list[tuple[str, bytes]] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            got.append((self.path, self.rfile.read(int(self.headers.get("Content-Length", 0)))))
+            self.send_response(200)
+            self.end_headers()
+
+        do_GET = do_POST  # noqa: N815 - the base class has these names
+
+        def log_message(self, *_: object) -> None:
+            """Nobody listens."""
+
+    server = HTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/secret", got
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_start_failure_and_figures_are_told(
+    bench: Bench, asked: tuple[str, list[tuple[str, bytes]]], tmp_path: Path
+) -> None:
+    url, got = asked
+    told = tmp_path / "told"
+    options = ["--ping", url, "--webhook", f"{url}/hook", "--textfile", str(tmp_path)]
+    options += ["--on-failure", f"echo $PGUSHER_JOB $PGUSHER_EXIT >{told}"]
+    code, out, err = bench.run("tells", ["sh", "-c", "sleep 1; exit 4"], *options)
+    assert (code, out, err) == (4, "", "")
+    assert {path for path, _ in got} == {"/secret/start", "/secret/fail", "/secret/hook"}
+    hook = json.loads(next(body for path, body in got if path.endswith("hook")))
+    assert (hook["job"], hook["exit"], hook["ending"]) == ("tells", 4, "failed")
+    assert told.read_text() == "tells 4\n"
+    figures = (tmp_path / "pgusher_run_tells.prom").read_text()
+    assert 'pgusher_run_exit_code{job="tells"} 4\n' in figures
+
+
+def test_who_cannot_be_told_is_a_line_and_no_failure(bench: Bench, tmp_path: Path) -> None:
+    url = "http://127.0.0.1:1/secret"
+    code, _, err = bench.run("deaf", ["true"], "--ping", url, "--textfile", str(tmp_path / "none"))
+    assert code == 0
+    assert "could not reach 127.0.0.1" in err
+    assert "secret" not in err
+    assert "could not write" in err
+
+
+def test_only_the_web_is_asked() -> None:
+    for text in ("file:///etc/passwd", "http://a b", "ftp://a"):
+        with pytest.raises(ValueError, match="https"):
+            web_address(text)
