@@ -73,14 +73,24 @@ def test_every_sign_takes_one_column_and_has_an_ascii_form() -> None:
         assert Screen(unicode=False).sign(name).isascii()
 
 
-def test_parts_flow_over_lines_and_are_not_broken_inside() -> None:
+def test_parts_flow_over_lines_and_only_one_wider_than_a_line_is_broken() -> None:
     screen = Screen(width=12)
     assert [screen.paint(line) for line in flow(screen, ["one", "two", "three", "fourteen letters"])] == [
         "one · two",
         "three",
-        "fourteen le…",
+        "fourteen",
+        "letters",
     ]
     assert [Screen(width=None).paint(line) for line in flow(Screen(width=None), ["one", "two"] * 30)] == [
         " · ".join(["one", "two"] * 30)
     ]
     assert flow(screen, []) == []
+
+
+def test_a_plain_page_is_not_cut_as_nobody_would_hear_it() -> None:
+    lines = [[("finding: ", "head"), ("  three runs hang, the oldest for 23 days", "")], [("pgusher why", "command")]]
+    page = Screen(width=24, plain=True).page(lines)
+    assert " ".join(page.split()) == "finding: three runs hang, the oldest for 23 days pgusher why"
+    assert max(map(len, page.splitlines())) <= 24
+    commented = Screen(width=24, plain=True).page([[("pgusher why", "command"), ("  # and a comment too long", "dim")]])
+    assert commented.count("\n") == 1, "its second line would be a command when it is pasted"

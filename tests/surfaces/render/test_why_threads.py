@@ -1,4 +1,4 @@
-"""What the screen of `why` says of threads that were not looked at."""
+"""What the screen of `why` says of threads that were not looked at, and that none of its commands is cut."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from pgusher.model.evidence import Gap
 from pgusher.model.values import replace
+from pgusher.surfaces.render.advice import broken
 from pgusher.surfaces.render.diagnosed import Diagnosed
 from pgusher.surfaces.render.findings import why_page
 from pgusher.surfaces.render.screen import Screen
@@ -29,3 +30,26 @@ def test_who_was_left_out_is_told_whole_beside_any_number_of_other_gaps(width: i
     page = screen.page(why_page(screen, [Diagnosed(seen, findings.INCIDENT)]))
     assert LEFT.what in " ".join(page.replace("  threads", "").split())
     assert LEFT.opens in page, "and the command that looks into one of them, uncut"
+
+
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_its_commands_are_one_command_to_the_shell_at_any_width(width: int) -> None:
+    screen = Screen(width=width)
+    page = screen.page(why_page(screen, [Diagnosed(findings.stacked(), findings.INCIDENT)], everything=True))
+    pasted = [" ".join(part.split()) for part in page.replace("\\\n", " ").splitlines()]
+    wanted = {r.command for f in findings.INCIDENT.findings for r in f.remedies if r.command}
+    missing = {command for command in wanted if command not in pasted}
+    assert all(command.split()[0] in {"ALTER", "SELECT"} for command in missing), "SQL goes on by itself"
+    assert f"pgusher explain {findings.INCIDENT.findings[0].rule}" in {line.partition("  #")[0] for line in pasted} | {
+        line.partition(" #")[0] for line in pasted
+    }
+
+
+def test_what_is_quoted_and_a_long_word_are_not_broken() -> None:
+    name = "dead-thread-holds-slots:cron/stock_report"
+    assert broken(f"pgusher free {name}", 24) == ["pgusher free \\", f"  {name}"]
+    assert broken("pgusher who 'script/my own job' --all", 24) == [
+        "pgusher who \\",
+        "  'script/my own job' \\",
+        "  --all",
+    ]

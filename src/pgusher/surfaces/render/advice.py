@@ -25,6 +25,9 @@ _LEAST_REASON = 20
 _SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
 
 
+_WORDS = re.compile(r"""(?:'[^']*'|"[^"]*"|\S)+""")
+
+
 @dataclass(frozen=True, slots=True)
 class Command:
     """One command to type, and why."""
@@ -114,15 +117,15 @@ def _who(snapshot: Snapshot, tally: Tally, name: str, holders: list[Holder], rep
 
 def advice_lines(screen: Screen, commands: list[Command], title: str = "next") -> list[Line]:
     """The commands with their reasons as shell comments, so that a whole line can be pasted."""
-    indent = len(title) + 2
+    indent = len(title) + 2 if title else 0
     room = None if screen.width is None else screen.width - indent
     texts = [screen.text(command.text) for command in commands]
     wide = max((cells.width(text) for text in texts if room is None or cells.width(text) <= room), default=0)
     lines: list[Line] = []
     for text, command in zip(texts, commands, strict=True):
-        parts = _broken(text, room)
+        parts = broken(text, room)
         for part in parts:
-            first = (f"{title}  " if not lines else " " * indent, "dim")
+            first = ((f"{title}  " if title else "") if not lines else " " * indent, "dim")
             lines.append([first, (part, "command" if room is None or cells.width(part) <= room else "paste")])
         last = parts[-1] if len(parts) > 1 else cells.pad(text, wide)
         reason = f"  # {command.reason}"
@@ -132,18 +135,19 @@ def advice_lines(screen: Screen, commands: list[Command], title: str = "next") -
     return lines
 
 
-def _broken(text: str, room: int | None) -> list[str]:
+def broken(text: str, room: int | None, on: str = " \\") -> list[str]:
     """A command that is longer than a line, in several, each but the last with the shell's sign that it goes on.
 
-    It is never cut: half a command does something else. A word that is longer than the line is left to the terminal.
+    It is never cut: half a command does something else. A word that is longer than the line is left to the terminal,
+    and what stands in quotes is one word.
     """
     if room is None or cells.width(text) <= room:
         return [text]
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in _WORDS.findall(text):
         longer = f"{line} {word}" if line else word
-        if line and cells.width(longer) > room - 2:
-            lines.append(f"{line} \\")
+        if line and cells.width(longer) > room - len(on):
+            lines.append(line + on)
             longer = f"  {word}"
         line = longer
     return [*lines, line]

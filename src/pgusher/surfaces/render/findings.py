@@ -9,9 +9,10 @@ from pgusher.model.findings import Diagnosis, Finding, Remedy, Safety, Severity
 from pgusher.model.holder import Chain, LinkKind
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
+from pgusher.surfaces.render.advice import Command, advice_lines, broken
 from pgusher.surfaces.render.chains import labelled, wrap
 from pgusher.surfaces.render.diagnosed import Diagnosed
-from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict
+from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict_lines
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, flow
 from pgusher.surfaces.render.stacks import Seen, main_thread, stack_lines, stack_of, stack_table
 from pgusher.surfaces.render.state import fact_line
@@ -65,7 +66,7 @@ def _server_lines(screen: Screen, snapshot: Snapshot, gaps: tuple[Gap, ...], eve
     # What is not known of the threads decides what the findings are worth: whole, and never behind "2 more gaps".
     stacks = [gap for gap in snapshot.facts.gaps if gap.source == "stacks" and snapshot.facts.stacks]
     others = tuple(gap for gap in snapshot.facts.gaps + gaps if gap not in stacks)
-    lines = [verdict(screen, tally(snapshot)), *place, *gap_lines(others, everything)]
+    lines = [*verdict_lines(screen, tally(snapshot)), *place, *gap_lines(others, everything)]
     for gap in stacks:
         lines += labelled(screen, "threads", f"{gap.what}: {gap.why}" if gap.why else gap.what, "", wrapped=True)
         lines += labelled(screen, "", gap.opens, "paste") if gap.opens else ()
@@ -95,7 +96,7 @@ def _findings_lines(screen: Screen, one: Diagnosed, everything: bool) -> list[Li
         first = shown[0] if shown else notes[0]
         lines += [
             BLANK,
-            [(f"pgusher explain {first.rule}", "command"), ("  # what it is, and when it is wrong", "dim")],
+            *advice_lines(screen, [Command(f"pgusher explain {first.rule}", "what it is, and when it is wrong")], ""),
         ]
     return lines
 
@@ -171,11 +172,10 @@ def _remedy_lines(screen: Screen, remedy: Remedy, label: str) -> list[Line]:
     loses = f" (loses {remedy.loses})" if remedy.loses else " (unsafe)" if remedy.safety is Safety.UNSAFE else ""
     lines = labelled(screen, label, remedy.text + loses, "warn" if remedy.safety is Safety.UNSAFE else "", True)
     if remedy.command:
-        parts = wrap(screen, remedy.command, 14)
         # Broken at blanks, it must still be one command to the shell it is pasted into; SQL goes on by itself.
         on = "" if remedy.command.split(" ", 1)[0].lower() in _SQL else " \\"
-        for place, part in enumerate(parts):
-            lines.append([(" " * 12, ""), (part + (on if place < len(parts) - 1 else ""), "command")])
+        room = None if screen.width is None else screen.width - 12
+        lines += [[(" " * 12, ""), (part, "paste")] for part in broken(screen.text(remedy.command), room, on)]
     return lines
 
 

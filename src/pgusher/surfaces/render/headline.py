@@ -21,6 +21,15 @@ def verdict(screen: Screen, tally: Tally) -> Line:
     return [(word, style), (f": {verdict_text(tally)}", "bold")]
 
 
+def verdict_lines(screen: Screen, tally: Tally) -> list[Line]:
+    """The verdict whole: on more lines where one has no room for it."""
+    head, (text, style) = verdict(screen, tally)
+    body = verdict_text(tally)
+    indent = " " * (len(head[0]) + len(text) - len(body))
+    first, *rest = flow(screen, [body], indent, style)
+    return [[head, (text.removesuffix(body) + first[0][0].removeprefix(indent), style)], *rest]
+
+
 def verdict_text(tally: Tally) -> str:
     """What stands behind the word: the counts of the worst, each with both sides."""
     if tally.crowded:
@@ -142,7 +151,7 @@ def heading(screen: Screen, snapshot: Snapshot, tally: Tally, everything: bool =
         behind.append(by_holder)
     facts = [*behind, *server_words(snapshot), seen_from(snapshot), refusal(snapshot), unasked(snapshot)]
     facts.append(ceiling_note(snapshot))
-    lines = [verdict(screen, tally), *flow(screen, [fact for fact in facts if fact])]
+    lines = [*verdict_lines(screen, tally), *flow(screen, [fact for fact in facts if fact])]
     if limits := limit_words(tally, snapshot, everything):
         lines += flow(screen, ["connection limits: " + limits[0], *limits[1:]], style="warn" if tally.reached else "")
     return lines

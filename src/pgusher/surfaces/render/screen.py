@@ -89,12 +89,12 @@ class Screen:
                 else "\t".join(map(self.text, row.split("\t")))
             )
         bare = "".join([raw for raw, style in line if style != "tab"])
-        if bare.isprintable() and bare.isascii() and (self.width is None or len(bare) <= self.width):
+        room = self.width
+        if bare.isprintable() and bare.isascii() and (room is None or len(bare) <= room):
             # Nearly every line: harmless and short enough as it is.
             if not self.colour:
                 return "".join([raw for raw, _ in line]) if self.width is None else bare.rstrip()
             return "".join([self._styled(raw, style) if style and style != "tab" else raw for raw, style in line])
-        room = self.width
         out: list[str] = []
         for raw, style in line:
             if style == "tab":
@@ -116,7 +116,17 @@ class Screen:
 
     def page(self, lines: Iterable[Line]) -> str:
         """All lines with their newlines."""
+        if self.plain and self.width is not None:
+            lines = [part for line in lines for part in self._whole(line)]
         return "".join(self.paint(line) + "\n" for line in lines)
+
+    def _whole(self, line: Line) -> list[Line]:
+        """The line, or the lines that it is broken into: who has it read out cannot see that it was cut."""
+        text = self.text("".join([raw for raw, _ in line]))
+        # What stands behind a command is a comment: on a line of its own it would be a command when it is pasted.
+        if self.width is None or cells.width(text) <= self.width or {"paste", "command"} & {style for _, style in line}:
+            return [line]
+        return flow(self, [text.strip(" ")], " " * (len(text) - len(text.lstrip(" "))), "")
 
     @staticmethod
     def _styled(text: str, style: str) -> str:
@@ -136,14 +146,20 @@ BLANK: Line = ()
 
 
 def flow(screen: Screen, parts: Iterable[str], indent: str = "", style: str = "dim", between: str = "") -> list[Line]:
-    """Parts one after the other (with a dot between them), broken between two where the width asks for it."""
+    """Parts one after the other (with a dot between them), broken between two where the width asks for it.
+
+    One that is wider than a line is broken at its blanks.
+    """
     between = between or f" {screen.sign('dot')} "
+    width = screen.width
     lines: list[Line] = []
     text = ""
     for part in map(screen.text, parts):
-        longer = f"{text}{between}{part}" if text else indent + part
-        if text and screen.width is not None and cells.width(longer) > screen.width:
-            lines.append([(text, style)])
-            longer = indent + part
-        text = longer
+        words = part.split(" ") if width is not None and cells.width(indent + part) > width else [part]
+        for place, word in enumerate(words):
+            longer = f"{text}{' ' if place else between}{word}" if text else indent + word
+            if text and width is not None and cells.width(longer) > width:
+                lines.append([(text, style)])
+                longer = indent + word
+            text = longer
     return [*lines, [(text, style)]] if text else lines

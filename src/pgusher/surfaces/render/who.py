@@ -10,7 +10,7 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.chains import chain_lines, labelled
 from pgusher.surfaces.render.find import Match
-from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict, waiting
+from pgusher.surfaces.render.headline import gap_lines, seen_from, server_words, verdict_lines, waiting
 from pgusher.surfaces.render.screen import BLANK, Line, Screen, flow
 from pgusher.surfaces.render.sessions import View, client_pids, same_for_all, session_table
 from pgusher.surfaces.render.state import fact_line
@@ -67,7 +67,7 @@ def _server_lines(screen: Screen, snapshot: Snapshot, gaps: tuple[Gap, ...], eve
         lines = [fact_line(screen, name, text) for name, text in pairs]
         return lines + [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in snapshot.facts.gaps + gaps]
     place = flow(screen, [*server_words(snapshot), seen_from(snapshot)])
-    return [verdict(screen, tally(snapshot)), *place, *gap_lines(snapshot.facts.gaps + gaps, everything)]
+    return [*verdict_lines(screen, tally(snapshot)), *place, *gap_lines(snapshot.facts.gaps + gaps, everything)]
 
 
 def _holder_lines(
