@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,7 @@ from jsonschema import Draft202012Validator
 from pgusher.guard.history import History
 from pgusher.guard.history_entry import Entry
 from pgusher.surfaces.render.schema import json_schema
+from tests.bed.holder import ROOT
 from tests.surfaces.fakes import FakeApp, Shell
 
 VALIDATOR = Draft202012Validator(json_schema())
@@ -147,3 +151,19 @@ def test_an_output_that_is_not_kept(history: History) -> None:
     ran = Shell(FakeApp()).run("jobs", "tail", "load")
     assert ran.code == 3
     assert "is not kept" in ran.err
+
+
+def test_a_real_run_can_be_read_while_it_runs(history: History, tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": f"{ROOT}/src", "PGUSHER_STATE": str(tmp_path)}
+    command = [sys.executable, "-m", "pgusher", "run", "--name", "load", "--", "sh", "-c", "echo row 1; cat"]
+    with subprocess.Popen(command, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as guard:
+        deadline = time.monotonic() + 30
+        while not any(tmp_path.glob("runs-*/load.out")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        ran = Shell(FakeApp()).run("jobs", "tail", "load")
+        assert (ran.code, ran.out) == (0, "row 1\n")
+        assert "running" in Shell(FakeApp()).run("jobs", "show", "load").out
+        assert guard.communicate(b"row 2\n")[0] == b"row 1\nrow 2\n"
+    assert guard.returncode == 0
+    assert [entry.ending for entry in history.entries("load")] == ["done"]
