@@ -46,6 +46,12 @@ def test_output_passes_unchanged_and_only_what_is_wrong_is_added(bench: Bench) -
     assert (code, out, err) == (0, "a\nc", "b\n")
 
 
+def test_words_of_the_job_are_no_options_of_ours(bench: Bench) -> None:
+    words = [sys.executable, "-m", "pgusher", "run", "--name", "words", "echo", "--name", "-n", "--", "--timeout=1s"]
+    done = subprocess.run(words, env=bench.environ, capture_output=True, check=True)
+    assert done.stdout == b"--name -n -- --timeout=1s\n"
+
+
 def test_much_output_is_never_held_whole(bench: Bench) -> None:
     guard = bench.start("much", ["head", "-c", "64000000", "/dev/zero"], stderr=subprocess.DEVNULL)
     assert guard.stdout is not None

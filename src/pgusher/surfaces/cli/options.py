@@ -58,6 +58,8 @@ class Argument:
     """True when the words it can be are asked for by `pgusher completion names`."""
     files: bool = False
     """True when it is a file, for completion."""
+    verbatim: bool = False
+    """True when nothing behind its first word is an option of ours: it is another program's command line."""
 
 
 Values = dict[str, Any]
@@ -110,6 +112,9 @@ def read(command: Command, words: Sequence[str]) -> Values:
             _read_short(command, flags, word, queue, values)
         else:
             rest.append(word)
+            if command.argument is not None and command.argument.verbatim:
+                rest += reversed(queue)
+                break
     _read_argument(command, rest, values)
     return values
 

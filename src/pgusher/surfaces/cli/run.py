@@ -96,7 +96,7 @@ def _job(values: Values) -> Job:
     return Job(
         name=name,
         argv=argv,
-        limit=values["timeout"],
+        limit=values["limit"],
         grace=values["grace"],
         overlap=values["overlap"],
         idle=values["idle"],
@@ -205,7 +205,7 @@ COMMAND = Command(
         "See docs/run.md."
     ),
     options=(
-        Option("timeout", ("-t", "--timeout"), "end the job after that time, and say what it waited for", "TIME",
+        Option("limit", ("-t", "--timeout"), "end the job after that time, and say what it waited for", "TIME",
                parse=span, group="When it ends"),
         Option("grace", ("--grace",), "between TERM and KILL (default 10s)", "TIME", parse=span, default=10.0,
                group="When it ends"),
@@ -230,7 +230,7 @@ COMMAND = Command(
                group="Who is told", files=True),
         *GENERAL,
     ),
-    argument=Argument("command", "-- COMMAND", "the command and its words", many=True),
+    argument=Argument("command", "-- COMMAND", "the command and its words", many=True, verbatim=True),
     run=run,
     examples=(
         ("pgusher run --timeout 9m -- python version_history.py", "in a crontab"),

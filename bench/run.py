@@ -1,0 +1,111 @@
+"""Who leaves what behind: `pgusher run` beside flock, timeout -k and chronic, over job shapes and endings.
+
+    python bench/run.py
+
+Each cell is the number of processes that still run two seconds after the wrapper has ended (the grace is one second).
+The wrapper is signalled, or ends the job at its limit where it has one. All that is left is ended at the end.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.guard.shapes import PYTHON, SHAPES
+
+MARK = "PGUSHER_BENCH_RUN"
+PGUSHER = [sys.executable, "-m", "pgusher", "run", "--grace", "1s", "--timeout", "4s", "--name", "bench"]
+WRAPPERS: dict[str, list[str]] = {
+    "pgusher run": [*PGUSHER, "--"],
+    "pgusher run --isolate": [*PGUSHER, "--isolate", "--"],
+    "timeout -k 1 4": ["timeout", "-k", "1", "4"],
+    "flock": ["flock", "-n", "{directory}/lock"],
+    "chronic": ["chronic"],
+    "nothing": ["sh", "-c", '"$@"; exit $?', "sh"],
+}
+ENDINGS = {"TERM": signal.SIGTERM, "INT": signal.SIGINT, "HUP": signal.SIGHUP, "KILL": signal.SIGKILL, "limit": None}
+LIMITED = ("pgusher", "timeout")
+
+
+def _left(mark: str) -> list[int]:
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            try:
+                if f"{MARK}={mark}".encode() in Path(f"/proc/{name}/environ").read_bytes().split(b"\0"):
+                    found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def _cell(wrapper: list[str], argvs: list[list[str]], ending: str, number: str) -> int:
+    """Processes left of all shapes, run at once."""
+    with tempfile.TemporaryDirectory() as directory:
+        started = []
+        for at, argv in enumerate(argvs):
+            place = f"{directory}/{at}"
+            os.mkdir(place)
+            environ = {**os.environ, MARK: number, "PGUSHER_STATE": place}
+            words = [word.format(directory=place) for word in wrapper] if "flock" in wrapper else wrapper
+            started.append(
+                subprocess.Popen(
+                    [*words, *argv], env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, process_group=0
+                )
+            )
+        time.sleep(2)
+        wanted = ENDINGS[ending]
+        for one in started:
+            if wanted is not None:
+                one.send_signal(wanted)
+        deadline = time.monotonic() + 6
+        for one in started:
+            try:
+                one.wait(max(0.0, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                continue  # it ignores the signal: all that it runs counts
+        time.sleep(2)
+        left = _left(number)
+        for pid in left:  # ours: they carry the mark of this cell
+            os.kill(pid, signal.SIGKILL)
+        for one in started:
+            one.wait()
+    return len(left)
+
+
+def main() -> None:
+    """Print the table, and what a run costs."""
+    shapes = [["sh", "-c", text] for text in SHAPES.values()] + [[sys.executable, "-c", t] for t in PYTHON.values()]
+    print(f"processes left of {len(shapes)} jobs (5 shapes, shell and Python)\n")
+    print("| wrapper |", " | ".join(ENDINGS), "|\n| --- |", " | ".join("---" for _ in ENDINGS), "|")
+    for name, wrapper in WRAPPERS.items():
+        if shutil.which(wrapper[0]) is None:
+            print(f"| {name} | not installed |")
+            continue
+        cells = []
+        for ending in ENDINGS:
+            if ending == "limit" and not name.startswith(LIMITED):
+                cells.append("has none")
+                continue
+            cells.append(str(_cell(wrapper, shapes, ending, f"{os.getpid()}-{name}-{ending}")))
+        print(f"| {name} |", " | ".join(cells), "|", flush=True)
+    environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    took = []
+    for _ in range(11):
+        began = time.perf_counter()
+        subprocess.run([*PGUSHER, "--", "true"], env=environ, check=True)
+        took.append((time.perf_counter() - began) * 1000)
+    print(f"\n`pgusher run -- true`: {median(took[1:]):.0f} ms of wall (median of 10)")
+
+
+if __name__ == "__main__":
+    main()
