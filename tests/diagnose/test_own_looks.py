@@ -1,10 +1,14 @@
-"""Looks with pgusher that somebody else has running are accused by no rule, whatever they do."""
+"""Looks with pgusher are accused by no rule, whatever they do; and what keeps this one out is told as it is."""
 
 from __future__ import annotations
+
+import pytest
 
 from pgusher.attribute import attribute
 from pgusher.diagnose import engine
 from pgusher.diagnose.case import Case
+from pgusher.model.evidence import Gap
+from pgusher.model.server import Attempt, Rung
 from pgusher.model.values import replace
 from tests.attribute.builders import World
 
@@ -26,3 +30,19 @@ def test_a_crowd_of_looks_on_a_full_server_is_nobody_s_fault() -> None:
     assert [held.name for held in holders] == ["script/report.py"]
     accused = {finding.holder for finding in engine.diagnose(seen).findings}
     assert not accused & {"pgusher/bob"}
+
+
+@pytest.mark.parametrize(
+    ("attempts", "opens"),
+    [
+        ((), "ask the server by SQL as well (without --no-sql)"),
+        ((Attempt("as given", "sorry, too many clients already", "53300"),), "free a slot, or let pgusher use"),
+        ((Attempt("as given", "Peer authentication failed", "28000"),), "pgusher -U ROLE, where ROLE may log in"),
+    ],
+)
+def test_what_would_let_it_ask_by_sql_is_what_kept_it_out(attempts: tuple[Attempt, ...], opens: str) -> None:
+    facts = World().facts()
+    seen = attribute(replace(facts, view=replace(facts.view, rung=Rung.TITLES, attempts=attempts)))
+    gap = Case(seen).need("activity")
+    assert isinstance(gap, Gap)
+    assert gap.opens.startswith(opens)

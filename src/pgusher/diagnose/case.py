@@ -142,9 +142,14 @@ class Case:
         return self._sessions()
 
     def _without_sql(self, what: str) -> Gap:
-        return Gap(
-            "postgres", what, "the server was seen without SQL", "free a slot, or let pgusher use a reserved one"
-        )
+        attempts = self._facts.view.attempts
+        if not attempts:
+            opens = "ask the server by SQL as well (without --no-sql)"
+        elif any(attempt.lacks_slots for attempt in attempts):
+            opens = "free a slot, or let pgusher use a reserved one"
+        else:
+            opens = "pgusher -U ROLE, where ROLE may log in"
+        return Gap("postgres", what, "the server was seen without SQL", opens)
 
     def _quiet(self) -> dict[int, Micros]:
         now = self._facts.taken_at

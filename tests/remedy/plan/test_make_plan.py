@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pgusher.model.findings import Safety
+from pgusher.model.holder import HolderKind
 from pgusher.model.plan import Lever
-from pgusher.remedy.plan import Terms
+from pgusher.model.values import replace
+from pgusher.remedy.plan import Terms, make_plan
 from pgusher.remedy.plan.wanted import Wanted
 from tests.diagnose.worlds import NOW, SECOND
 from tests.remedy.planning import PSQL, STUCK, TERMS, WEB, look, plan, spared
@@ -226,3 +228,13 @@ def test_a_wish_knows_whether_somebody_was_named() -> None:
 def test_a_name_that_nothing_has_plans_nothing() -> None:
     assert plan(STUCK, holders=("nobody/here",)).steps == ()
     assert plan(STUCK, findings=("nobody/here",)).steps == ()
+
+
+def test_of_processes_that_were_not_seen_nobody_says_that_they_are_a_pool() -> None:
+    snapshot, diagnosis = look("slots = 11" + WEB)
+    hidden = tuple(replace(h, name="hidden/root", kind=HolderKind.HIDDEN, program=None) for h in snapshot.holders)
+    chains = tuple(replace(chain, holder="hidden/root", links=()) for chain in snapshot.chains)
+    seen = replace(snapshot, holders=hidden, chains=chains, facts=replace(snapshot.facts, processes=(), sockets=()))
+    made = make_plan(seen, replace(diagnosis, findings=()), Wanted(), TERMS)
+    assert made.steps == ()
+    assert {one.why for one in made.spared if one.holder == "hidden/root"} == {"who holds it is not known"}

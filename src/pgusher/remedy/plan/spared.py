@@ -61,12 +61,11 @@ def _reason(scene: Scene, session: Session, checks: Checks) -> tuple[str, str]:
             if session.state == "authenticating"
             else ("busy: in a statement or a transaction", "")
         )
-    if why := checks.refills(session):
-        about = holder is not None and any(
-            f.rule in ADVISED and f.holder == holder.name for f in scene.diagnosis.findings
-        )
-        hint = advice(holder) if about else ""
-        return "they are in a pool, which would open others" if "pool" in why else why, hint
+    # Before what is concluded from likeness: of processes that were not seen nobody knows what they would do.
     if holder is None or holder.kind in (HolderKind.UNKNOWN, HolderKind.HIDDEN):
         return "who holds it is not known", "run pgusher as root" if scene.facts.host.uid else ""
+    if why := checks.refills(session):
+        about = any(f.rule in ADVISED and f.holder == holder.name for f in scene.diagnosis.findings)
+        hint = advice(holder) if about else ""
+        return "they are in a pool, which would open others" if "pool" in why else why, hint
     return "nothing proves that it is leaked", ""
