@@ -52,8 +52,10 @@ ALL = Option(
 REPLAY = (
     Option("watch", ("--watch",), "look again every N seconds, until Ctrl-C", "N",
            parse=number(0.1, 86400, "seconds from 0.1 to 86400"), group=_HOW),
-    Option("save", ("--save",), "write what was seen into FILE, to be replayed", "FILE", group=_FILES, files=True),
-    Option("replay", ("--from",), "show what FILE holds instead of looking", "FILE", group=_FILES, files=True),
+    Option("save", ("--save",), "write what was seen into FILE (- is a pipe), to be replayed", "FILE",
+           group=_FILES, files=True),
+    Option("replay", ("--from",), "show what FILE (- is a pipe) holds instead of looking", "FILE",
+           group=_FILES, files=True),
 )  # fmt: skip
 JUDGE = (
     Option("fail_on", ("--fail-on",), "exit with 1 from this severity on: critical, warning, note, or never (default "
