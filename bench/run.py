@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 
@@ -76,7 +77,8 @@ def _cell(wrapper: list[str], argvs: list[list[str]], ending: str, number: str) 
         time.sleep(2)
         left = _left(number)
         for pid in left:  # ours: they carry the mark of this cell
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it went with another one
+                os.kill(pid, signal.SIGKILL)
         for one in started:
             one.wait()
     return len(left)

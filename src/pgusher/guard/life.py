@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EVIDENCE_SECONDS = 10.0
+_LOOKED_AT = 20
+"""Processes that are asked what they wait for: those next to the main one."""
 _KILLING = 10.0
 """Seconds after KILL in which a process is waited for; one that is in an uninterruptible sleep may take for ever."""
 _SAMPLE = 30.0
@@ -88,7 +90,7 @@ class Life:
 
     def evidence(self, ask: Evidence, seconds: float = EVIDENCE_SECONDS) -> list[str]:
         """What the job waits for. A child asks: it may hang or fail, and its memory goes with it."""
-        pids = tuple(stat.pid for stat in kernel.family(os.getpid()))
+        pids = tuple(stat.pid for stat in kernel.family(os.getpid())[:_LOOKED_AT])
         told, tell = os.pipe2(os.O_CLOEXEC)
         self._helper = os.fork()
         if self._helper == 0:
