@@ -315,7 +315,7 @@ def test_nobody_sees_who_it_is_but_not_where_it_is(start: Start) -> None:
     lines = done.stdout.splitlines()
     assert lines[0] == "1 0 root True None None"
     assert lines[-1] == (
-        "the program file, directory and network namespace of 1 processes | permission denied | run pgusher as root | 1"
+        "the program file, directory and network namespace of 1 process | permission denied | run pgusher as root | 1"
     )
 
 
@@ -326,7 +326,7 @@ def test_hidden_processes_are_a_gap(start: Start) -> None:
     if done.returncode == 77:
         pytest.skip(f"/proc cannot be mounted with hidepid here: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1] == "1 processes | /proc is mounted with hidepid | run pgusher as root | 1"
+    assert done.stdout.splitlines()[-1] == "1 process | /proc is mounted with hidepid | run pgusher as root | 1"
 
 
 def test_the_remedy_depends_on_who_asks() -> None:
