@@ -219,7 +219,7 @@ def _gaps(denied: int, troubles: dict[str, int]) -> tuple[Gap, ...]:
         gaps.append(Gap("processes", f"{count} process{'es' * (count != 1)}", why, opens, count))
     if denied:
         # Only of those that were asked for: what an ancestor's directory is explains no slot.
-        what = f"the program file, directory and network namespace of {denied} processes"
+        what = f"the program file, directory and network namespace of {denied} process{'es' * (denied != 1)}"
         gaps.append(Gap("processes", what, "permission denied", rights.to_see_processes(), denied))
     return tuple(gaps)
 
