@@ -106,6 +106,22 @@ def test_a_session_that_ended_lets_somebody_ask_at_once(place: Path) -> None:
     assert gate.may_connect(1000.2) > 0
 
 
+def test_a_process_that_was_served_and_ends_holds_up_nobody() -> None:
+    """It takes the attempt that its success gave, and is gone before it is made: a script whose work is done."""
+    state = State(BOOT)
+    state.refused(0, 1000.0)
+    assert state.claim(0, 1000.5) == 0.0
+    state.room(0, 1000.51)
+    assert state.claim(0, 1000.51) == 0.0  # nothing is ever told of this one, nor of those that follow
+    assert state.claim(0, 1000.52) > 0
+    assert state.claim(0, 1000.57) == 0.0
+    assert state.claim(0, 1000.58) > 0
+    assert state.claim(0, 1000.63) == 0.0
+    state.refused(0, 1000.64)  # it was the last slot
+    assert state.claim(0, 1001.1) > 0
+    assert state.claim(0, 1001.14) == 0.0
+
+
 def test_a_time_that_is_too_far_off_does_not_count() -> None:
     state = State(BOOT)
     state.refused(0, 1000.0)
@@ -128,7 +144,7 @@ def test_whatever_is_in_the_file_nobody_waits_longer_than_half_a_second(raw: byt
     for contents in (raw, host_full._HEADER.pack(host_full._MAGIC, BOOT, 1 << 62, 0) + raw.ljust(256, b"\1")):
         state = State(BOOT, contents)
         assert 0.0 <= state.claim(which, now) <= 0.5
-        state.room(which)
+        state.room(which, now)
         state.refused(which, now)
         state.closed(which, now)
         assert len(state.pack()) == host_full._SIZE

@@ -28,7 +28,9 @@ SPACING = 0.495
 """Seconds from a refusal to the next attempt: with the time that a connect takes, two attempts a second."""
 ASK_AGAIN = 0.02
 """Seconds until a process looks into the file again when others have found room."""
-_LOOK = 0.1
+_LEASE = 0.05
+"""Seconds for an attempt after one that worked: who is ended in the midst of it must not hold up the others."""
+_LOOK = 0.05
 """Seconds until it looks again otherwise: somebody may have found room by then."""
 _BUSY = 0.5
 """Seconds after which the lock of the file is passed over: whoever has it is stopped."""
@@ -94,11 +96,13 @@ class State:
             if entry.credit:
                 self.entries[which] = entry._replace(credit=entry.credit - 1)
             else:
-                self.next_at = now + SPACING
+                self.next_at = now + (_LEASE if entry.successes else SPACING)
         return delay
 
-    def room(self, which: int) -> None:
+    def room(self, which: int, now: float) -> None:
         """An attempt worked."""
+        # Whoever takes the credit may end before it is used (a script that was served, and is done).
+        self.next_at = min(self.next_at, now + _LEASE)
         for index, entry in enumerate(self.entries):
             if not entry.full:
                 continue
@@ -168,7 +172,7 @@ class HostGate:
     def room(self, now: float) -> None:
         """The connect worked."""
         if self._read().entries[self._which].full:
-            self._change(now, lambda state: state.room(self._which))
+            self._change(now, lambda state: state.room(self._which, now))
 
     def refused(self, now: float) -> None:
         """The server is full."""
