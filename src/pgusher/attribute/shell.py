@@ -83,7 +83,7 @@ def quote(word: str) -> str:
 
 # Programs that only run another one: which of their short options take a value, and how many words of their own
 # come before the command. Sources: their manual pages (coreutils, util-linux, sudo, daemontools, moreutils, Debian).
-_WRAPPERS: dict[str, tuple[str, int]] = {
+WRAPPERS: dict[str, tuple[str, int]] = {
     "sudo": ("ugCDhpRrTtU", 0),
     "doas": ("uC", 0),
     "env": ("uC", 0),
@@ -145,9 +145,9 @@ def inner(words: Sequence[str], depth: int = 4) -> list[list[str]]:
         if name == "pgusher" and "--" in words:
             words = words[words.index("--") + 1 :]
             continue
-        if name not in _WRAPPERS:
+        if name not in WRAPPERS:
             return [words]
-        rest = _behind(words, *_WRAPPERS[name])
+        rest = _behind(words, *WRAPPERS[name])
         if name == "flock" and rest and rest[0] in {"-c", "--command"}:
             return _each(rest[1], depth) if len(rest) > 1 else [words]
         if not rest:

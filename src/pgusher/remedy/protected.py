@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from pgusher.attribute.programs import TABLE, ProgramKind, claimed
+from pgusher.attribute.shell import basename
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.process import Process
 from pgusher.model.server import Server
 from pgusher.model.session import Session
+from pgusher.remedy.names import names_of
 
 _NAMES: Mapping[str, str] = {
     **dict.fromkeys(
@@ -41,6 +43,7 @@ _NAMES: Mapping[str, str] = {
     **dict.fromkeys(("pgusher",), "it is pgusher"),
 }  # fmt: skip
 """By the name of the executable, or the short name that the kernel keeps."""
+_BRIDGES = frozenset({"sudo", "su"})
 _COMM = 15
 """Characters that the kernel keeps of a name (TASK_COMM_LEN, less one)."""
 _SHORT = {name[:_COMM]: why for name, why in _NAMES.items()}
@@ -80,17 +83,17 @@ def process_reason(pid: int, names: Sequence[str], own: Collection[int] = ()) ->
     return None
 
 
-def names_of(process: Process) -> list[str]:
-    """The names by which a process is known: what is executed, and what its interpreter was told to run."""
-    names = [process.exe, process.comm, *process.argv[:1]]
-    # An interpreter's script: "python3 /usr/bin/supervisord", "python3 -m barman".
-    words = [word for word in process.argv[1:4] if not word.startswith("-")]
-    return [name.removesuffix(" (deleted)") for name in (*names, *words[:1]) if name]
+def known_reason(pid: int, names: Sequence[str], own: Collection[int] = (), *, below: bool = False) -> str | None:
+    """As `process_reason`; `below`: it is not the process to be ended itself, but goes with it.
+
+    There sudo and su only carry the job's command to another user.
+    """
+    return process_reason(pid, [name for name in names if not (below and basename(name) in _BRIDGES)], own)
 
 
-def guarded(process: Process, own: Collection[int] = ()) -> str | None:
-    """As `process_reason`, of a process that was looked at."""
-    return process_reason(process.pid, names_of(process), own)
+def guarded(process: Process, own: Collection[int] = (), *, below: bool = False) -> str | None:
+    """As `known_reason`, of a process that was looked at."""
+    return known_reason(process.pid, names_of(process.comm, process.exe, process.argv), own, below=below)
 
 
 def holder_reason(holder: Holder) -> str | None:

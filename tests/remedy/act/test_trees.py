@@ -185,6 +185,30 @@ def test_what_is_never_ended_protects_the_tree_above_it(log: Log, victims: Victi
         process.stdout.close()
 
 
+def test_a_backup_below_it_that_holds_no_session_protects_it(log: Log, victims: Victims) -> None:
+    """By its first argument alone: its executable and short name are those of Python."""
+    process = victims.start("child", "backup")
+    stages: list[str] = []
+    steps = [step_of(victims.identity(process))]
+    (outcome,) = act(plan_of(None, steps), steps, Context(log, tell=lambda stage, _: stages.append(stage)))
+    assert outcome.kind is OutcomeKind.REFUSED, outcome
+    assert outcome.text.endswith("would go with it, and is never ended: it is a backup")
+    assert {found.state for pid in victims.pids if (found := read_stat(pid))} <= {"S", "R"}
+    assert "stopped" not in stages
+
+
+def test_a_backup_that_comes_up_in_the_grace_runs_on(log: Log, victims: Victims) -> None:
+    process = victims.start("child", "stubborn", "rescue")
+    known = set(victims.pids)
+    (outcome,) = end(log, victims.identity(process), grace=1.0)
+    assert outcome.kind is OutcomeKind.DONE, outcome
+    assert "; left alone: process " in outcome.text
+    assert "is never ended: it is a backup" in outcome.text
+    assert [pid for pid in known if pid != process.pid and running(pid)] == []
+    (left,) = [one for one in read_table().values() if one.group == process.pid and one.state not in "ZX"]
+    assert left.state in "SR"  # and it is not left stopped
+
+
 @needs_root
 def test_another_users_process_is_one_clear_refusal(victims: Victims) -> None:
     process = victims.start("child")

@@ -11,10 +11,11 @@ from pgusher.collect.boot import boot_id, boot_time
 from pgusher.collect.postgres.postmaster import HZ
 from pgusher.model.address import Micros
 from pgusher.model.plan import OutcomeKind, ProcessIdentity
+from pgusher.model.values import replace
 from pgusher.remedy.act.pinned import Pinned, pin, read_stat
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.said import count
-from pgusher.remedy.act.tree import RefusedError, Tree
+from pgusher.remedy.act.tree import Tree
 
 _SETTLED = 100_000
 """Microseconds that a process must have run when the plan was made: ten of the kernel's ticks."""
@@ -116,7 +117,13 @@ class Ending:
             self._kill()
 
     def result(self) -> Result:
-        """What became of it."""
+        """What became of it, and what came up meanwhile and was left alone."""
+        result = self._result()
+        if not self._tree.left:
+            return result
+        return replace(result, text=f"{result.text}; left alone: {'; '.join(list(self._tree.left.values())[:3])}")
+
+    def _result(self) -> Result:
         left = self._tree.living
         if self._by_itself and not left:
             return Result(OutcomeKind.GONE, f"process {self._root} ended by itself at this moment")
@@ -144,16 +151,15 @@ class Ending:
 
     def _tell_new(self, *, last: bool) -> list[Pinned]:
         try:
-            new = self._tree.last_look() if last else self._tree.look()
-        except (RefusedError, OSError):
-            # Something that is never ended has come up, or there is no descriptor left: what was known is ended.
+            new = self._tree.last_look() if last else self._tree.look(sparing=True)
+        except OSError:  # there is no descriptor left: what was known is ended
             return []
         self._tree.terminate(new)
         return new
 
     def _kill(self) -> None:
-        with contextlib.suppress(RefusedError, OSError):  # as above
-            self._tree.freeze()
+        with contextlib.suppress(OSError):  # as above
+            self._tree.freeze(sparing=True)
         self._killed = len(self._tree.living)
         self._tree.kill()
         self._until = self._clock() + self._killed_for

@@ -18,18 +18,18 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
+from pgusher.collect import argv, procfs
 from pgusher.model.plan import OutcomeKind
 from pgusher.remedy.act.pinned import Pinned, Stat, ended, pin, read_stat
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.table import own_numbers, related
-from pgusher.remedy.protected import process_reason
+from pgusher.remedy.names import names_of
+from pgusher.remedy.protected import known_reason
 
 _ROUNDS = 200
 _STILL = "TtZX"
-_BRIDGES = frozenset({"sudo", "su"})
-"""Never ended as the root of a tree; within one they only carry the job's command to another user."""
 
 
 class RefusedError(Exception):
@@ -67,6 +67,8 @@ class Tree:
         """By pid and start."""
         self.unruly = False
         """It forked faster than it could be stopped."""
+        self.left: dict[tuple[int, int], str] = {}
+        """What is never ended and came up when the others were told to end: by pid and start, why it is left alone."""
         if root is not None:
             self._take(root)
 
@@ -92,20 +94,26 @@ class Tree:
         if self._root is not None:
             self._check(self._root, root=True)
 
-    def freeze(self, seconds: float = 3.0) -> list[Pinned]:
+    def freeze(self, seconds: float = 3.0, *, sparing: bool = False) -> list[Pinned]:
         """Stop all of it, and give those that were not known before. Raises RefusedError: then all run again.
 
-        When they fork faster than they are stopped, `unruly` is set, and they are left as they are.
+        `sparing`: as of `look`. When they fork faster than they are stopped, `unruly` is set, and they are left as they
+        are.
         """
         deadline = self._clock() + seconds
         new: list[Pinned] = []
         try:
+            new += self.look(
+                sparing=sparing
+            )  # what is seen to be protected before anything is stopped is not stopped at all
             self._stop(self.living)
             for count in range(_ROUNDS):
-                found = self.look()
+                found = self.look(sparing=sparing)
                 new += found
                 self._stop(found)
                 if count > 0 and not found and self._still(deadline):
+                    # What was seen between fork and exec is another program by now; it changes no more.
+                    self._check_again(sparing=sparing)
                     self.unruly = False
                     return new
                 if self._clock() >= deadline:
@@ -119,17 +127,23 @@ class Tree:
         return new
 
     def last_look(self) -> list[Pinned]:
-        """As `look`, when nobody is left: also whoever hides by forking and ending without rest."""
+        """As `look`, sparing, when nobody is left: also whoever hides by forking and ending without rest."""
         self._signal_groups(signal.SIGSTOP)
-        return self.look()
+        return self.look(sparing=True)
 
-    def look(self) -> list[Pinned]:
-        """Those that belong to it and were not known. Raises RefusedError when one of them is never ended."""
+    def look(self, *, sparing: bool = False) -> list[Pinned]:
+        """Those that belong to it and were not known. Raises RefusedError when one of them is never ended.
+
+        `sparing`, as the others were told to end already: it is put into `left` instead, and runs on with all below it.
+        """
         table = read_table(self._proc)
         known = {pid for pid, _ in self.members}
         self._numbers |= own_numbers(stat for stat in table.values() if stat.key in self.members and stat.pid in known)
         new = []
         for stat in related(table, self.members, self._numbers):
+            if self.left and self._is_left(stat, table):
+                self._let_run(stat)
+                continue
             held = pin(stat.pid, self._proc, stat.start_ticks)
             if not isinstance(held, Pinned):
                 continue  # it has ended, and what it left is found by the next look
@@ -138,6 +152,13 @@ class Tree:
                     held.close()
                     continue
                 self._check(held)
+            except RefusedError as error:
+                held.close()
+                if not sparing:
+                    raise
+                self.left[stat.key] = error.result.text
+                self._let_run(stat)
+                continue
             except BaseException:
                 held.close()
                 raise
@@ -192,16 +213,46 @@ class Tree:
 
     def _check(self, held: Pinned, *, root: bool = False) -> None:
         """Raises RefusedError when it is never ended, or may not be by us."""
-        names = [held.comm]
-        with contextlib.suppress(OSError):  # another user's: the kernel's short name is left
-            names.append(os.path.basename(os.readlink(f"{self._proc}/{held.pid}/exe")).removesuffix(" (deleted)"))
-        reason = process_reason(held.pid, [name for name in names if root or name not in _BRIDGES], self._own)
-        if reason is not None:
-            text = (
-                f"process {held.pid} ({held.comm}) {'is' if root else 'would go with it, and is'} never ended: {reason}"
-            )
+        stat = read_stat(held.pid, self._proc)
+        comm = held.comm if stat is None else stat.comm  # it may have started another program since it is held
+        reason = known_reason(held.pid, _names(held.pid, comm, self._proc), self._own, below=not root)
+        if reason is not None and held.alive():
+            text = f"process {held.pid} ({comm}) {'is' if root else 'would go with it, and is'} never ended: {reason}"
             raise RefusedError(Result(OutcomeKind.REFUSED, text))
         self._allowed(held)
+
+    def _check_again(self, *, sparing: bool) -> None:
+        """All of them, as they stand still. Raises RefusedError unless `sparing`."""
+        for key, held in list(self.members.items()):
+            try:
+                self._check(held, root=held is self._root)
+            except RefusedError as error:
+                if not sparing:
+                    raise
+                self.left[key] = error.result.text
+                del self.members[key]
+                self._send(held, signal.SIGCONT)
+                held.close()
+
+    def _is_left(self, stat: Stat, table: Mapping[int, Stat]) -> bool:
+        """Whether it is one of those that are left alone, or below one."""
+        met: set[int] = set()
+        now: Stat | None = stat
+        while now is not None and now.pid not in met:
+            if now.key in self.left:
+                return True
+            met.add(now.pid)
+            now = table.get(now.ppid)
+        return False
+
+    def _let_run(self, stat: Stat) -> None:
+        """One that may have been stopped with its group, and is left alone."""
+        if not self._groups:
+            return
+        held = pin(stat.pid, self._proc, stat.start_ticks)
+        if isinstance(held, Pinned):
+            self._send(held, signal.SIGCONT)
+            held.close()
 
     def _allowed(self, held: Pinned) -> None:
         try:
@@ -215,7 +266,9 @@ class Tree:
             self._stopped.append(one)
 
     def _signal_groups(self, number: signal.Signals) -> None:
-        """To whoever is in a group that a member leads, or led."""
+        """To whoever is in a group that a member leads, or led; not STOP when one may be in it that is left alone."""
+        if self.left and number == signal.SIGSTOP:
+            return
         for leader in [one for one in self.members.values() if one.pid in self._numbers]:
             done = leader.send_group(number)
             if done is None:
@@ -259,6 +312,16 @@ def read_table(proc: str = "/proc") -> dict[int, Stat]:
         if name.isdecimal() and (stat := read_stat(int(name), proc)) is not None:
             found[stat.pid] = stat
     return found
+
+
+def _names(pid: int, comm: str, proc: str) -> list[str]:
+    """The names by which a process is judged: the same as when a plan is made."""
+    exe, words = None, b""
+    with contextlib.suppress(OSError):  # another user's: its short name and its arguments are left
+        exe = os.readlink(f"{proc}/{pid}/exe")
+    with contextlib.suppress(OSError):
+        words = procfs.read(f"{proc}/{pid}/cmdline", limit=argv.READ)
+    return names_of(comm, exe, argv.parse(words, argv.READ))
 
 
 def ancestors(pid: int, proc: str = "/proc") -> tuple[int, ...]:
