@@ -287,6 +287,22 @@ def test_a_session_that_wakes_up_between_plan_and_apply_is_spared(bed: Bed, tmp_
     assert ended > ROUNDS
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root, or the server's user, gets a reserved slot")
+def test_sessions_that_the_last_look_sees_less_of_have_not_come_back(bed: Bed, new_free: NewFree) -> None:
+    """The first look is through a reserved slot, with room again the role that was named gets in, and sees less."""
+    with bed.holder("idle", sessions=SLOTS, dsn=bed.server.dsn(MONITOR)) as holder:
+        free = new_free(host=bed.server.socket_dir, user=APP)
+        some = tuple(one.backend_pid for one in holder.truth.sessions[:5])
+        plan, snapshot = planned(free, sessions=some, exact=True)
+        assert snapshot.facts.view.superuser
+        result = applied(free, plan)
+    assert result.good, (result.outcomes, result.verdict)
+    assert result.verdict.text == "5 of 5 sessions are gone"
+    assert result.verdict.returned == 0
+    assert not [line for line in result.verdict.detail if "came back" in line], result.verdict.detail
+    assert f"role {APP} took an ordinary slot" in result.verdict.proof
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="without SQL only root, or the server's user, may signal its processes")
 @pytest.mark.parametrize("way", ["process", "sessions"])
 def test_where_not_one_slot_is_left_it_works_without_sql(bed: Bed, new_free: NewFree, way: str) -> None:

@@ -136,3 +136,44 @@ def test_without_ceilings_nothing_is_claimed(made: Plan, before: Snapshot) -> No
     found = verdict(made, before, after, Proof(why_not="there is no SQL"))
     assert not found.verified
     assert found.proof == "no ordinary role took a slot: there is no SQL"
+
+
+def hidden(snapshot: Snapshot, role: str = "app") -> Snapshot:
+    """The same as an ordinary role sees it, to whom the start of others' sessions is not shown."""
+    facts = snapshot.facts
+    view = replace(facts.view, role=role, superuser=False, sees_all=False)
+    sessions = tuple(replace(s, backend_start=None) for s in facts.sessions)
+    return attribute(replace(facts, view=view, sessions=sessions))
+
+
+def test_old_sessions_whose_start_is_hidden_have_not_come_back() -> None:
+    text = "slots = 30" + WEB
+    before = look(text)[0]
+    made = plan(text, holders=("unit/grafana-server",), idle_for=SECOND)
+    made = replace(made, steps=made.steps[:3])
+    after = hidden(without(before, ended(made)))
+    assert came_back(made, meant(made, done(made)), before, after) == {}
+    assert came_back(made, meant(made, done(made)), after, without(before, ended(made))) == {}
+    told = verdict(made, before, after).detail
+    assert "Whether any came back is not known: role app sees less than the look before acting did." in told
+    same = verdict(made, hidden(before), after)
+    assert not [line for line in same.detail if "not known" in line]
+
+
+def test_a_hidden_session_with_a_pid_that_nobody_had_has_come_back() -> None:
+    text = "slots = 30" + WEB
+    before = look(text)[0]
+    made = plan(text, holders=("unit/grafana-server",), idle_for=SECOND)
+    made = replace(made, steps=made.steps[:3])
+    one = next(s for s in before.facts.sessions if s.pid in ended(made))
+    after = hidden(without(before, ended(made)))
+    chain = next(chain for chain in before.chains if chain.pid == one.pid)
+    new = replace(one, pid=4_000_000, backend_start=None)
+    after = replace(
+        after,
+        facts=replace(after.facts, sessions=(*after.facts.sessions, new)),
+        chains=(*after.chains, replace(chain, pid=new.pid)),
+    )
+    told = verdict(made, before, after)
+    assert told.returned == 1
+    assert any(line.startswith("Whether more came back is not known") for line in told.detail)

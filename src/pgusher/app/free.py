@@ -18,7 +18,7 @@ from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step, Verdict
 from pgusher.model.values import dataclass
 from pgusher.remedy.plan import Terms, Wanted, make_plan, server_identity
 from pgusher.remedy.plan.fresh import grown
-from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, still_there
+from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, sees_less, still_there
 
 if TYPE_CHECKING:
     from pgusher.collect.postgres.connect import Connection
@@ -183,7 +183,7 @@ class Free:
         acted = self._monotonic()
         try:
             verdict = self._verify(plan, outcomes, before, request, acted)
-        except UnreachableError as error:
+        except (UnreachableError, RefusedError) as error:
             verdict = Verdict(False, f"not verified: {error.message}", detail=(error.detail,) if error.detail else ())
         return Applied(plan, outcomes, verdict)
 
@@ -222,6 +222,8 @@ class Free:
         self, plan: Plan, outcomes: Sequence[Outcome], before: Snapshot, request: Request, acted: float
     ) -> Verdict:
         """Looks until what was ended is gone, or for so long; a pool is watched for longer, as it refills."""
+        from pgusher.app.free_proof import by_own_session, prove
+
         self._looker.close()  # a fresh one: what refused before is asked anew, and our own slot may be an ordinary one
         self._looker = Looker(request)
         steps = meant(plan, outcomes)
@@ -231,10 +233,17 @@ class Free:
             step.lever in (Lever.TERMINATE, Lever.END_BACKEND) and not step.slots and step.number in done
             for step in steps
         )
+        own: Proof | None = None
+        wider = here.as_server_user(request, before)
         while True:
             began = self._monotonic()
             after = self._find(plan, self._looker.look())
-            took_ms = (self._monotonic() - began) * 1000
+            own = own or by_own_session(after, (self._monotonic() - began) * 1000)
+            if wider is not None and sees_less(before, after):
+                # As the look before acting was made: of what is hidden it cannot be told whether it is new.
+                self._looker.close()
+                self._looker, wider = Looker(wider), None
+                continue
             since = self._monotonic() - acted
             left = still_there(steps, after)
             back = sum(came_back(plan, steps, before, after).values())
@@ -243,7 +252,7 @@ class Free:
                 break
             self._sleep(_PAUSE if left else _PAUSE_OF_WATCH)
         self._looker.close()
-        from pgusher.app.free_proof import prove
-
-        proof = prove(plan, before, after, took_ms) if any(s.lever in ENDING for s in steps) else Proof()
+        proof = Proof()
+        if any(step.lever in ENDING for step in steps):
+            proof = own or prove(plan, before, after)
         return judge(plan, outcomes, before, after, proof, since)

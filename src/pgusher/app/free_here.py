@@ -9,6 +9,7 @@ from pgusher.collect import procfs
 from pgusher.collect.postgres.postmaster import parent_of, read_postmaster
 from pgusher.errors import RefusedError
 from pgusher.model.plan import Plan, ProcessIdentity, Reach, ServerIdentity
+from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 
@@ -88,6 +89,28 @@ def request_again(plan: Plan, given: Request) -> Request:
         database=given.database or reach.database,
         service=given.service or reach.service,
         sql=given.sql and reach.sql,
+    )
+
+
+def as_server_user(request: Request, before: Snapshot) -> Request | None:
+    """The request by which a local server is seen as its own user; None where a full server was not seen so before.
+
+    The look before acting was made through a slot that is reserved for superusers, or without SQL; with room again the
+    same request gives a session of an ordinary role, which sees less.
+    """
+    view, server = before.facts.view, before.facts.server
+    seen = view.role is None or (view.superuser and view.rung is not Rung.ORDINARY)
+    if not (server.local and seen and os.geteuid() in {0, server.os_uid}):
+        return None
+    return replace(
+        request,
+        dsn=None,
+        host=None,
+        port=server.port,
+        user=None,
+        database=None,
+        service=None,
+        config=replace(request.config, dsn=None),
     )
 
 

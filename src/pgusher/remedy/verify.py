@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from pgusher.diagnose.text import count, listed
+from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, SessionIdentity, Step, Verdict
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
@@ -60,9 +61,15 @@ def _same(identity: SessionIdentity, session: Session) -> bool:
 
 
 def came_back(plan: Plan, steps: Sequence[Step], before: Snapshot, after: Snapshot) -> dict[str, int]:
-    """By holder, how many new sessions it has of the same pattern as those that were ended: role and database."""
-    old = {(s.pid, s.backend_start) for s in before.facts.sessions}
-    old |= {(one.pid, one.backend_start) for step in plan.steps for one in step.sessions}
+    """By holder, how many new sessions it has of the same pattern as those that were ended: role and database.
+
+    A session whose start one of the two looks did not see is new only when nothing had its pid before.
+    """
+    old: dict[int, set[Micros | None]] = {}
+    for session in before.facts.sessions:
+        old.setdefault(session.pid, set()).add(session.backend_start)
+    for identity in (one for step in plan.steps for one in step.sessions):
+        old.setdefault(identity.pid, set()).add(identity.backend_start)
     ended: Counter[tuple[str, str | None, str | None]] = Counter()
     for step in steps:
         for one in step.sessions:
@@ -70,13 +77,31 @@ def came_back(plan: Plan, steps: Sequence[Step], before: Snapshot, after: Snapsh
     chains = {chain.pid: chain.holder for chain in after.chains}
     found: Counter[str] = Counter()
     for session in after.facts.sessions:
-        if session.own or not session.takes_slot or (session.pid, session.backend_start) in old:
+        if session.own or not session.takes_slot or not _is_new(session, old.get(session.pid)):
             continue
         key = (chains.get(session.pid, ""), session.user, session.database)
         if ended[key] > 0:
             ended[key] -= 1
             found[key[0]] += 1
     return dict(found)
+
+
+def _is_new(session: Session, starts: set[Micros | None] | None) -> bool:
+    """Whether it is shown to be none of those that had its pid."""
+    if starts is None:
+        return True
+    return session.backend_start is not None and None not in starts and session.backend_start not in starts
+
+
+def sees_less(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the second look hides of other roles' sessions what the first one showed: whose they are, since when.
+
+    Then a session that came back may not be known as one, so that it cannot be said that none did.
+    """
+    first, last = before.facts.view, after.facts.view
+    if last.sees_all or last.role is None:  # process titles hide nothing of whose session it is
+        return False
+    return bool(first.sees_all) or first.role != last.role
 
 
 def judge(
@@ -101,6 +126,10 @@ def judge(
     for holder, number in back.items():
         all_of = sum(len(step.sessions) for step in steps if step.holder == holder)
         detail.append(f"{number} of {all_of} came back within {seconds:.0f} s: the pool of {holder} refills.")
+    if steps and sees_less(before, after) and returned < len(wanted):
+        role = after.facts.view.role
+        more = "more" if returned else "any"
+        detail.append(f"Whether {more} came back is not known: role {role} sees less than the look before acting did.")
     if left:
         detail.append(f"Still there: {listed([f'session {session.pid}' for session in left], 8)}.")
     if free is not None:
