@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,7 @@ from pgusher.model.plan import Lever, OutcomeKind, Plan
 from pgusher.model.snapshot import Snapshot
 from pgusher.remedy.act import Context, Log, act
 from pgusher.remedy.plan import Wanted, make_plan
+from pgusher.surfaces.cli.free_words import meaning
 from tests.bed import Bed
 from tests.bed.bed import APP, MONITOR, SIGNALLER
 from tests.client.test_drain import program
@@ -179,6 +181,56 @@ def test_with_that_right_alone_it_is_ended_and_the_role_itself_is_the_proof(bed:
         result = applied(free, plan)
     assert result.good, (result.outcomes, result.verdict)
     assert f"role {SIGNALLER} took an ordinary slot" in result.verdict.proof
+
+
+LAUNCHER = """
+import os, subprocess, sys, time
+code = "import psycopg, sys, time; c = psycopg.connect(sys.argv[1], autocommit=True); c.execute('select 1');" \
+    " print('up', flush=True); time.sleep(600)"
+wait = "import time; print('up', flush=True); time.sleep(600)"
+for words in (["-c", code, sys.argv[1]], ["-I", "-S", "-c", wait], ["-S", "-W", "ignore", "-m", "barman", "backup"]):
+    child = subprocess.Popen([sys.executable, *words], stdout=subprocess.PIPE, text=True, cwd=sys.argv[2])
+    child.stdout.readline()
+print(child.pid, flush=True)
+child.wait()
+print("over", flush=True)
+time.sleep(600)
+"""
+
+
+def test_what_runs_below_a_process_and_holds_no_session_is_counted_and_protects_it(
+    bed: Bed, new_free: NewFree, tmp_path: Path
+) -> None:
+    (tmp_path / "barman.py").write_text("import time; print('up', flush=True); time.sleep(600)")
+    words = [sys.executable, "-c", LAUNCHER, bed.server.dsn(APP), str(tmp_path)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as launcher:
+        try:
+            assert launcher.stdout is not None
+            backup = int(launcher.stdout.readline())
+            free = new_free()
+            look = free.look(lambda _: frozenset(), 0.1)
+            (diagnosis,) = diagnose(look, Config())
+            snapshot, diagnosis, wanted = meaning(str(launcher.pid)).choose(
+                look.snapshots, (diagnosis,), {"idle_for": None, "states": (), "most": None, "lever": None}
+            )
+            plan = free.plan(snapshot, diagnosis, wanted)
+            assert plan.steps == ()
+            (one,) = [one for one in plan.spared if one.what == f"process {launcher.pid}"]
+            assert (one.protected, one.why) == (
+                True,
+                "below it runs python -S -W ignore -m barman backup: it is a backup",
+            )
+            os.kill(backup, signal.SIGTERM)
+            assert launcher.stdout.readline() == "over\n"
+            plan, _ = planned(free, processes=(launcher.pid,))
+            (step,) = plan.steps
+            assert " with 2 processes below it" in step.text
+            assert step.slots == 1
+            result = applied(free, plan)
+            assert [one.text for one in result.outcomes] == [f"ended process {launcher.pid} and 2 descendants"]
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(launcher.pid, signal.SIGKILL)
 
 
 def test_without_a_record_nothing_is_done(bed: Bed, new_free: NewFree, tmp_path: Path) -> None:

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 from pgusher.app import free_here as here
 from pgusher.app.deep import Choose, DeepLooker
 from pgusher.app.free_store import LASTS, PlanStore
+from pgusher.app.free_trees import Trees
 from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
 from pgusher.errors import PgusherError, RefusedError, UnreachableError, UsageError
 from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step, Verdict
 from pgusher.model.values import dataclass
-from pgusher.remedy.plan import Terms, Wanted, make_plan, server_identity
+from pgusher.remedy.plan import Seen, Terms, Wanted, make_plan, server_identity
 from pgusher.remedy.plan.fresh import grown
 from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, sees_less, still_there
 
@@ -114,6 +115,9 @@ class Free:
             here.postmaster_of(snapshot),
         )
         plan = make_plan(snapshot, diagnosis, wanted, terms, settings)
+        trees = Trees()
+        while trees.look(plan):  # what is spared for what runs below it may bring another step instead
+            plan = make_plan(snapshot, diagnosis, wanted, terms, settings, Seen(trees.below))
         if plan.steps:
             self.store.save(plan)
         return plan

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from pgusher.model.address import ClientAddress, Transport
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render.find import Found, find
+from tests.diagnose.worlds import World
 from tests.surfaces import worlds
 
 INCIDENT, QUIET = worlds.incident(), worlds.quiet()
@@ -52,6 +53,19 @@ def test_a_client_process() -> None:
 def test_a_parent_of_it() -> None:
     assert meant("4710") == [("parent process", ["cron/version_history"], 3)]
     assert meant("2204") == [("parent process", ["unit/orders-api"], 18)]
+
+
+def test_a_parent_that_no_link_names() -> None:
+    """A launcher that holds nothing itself: its child does."""
+    snapshot = World('[[process]]\nargv = "python3 /opt/x.py"\nsessions = [{ count = 2 }]\n').snapshot()
+    facts = snapshot.facts
+    client = next(p for p in facts.processes if p.argv == ("python3", "/opt/x.py"))
+    launcher = replace(client, pid=4700, argv=("python3", "/opt/launch.py"))
+    others = tuple(replace(p, ppid=4700) if p is client else p for p in facts.processes)
+    seen = replace(snapshot, facts=replace(facts, processes=(*others, launcher)))
+    assert meant("4700", seen) == [("parent process", ["script/x.py"], 2)]
+    assert meant("4701", seen) == []
+    assert meant("1", seen) == []  # everything is below it
 
 
 def test_a_number_is_no_part_of_a_name() -> None:

@@ -48,3 +48,17 @@ def related(table: Mapping[int, Stat], members: Collection[tuple[int, int]], num
                 found[child.pid] = child
                 todo.append(child)
     return [stat for stat in found.values() if not stat.kernel_thread]
+
+
+def descendants(table: Mapping[int, Stat], root: tuple[int, int]) -> list[Stat]:
+    """All that would go with a root (pid, start), by one look: as a tree finds them before it is ended."""
+    first = table.get(root[0])
+    if first is None or first.key != root:
+        return []
+    members, numbers = {root}, own_numbers([first])
+    found: list[Stat] = []
+    while new := related(table, members, numbers):
+        found += new
+        members |= {one.key for one in new}
+        numbers |= own_numbers(new)
+    return found

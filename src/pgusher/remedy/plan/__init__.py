@@ -18,22 +18,28 @@ from pgusher.remedy.plan.drafts import RULES, Draft, chosen, of_finding, of_name
 from pgusher.remedy.plan.scene import Scene
 from pgusher.remedy.plan.spared import gathered, left_over
 from pgusher.remedy.plan.steps import Steps
-from pgusher.remedy.plan.wanted import Terms, Wanted
+from pgusher.remedy.plan.wanted import Seen, Terms, Wanted
 
-__all__ = ["MOST", "Terms", "Wanted", "make_plan", "server_identity"]
+__all__ = ["MOST", "Seen", "Terms", "Wanted", "make_plan", "server_identity"]
 
 MOST = 200
 """Steps of one plan, unless --max says otherwise."""
 
 
 def make_plan(
-    snapshot: Snapshot, diagnosis: Diagnosis, wanted: Wanted, terms: Terms, settings: Sequence[Step] = ()
+    snapshot: Snapshot,
+    diagnosis: Diagnosis,
+    wanted: Wanted,
+    terms: Terms,
+    settings: Sequence[Step] = (),
+    seen: Seen | None = None,
 ) -> Plan:
     """What would be done on one server.
 
-    `settings`: steps about roles, which are made elsewhere, as they need the server.
+    `settings`: steps about roles, which are made elsewhere, as they need the server. `seen`: what was looked at for the
+    plan alone.
     """
-    scene = Scene(snapshot, diagnosis, terms.own, terms.pid_namespace)
+    scene = Scene(snapshot, diagnosis, terms.own, terms.pid_namespace, seen)
     plan = _Maker(scene, wanted)
     steps = [] if settings and not wanted.named and not wanted.filtered else plan.steps()
     steps = [*settings, *steps]

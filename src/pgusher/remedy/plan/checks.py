@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pgusher.attribute.programs import ProgramKind
+from pgusher.diagnose.text import count
 from pgusher.model.plan import Lever, Spared
 from pgusher.model.process import Process
 from pgusher.model.session import UNSTARTED, Session
@@ -57,7 +58,7 @@ class Checks:
         """Why a process is not to be ended with all below it; None when it is."""
         scene = self._scene
         for process in tree.values():
-            if why := guarded(process, scene.own):
+            if why := guarded(process, scene.own, below=process.pid != root.pid):
                 where = "" if process.pid == root.pid else f"below it runs {scene.looks.of(process).text}: "
                 return self._spared_process(root, held, f"{where}{why}", protected=True)
         for session in scene.touched_by(tree):
@@ -72,9 +73,7 @@ class Checks:
         if scene.looks.of(root).kind in _MASTERS and len(tree) > 1:
             holder = scene.holder_of(held[0].pid) if held else None
             hint = f"restart it: {holder.stop}" if holder is not None and holder.stop else ""
-            return self._spared_process(
-                root, held, f"{len(tree) - 1} processes are below it, which may be at work", hint
-            )
+            return self._spared_process(root, held, f"{count(len(tree) - 1, 'process')} below it may be at work", hint)
         for session in held:
             if (why := self._filtered(session)) is not None:
                 return self._spared_process(root, held, f"session {session.pid}: {why}")

@@ -16,19 +16,28 @@ from pgusher.model.process import Process
 from pgusher.model.server import Rung
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
+from pgusher.remedy.plan.wanted import Seen
 
 
 class Scene:
     """One server with what was found about it, ready to be planned for."""
 
     def __init__(
-        self, snapshot: Snapshot, diagnosis: Diagnosis, own: Iterable[int] = (), pid_namespace: int | None = None
+        self,
+        snapshot: Snapshot,
+        diagnosis: Diagnosis,
+        own: Iterable[int] = (),
+        pid_namespace: int | None = None,
+        seen: Seen | None = None,
     ) -> None:
         """`own`: pgusher and all that is above it, by pid; `pid_namespace` the one in which pids are meant."""
+        seen = seen or Seen()
         facts = snapshot.facts
         self.snapshot, self.diagnosis, self.facts = snapshot, diagnosis, facts
         self.now: Micros = facts.taken_at
         self.own = frozenset(own) | {facts.host.pid}
+        self.locking = seen.locking
+        self._below = seen.below
         self._pid_namespace = pid_namespace
         self.sessions: dict[int, Session] = {session.pid: session for session in facts.sessions}
         self.chains: dict[int, Chain] = {chain.pid: chain for chain in snapshot.chains}
@@ -61,7 +70,10 @@ class Scene:
         return tuple(link.pid for link in links if link.kind is LinkKind.PROCESS and link.pid is not None)
 
     def tree(self, root: int) -> dict[int, Process]:
-        """A process with those of its descendants that were seen: those that hold sessions, and what is above them."""
+        """A process with all that would go with it, as far as it was looked at.
+
+        Where nobody has looked below it those that hold sessions, and what is above them.
+        """
         found: dict[int, Process] = {}
         todo = [root]
         while todo:
@@ -69,6 +81,8 @@ class Scene:
             if pid in self.processes and pid not in found:
                 found[pid] = self.processes[pid]
                 todo += self._children.get(pid, ())
+        if root in found:
+            found.update((process.pid, process) for process in self._below.get(root, ()) if process.pid not in found)
         return found
 
     def held_by(self, pids: Iterable[int]) -> tuple[Session, ...]:

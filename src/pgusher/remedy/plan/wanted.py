@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, ProcessIdentity, Reach
-from pgusher.model.values import dataclass
+from pgusher.model.process import Process
+from pgusher.model.values import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +61,13 @@ class Terms:
     """Inode of the pid namespace in which pids are meant."""
     postmaster: ProcessIdentity | None = None
     """The server's first process, where it is on this host."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was looked at for the plan alone, besides the snapshot."""
+
+    below: Mapping[int, tuple[Process, ...]] = field(default_factory=dict)
+    """By the pid of a process that might be ended, all that would go with it, also what holds no session."""
+    locking: frozenset[int] | None = None
+    """The server processes whose sessions hold advisory locks; None when the server could not be asked."""

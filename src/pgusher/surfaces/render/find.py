@@ -88,7 +88,7 @@ def _by_pid(snapshot: Snapshot, word: str) -> list[Match]:
     readings = {
         "server process": [c for c in snapshot.chains if c.pid == pid],
         "client process": [c for c in snapshot.chains if _leads_to(c, pid, LinkKind.PROCESS)],
-        "parent process": [c for c in snapshot.chains if _leads_to(c, pid, None)],
+        "parent process": _of_parent(snapshot, pid),
     }
     if readings["client process"]:
         del readings["parent process"]  # a worker is often the parent of another: what it holds itself is meant
@@ -97,6 +97,24 @@ def _by_pid(snapshot: Snapshot, word: str) -> list[Match]:
 
 def _leads_to(chain: Chain, pid: int, kind: LinkKind | None) -> bool:
     return any(link.pid == pid and (kind is None or link.kind is kind) for link in chain.links)
+
+
+def _of_parent(snapshot: Snapshot, pid: int) -> list[Chain]:
+    """The chains that lead to a process, and those whose client runs below it: also where no link names it."""
+    parents = {process.pid: process.ppid for process in snapshot.facts.processes}
+
+    def is_below(chain: Chain) -> bool:
+        for link in chain.links:
+            now, met = link.pid if link.kind is LinkKind.PROCESS else None, set[int]()
+            while now is not None and now not in met:
+                if now == pid:
+                    return True
+                met.add(now)
+                now = parents.get(now)
+        return False
+
+    # Below process 1 there is everything: it says nothing of who holds what.
+    return [c for c in snapshot.chains if _leads_to(c, pid, None) or (pid > 1 and is_below(c))]
 
 
 def _by_address(snapshot: Snapshot, word: str) -> list[Match]:
