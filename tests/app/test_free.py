@@ -233,6 +233,31 @@ def test_what_runs_below_a_process_and_holds_no_session_is_counted_and_protects_
                 os.killpg(launcher.pid, signal.SIGKILL)
 
 
+LOCKER = """
+import psycopg, sys, time
+made = [psycopg.connect(sys.argv[1], autocommit=True) for _ in range(2)]
+made[0].execute("select pg_advisory_lock(7)")
+made[1].execute("select pg_try_advisory_lock_shared(8), pg_advisory_unlock_shared(8)")
+print(*(one.info.backend_pid for one in made), flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_session_that_holds_an_advisory_lock_is_told_by_the_server(bed: Bed, new_free: NewFree) -> None:
+    words = [sys.executable, "-c", LOCKER, bed.server.dsn(APP)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as locker:
+        try:
+            assert locker.stdout is not None
+            locked, free_of_it = map(int, locker.stdout.readline().split())
+            plan, _ = planned(new_free(), sessions=(locked, free_of_it), exact=True)
+        finally:
+            locker.kill()
+    loses = {step.sessions[0].pid: step.loses for step in plan.steps}
+    assert loses.keys() == {locked, free_of_it}
+    assert "advisory lock that it holds" in loses[locked]
+    assert "advisory" not in loses[free_of_it]
+
+
 def test_without_a_record_nothing_is_done(bed: Bed, new_free: NewFree, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("no directory")
     with victim_of(bed) as victim:

@@ -8,10 +8,12 @@ from pgusher.diagnose.engine import diagnose
 from pgusher.model.findings import Diagnosis
 from pgusher.model.plan import Plan, Reach
 from pgusher.model.snapshot import Snapshot
-from pgusher.remedy.plan import Terms, Wanted, make_plan
+from pgusher.remedy.plan import Seen, Terms, Wanted, make_plan
 from tests.diagnose.worlds import NOW, World
 
 TERMS = Terms("k7f3", NOW, NOW + 600_000_000, 0, Reach())
+SEEN = Seen(locking=frozenset())
+"""The server was asked, and no session holds an advisory lock."""
 
 STUCK = """
 slots = 20
@@ -55,9 +57,9 @@ def look(text: str) -> tuple[Snapshot, Diagnosis]:
     return snapshot, diagnose(snapshot, hangs=world.found_hangs(), strict=True)
 
 
-def plan(text: str, *, terms: Terms = TERMS, **wanted: Any) -> Plan:
+def plan(text: str, *, terms: Terms = TERMS, seen: Seen = SEEN, **wanted: Any) -> Plan:
     """The plan for a world."""
-    return make_plan(*look(text), Wanted(**wanted), terms)
+    return make_plan(*look(text), Wanted(**wanted), terms, seen=seen)
 
 
 def spared(plan: Plan, word: str) -> str:

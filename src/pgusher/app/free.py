@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.app import free_here as here
 from pgusher.app.deep import Choose, DeepLooker
+from pgusher.app.free_locks import read_locking
 from pgusher.app.free_store import LASTS, PlanStore
 from pgusher.app.free_trees import Trees
 from pgusher.app.look import Look, Looker
@@ -114,10 +115,11 @@ class Free:
             here.pid_namespace(),
             here.postmaster_of(snapshot),
         )
-        plan = make_plan(snapshot, diagnosis, wanted, terms, settings)
         trees = Trees()
+        locking = read_locking(self._looker.connection(snapshot.facts.server), self._request.timeout)
+        plan = make_plan(snapshot, diagnosis, wanted, terms, settings, Seen(trees.below, locking))
         while trees.look(plan):  # what is spared for what runs below it may bring another step instead
-            plan = make_plan(snapshot, diagnosis, wanted, terms, settings, Seen(trees.below))
+            plan = make_plan(snapshot, diagnosis, wanted, terms, settings, Seen(trees.below, locking))
         if plan.steps:
             self.store.save(plan)
         return plan

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pgusher.model.findings import Safety
 from pgusher.model.holder import HolderKind
-from pgusher.model.plan import Lever
+from pgusher.model.plan import Lever, Step
 from pgusher.model.values import replace
-from pgusher.remedy.plan import Terms, make_plan
+from pgusher.remedy.plan import Seen, Terms, make_plan
 from pgusher.remedy.plan.wanted import Wanted
 from tests.diagnose.worlds import NOW, SECOND
 from tests.remedy.planning import PSQL, STUCK, TERMS, WEB, look, plan, spared
@@ -238,3 +240,47 @@ def test_of_processes_that_were_not_seen_nobody_says_that_they_are_a_pool() -> N
     made = make_plan(seen, replace(diagnosis, findings=()), Wanted(), TERMS)
     assert made.steps == ()
     assert {one.why for one in made.spared if one.holder == "hidden/root"} == {"who holds it is not known"}
+
+
+def of_psql(**more: Any) -> Step:
+    """The step for a session that is idle for nine hours, when its holder is named."""
+    text = "slots = 100" + PSQL
+    if "query" in more:
+        text = text.replace('idle = "9h",', f'idle = "9h", query = "{more.pop("query")}",')
+    pid = next(s.pid for s in look(text)[0].slot_sessions if not s.own)
+    locking = more.pop("locking", ())
+    seen = Seen(locking=None if locking is None else frozenset(locking and (pid,)))
+    (step,) = plan(text, seen=seen, sessions=(pid,), exact=True).steps
+    return step
+
+
+def test_what_is_safe_says_what_cannot_be_seen() -> None:
+    step = of_psql()
+    assert step.safety is Safety.SAFE
+    assert step.loses == "nothing that can be seen; its temporary tables and settings, if it has any, cannot be"
+
+
+def test_a_session_that_holds_an_advisory_lock_is_not_safe_to_end_however_long_it_is_idle() -> None:
+    step = of_psql(locking=True)
+    assert step.safety is Safety.UNSAFE
+    assert step.loses == "the advisory lock that it holds: what that keeps apart could run twice"
+
+
+def test_where_nobody_could_be_asked_for_advisory_locks_nothing_idle_is_safe() -> None:
+    step = of_psql(locking=None)
+    assert step.safety is Safety.UNSAFE
+    assert "could not be asked" in step.loses
+
+
+def test_a_session_that_listens_is_ended_only_as_unsafe_and_when_it_is_named() -> None:
+    step = of_psql(query="LISTEN news")
+    assert (step.safety, step.loses) == (Safety.UNSAFE, "the notifications that it listens for")
+
+
+def test_locks_of_a_forgotten_session_are_somebodys_and_those_of_a_client_that_is_gone_are_nobodys() -> None:
+    forgotten = "slots = 6" + PSQL + WEB.replace("count = 8", "count = 2")
+    every = Seen(locking=frozenset(s.pid for s in look(forgotten)[0].slot_sessions))
+    (step,) = plan(forgotten, seen=every).steps
+    assert (step.safety, step.finding) == (Safety.UNSAFE, "forgotten-session:terminal/anna@pts3")
+    every = Seen(locking=frozenset(s.pid for s in look(GONE)[0].slot_sessions))
+    assert [(step.safety, step.loses) for step in plan(GONE, seen=every).steps][:2] == [(Safety.SAFE, "")] * 2

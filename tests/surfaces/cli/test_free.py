@@ -22,7 +22,7 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.remedy.plan import Wanted, make_plan
 from pgusher.surfaces.render.schema import json_schema
 from tests.diagnose.worlds import NOW
-from tests.remedy.planning import PSQL, STUCK, TERMS, WEB, look
+from tests.remedy.planning import PSQL, SEEN, STUCK, TERMS, WEB, look
 from tests.surfaces.fakes import FakeApp, Look, Shell
 
 VALIDATOR = Draft202012Validator(json_schema())
@@ -49,7 +49,7 @@ class FakeFree:
 
     def plan(self, snapshot: Snapshot, diagnosis: Diagnosis, wanted: Wanted, settings: Any = ()) -> Plan:
         self.wanted = wanted
-        made = make_plan(snapshot, diagnosis, wanted, TERMS, settings)
+        made = make_plan(snapshot, diagnosis, wanted, TERMS, settings, SEEN)
         if made.steps:
             self.store.save(made)
         return made
@@ -334,7 +334,7 @@ def test_a_limit_is_previewed_with_whom_it_would_refuse(tmp_path: Path) -> None:
 def test_a_generous_limit_is_safe(tmp_path: Path) -> None:
     run, _ = shell(MIXED, tmp_path, terminal=True)
     done = run.run("free", "--limit", "app=20")
-    assert "safe: loses nothing" in done.out
+    assert "safe: loses no work" in done.out
 
 
 def test_where_nobody_has_a_pool_to_drain_it_says_so(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pgusher.model.process import Process
 from pgusher.model.session import UNSTARTED, Session
 from pgusher.remedy.plan.drafts import Draft
 from pgusher.remedy.plan.pools import Pools, advice
-from pgusher.remedy.plan.scene import Scene
+from pgusher.remedy.plan.scene import Scene, listens
 from pgusher.remedy.plan.wanted import Wanted
 from pgusher.remedy.protected import guarded, holder_reason, session_reason
 
@@ -38,10 +38,10 @@ class Checks:
             return None
         idle = session.state == "idle"
         said = draft.named or session.state in self._wanted.states
-        if not idle and not said and session.state is not None and not self._gone(session):
+        if not idle and not said and session.state is not None and not self._scene.is_gone(session):
             hint = f"if it is to be ended, name it: pgusher free {session.pid}"
             return self._spared(session, f"it is busy: {session.state}", hint)
-        if idle and self._listens(session) and not draft.named:
+        if idle and listens(session) and not draft.named:
             return self._spared(session, "it listens for notifications")
         insisted = draft.named or (self._wanted.named and self._wanted.filtered)
         if idle and not insisted and draft.finding is None and (why := self._pools.refills(session)):
@@ -108,14 +108,6 @@ class Checks:
             if quiet < wanted.idle_for:
                 return "it has not been idle for so long"
         return None
-
-    def _gone(self, session: Session) -> bool:
-        chain = self._scene.chains.get(session.pid)
-        return chain is not None and chain.end.value == "gone"
-
-    @staticmethod
-    def _listens(session: Session) -> bool:
-        return (session.query or "").lstrip()[:7].upper() == "LISTEN "
 
     def _spared(self, session: Session, why: str, hint: str = "", *, protected: bool = False) -> Spared:
         holder = self._scene.holder_of(session.pid)

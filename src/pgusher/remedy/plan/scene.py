@@ -63,6 +63,11 @@ class Scene:
         chain = self.chains.get(pid)
         return self.holders.get(chain.holder) if chain is not None else None
 
+    def is_gone(self, session: Session) -> bool:
+        """Whether the client of a session is gone."""
+        chain = self.chains.get(session.pid)
+        return chain is not None and chain.end.value == "gone"
+
     def clients(self, pid: int) -> tuple[int, ...]:
         """The client processes that have a session open."""
         chain = self.chains.get(pid)
@@ -122,3 +127,8 @@ class Scene:
             self.looks.of(process).text,
             process.uid,
         )
+
+
+def listens(session: Session) -> bool:
+    """Whether its last statement began to listen; of an earlier one no view tells."""
+    return (session.query or "").lstrip()[:7].upper() == "LISTEN "

@@ -9,11 +9,13 @@ from pgusher.model.plan import Lever, Step
 from pgusher.model.process import Process
 from pgusher.model.session import Session
 from pgusher.remedy.plan.drafts import Draft
-from pgusher.remedy.plan.scene import Scene
+from pgusher.remedy.plan.scene import Scene, listens
 from pgusher.remedy.plan.undo import process_undo, session_undo
 
 LONG_IDLE = 10 * MINUTE
-"""Nobody waits for what has been idle for so long: to end it loses nothing."""
+"""Nobody waits for what has been idle for so long: to end it loses no work."""
+_UNSEEN = "nothing that can be seen; its temporary tables and settings, if it has any, cannot be"
+"""Of an idle session whose client lives."""
 _LEAKED = frozenset({"orphaned-session", "forgotten-session"})
 
 
@@ -123,18 +125,33 @@ class Steps:
         finding = draft.finding
         if unsure:
             return Safety.UNSAFE, unsure[2:]
-        if finding is not None and finding.rule in _LEAKED:
-            if finding.certainty is Certainty.PROVEN:
-                return Safety.SAFE, ""
+        leaked = finding is not None and finding.rule in _LEAKED
+        proven = finding is not None and finding.certainty is Certainty.PROVEN
+        if leaked and proven and self._scene.is_gone(session):
+            return Safety.SAFE, ""  # whatever it holds, nobody has it any more
+        if (held := self._held(session)) is not None:
+            return Safety.UNSAFE, held
+        if finding is not None and leaked and not proven:
             return Safety.UNSAFE, f"what its client had in it; the finding is {finding.certainty.value}, not proven"
-        if any(session.pid in other.blocked_by for other in self._scene.facts.sessions):
-            return Safety.UNSAFE, "the lock that it holds, for which others wait"
-        if self._scene.quiet.get(session.pid, 0) >= LONG_IDLE:
-            return Safety.SAFE, ""
+        if leaked or self._scene.quiet.get(session.pid, 0) >= LONG_IDLE:
+            return Safety.SAFE, _UNSEEN
         return (
             Safety.UNSAFE,
             "what its client has in it: temporary tables, settings; it was at work less than 10 minutes ago",
         )
+
+    def _held(self, session: Session) -> str | None:
+        """What an idle session holds for others, or itself waits for, besides its slot; None when nothing says so."""
+        scene = self._scene
+        if any(session.pid in other.blocked_by for other in scene.facts.sessions):
+            return "the lock that it holds, for which others wait"
+        if scene.locking is None:
+            return "the advisory locks that it may hold: the server could not be asked for them"
+        if session.pid in scene.locking:
+            return "the advisory lock that it holds: what that keeps apart could run twice"
+        if listens(session):
+            return "the notifications that it listens for"
+        return None
 
 
 def _why(finding: Finding | None) -> str:

@@ -56,7 +56,7 @@ def plan_page(
         blind = [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in gaps]
         return [*blind, *_pipe_lines(screen, plan), *(fact_line(screen, "next", *command) for command in commands)]
     lines: list[Line] = [[(headline(plan), "bold")], *gap_lines(gaps, everything)]
-    for safety, title in ((Safety.SAFE, "safe: loses nothing"), (Safety.UNSAFE, "unsafe: each says what it loses")):
+    for safety, title in ((Safety.SAFE, "safe: loses no work"), (Safety.UNSAFE, "unsafe: each says what it loses")):
         steps = [step for step in plan.steps if step.safety is safety]
         if steps:
             lines += [BLANK, [(title, "good" if safety is Safety.SAFE else "warn")]]
@@ -129,7 +129,7 @@ def _step_lines(screen: Screen, group: list[Step], everything: bool) -> list[Lin
     why = first.why if first.finding is None else f"{first.finding.partition(':')[0]}, {first.certainty}: {first.why}"
     lines += _labelled(screen, "why", why, "")
     if first.loses:
-        lines += _labelled(screen, "loses", first.loses, "warn")
+        lines += _labelled(screen, "loses", first.loses, "warn" if first.safety is Safety.UNSAFE else "")
     if everything:
         for line in first.undo:
             lines += _labelled(screen, "undo", line, "dim")
