@@ -18,6 +18,11 @@ def bash() -> str:
     commands = registry.every()
     valued = sorted({flag for c in commands for o in c.options if o.value and not o.optional for flag in o.flags})
     files = sorted({flag for c in commands for o in c.options if o.files for flag in o.flags})
+    # By command, as --apply of another one has no value.
+    sought = [(c.name, flag) for c in commands for o in c.options if o.asked for flag in o.flags]
+    plans = "".join(
+        f'        "{name} {flag}") _pgusher_values "$1" {name} {flag}; return ;;\n' for name, flag in sought
+    )
     chosen = {flag: o.choices for c in commands for o in c.options if o.choices for flag in o.flags}
     cases = "".join(
         f"        {flag}) _pgusher_words '{' '.join(choices)}' ; return ;;\n"
@@ -51,6 +56,14 @@ _pgusher_holders() {{
     declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }}
 
+_pgusher_values() {{
+    # Those of one option. Quoted as above, whatever is printed.
+    local name title
+    while IFS=$'\\t' read -r name title; do
+        [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
+    done < <("${{1/#\\~/$HOME}}" completion names -- "${{@:2}}" 2>/dev/null </dev/null)
+}}
+
 _pgusher_options() {{
     case ${{1:-_}} in
 {options.rstrip()}
@@ -73,6 +86,9 @@ _pgusher() {{
         *) command=$word; break ;;
         esac
     done
+    case "$command $prev" in
+{plans.rstrip()}
+    esac
     case $prev in
 {cases.rstrip()}
         {"|".join(files)}) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
@@ -108,6 +124,15 @@ _pgusher_holders() {{
     holders+=("${{name//:/\\\\:}}:$title")
   done < <(_call_program holders $service completion names -- ${{(q)typed}} 2>/dev/null </dev/null)
   _describe -t holders holder holders
+}}
+
+_pgusher_values() {{
+  local -a found
+  local name title
+  while IFS=$'\\t' read -r name title; do
+    found+=("${{name//:/\\\\:}}:$title")
+  done < <(_call_program values $service completion names -- $1 $2 2>/dev/null </dev/null)
+  _describe -t values value found
 }}
 
 _pgusher_commands() {{
@@ -150,14 +175,16 @@ def _zsh_case(command: Command) -> str:
 
 
 def _zsh_options(command: Command) -> str:
-    return "\n".join(f"    {_zsh_option(option)} \\" for option in command.options)
+    return "\n".join(f"    {_zsh_option(option, command.name)} \\" for option in command.options)
 
 
-def _zsh_option(option: Option) -> str:
+def _zsh_option(option: Option, command: str) -> str:
     flags = option.shown
     value = ""
     if option.value is not None:
         action = f"({' '.join(option.choices)})" if option.choices else "_files" if option.files else ""
+        if option.asked:
+            action = f"{{_pgusher_values {command} {flags[-1]}}}"
         value = f"{'::' if option.optional else ':'}{_zsh(option.value)}:{action}"
     said = f"[{_zsh(option.help)}]{value}"
     if len(flags) == 1:
@@ -183,6 +210,11 @@ def fish() -> str:
         "    command $words[1] completion names -- $words[2..-1] 2>/dev/null </dev/null",
         "end",
         "",
+        "function __pgusher_values",
+        "    set -l words (commandline -opc)",
+        "    command $words[1] completion names -- $argv 2>/dev/null </dev/null",
+        "end",
+        "",
         "complete -c pgusher -f",
     ]
     first = f"complete -c pgusher -n 'not __fish_seen_subcommand_from {names}'"
@@ -194,7 +226,7 @@ def fish() -> str:
             if command.name
             else f"not __fish_seen_subcommand_from {names}"
         )
-        lines += [f"complete -c pgusher -n '{when}' {_fish_option(option)}" for option in command.options]
+        lines += [f"complete -c pgusher -n '{when}' {_fish_option(option, command.name)}" for option in command.options]
         if command.argument and command.argument.asked:
             lines.append(f"complete -c pgusher -n '{when}' -a '(__pgusher_holders)'")
         elif command.argument and command.argument.files:
@@ -204,10 +236,12 @@ def fish() -> str:
     return "\n".join(lines) + "\n"
 
 
-def _fish_option(option: Option) -> str:
+def _fish_option(option: Option, command: str) -> str:
     words = [f"-s {flag[1:]}" if not flag.startswith("--") else f"-l {flag[2:]}" for flag in option.shown]
     if option.value is not None and not option.optional:
         words.append(f"-x -a '{' '.join(option.choices)}'" if option.choices else "-r -F" if option.files else "-x")
+        if option.asked:
+            words.append(f"-a '(__pgusher_values {command} {option.shown[-1]})'")
     return " ".join([*words, f"-d {_fish(option.help)}"]).replace("-s ?", "-s '?'")
 
 

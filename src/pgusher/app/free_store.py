@@ -95,8 +95,11 @@ class PlanStore:
             raise RefusedError(f"plan {name} is a copy of plan {plan.id}", hint="plan anew: pgusher free")
         return plan
 
-    def names(self) -> list[str]:
-        """The plans there are, the newest first; none where the directory cannot be read."""
+    def names(self, since: float = 0.0) -> list[str]:
+        """The plans that were made since then (seconds since 1970), the newest first.
+
+        None where the directory cannot be read.
+        """
         found = []
         with contextlib.suppress(OSError), os.scandir(self._path) as entries:
             for entry in entries:
@@ -104,7 +107,7 @@ class PlanStore:
                 if _is_id(name) and entry.name.endswith(".json"):
                     with contextlib.suppress(OSError):
                         found.append((entry.stat(follow_symlinks=False).st_mtime, name))
-        return [name for _, name in sorted(found, reverse=True)]
+        return [name for made, name in sorted(found, reverse=True) if made >= since]
 
     def _file(self, name: str) -> str:
         return os.path.join(self._path, f"{name}.json")

@@ -84,6 +84,9 @@ def bash(home: Path, line: str) -> list[str]:
         ("pgusher --host ", [""]),
         ("pgusher who un", ["unit/grafana-server"]),
         ("pgusher --from pgusher.b", ["pgusher.bash"]),
+        ("pgusher free --apply cron/v", ["cron/version_history"]),
+        ("pgusher free -p 5433 --apply=cron/v", ["cron/version_history"]),
+        ("pgusher cron --apply ", [""]),
     ],
 )
 def test_bash_completes(home: Path, line: str, offered: list[str]) -> None:
@@ -103,6 +106,13 @@ def test_bash_does_not_run_what_a_holder_is_called(home: Path) -> None:
     assert (home / "asked").read_text() == "completion line -- pgusher -p 5433 who cron/\n"
 
 
+@needs("bash")
+def test_bash_asks_for_plans_where_a_plan_is_wanted(home: Path) -> None:
+    assert EVIL not in bash(home, "pgusher free --apply ")  # it is quoted here, too
+    assert (home / "asked").read_text() == "completion names -- free --apply\n"
+    assert not (home / "evil").exists()
+
+
 @needs("fish")
 @pytest.mark.parametrize(
     ("line", "offered"),
@@ -114,6 +124,7 @@ def test_bash_does_not_run_what_a_holder_is_called(home: Path) -> None:
         ("pgusher completion ", {"bash", "zsh", "fish"}),
         ("pgusher who un", {"unit/grafana-server"}),
         ("pgusher -p 5433 who cron/", {"cron/version_history", EVIL}),
+        ("pgusher free --apply cron/", {"cron/version_history", EVIL}),
     ],
 )
 def test_fish_completes(home: Path, line: str, offered: set[str]) -> None:
@@ -177,6 +188,7 @@ def until(terminal: int, wanted: bytes) -> bytes:
         ("pgusher completion fi\t", b"fish"),
         ("pgusher --color nev\t", b"never"),
         ("pgusher who cron/v\t", b"cron/version_history"),
+        ("pgusher free --apply cron/v\t", b"cron/version_history"),
         ("pgusher -p 5433 who cron/\t\t", b"touch evil"),
     ],
 )

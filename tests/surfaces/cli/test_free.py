@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -321,6 +322,17 @@ def test_undo_help_of_no_plan_is_a_mistake(tmp_path: Path) -> None:
 def test_plans_complete_undo_help(tmp_path: Path) -> None:
     run, _ = planned(tmp_path)
     assert run.run("completion", "names", "undo-help", "").out == "k7f3\ta plan\n"
+
+
+def test_plans_complete_apply_as_long_as_they_may_be_applied(tmp_path: Path) -> None:
+    run, free = planned(tmp_path)
+    assert run.run("completion", "names", "--", "free", "--apply").out == "k7f3\ta plan\n"
+    assert run.run("completion", "line", "--", "pgusher free --apply k").out == "k7f3\ta plan\n"
+    (file,) = (tmp_path / "plans").iterdir()
+    old = file.stat().st_mtime - 660
+    os.utime(file, (old, old))
+    assert run.run("completion", "names", "--", "free", "--apply").out == ""
+    assert free.store.names() == ["k7f3"]
 
 
 def test_a_limit_is_previewed_with_whom_it_would_refuse(tmp_path: Path) -> None:

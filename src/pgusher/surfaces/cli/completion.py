@@ -63,7 +63,11 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
         if command.name == "explain":
             return [(name, "") for name in context.app.rule_names()]
         if command.name == "undo-help":
-            return [(name, "a plan") for name in context.app.plans().names()]
+            return _plans(context)
+        if any(rest[-1:] == [flag] for option in command.options if option.asked for flag in option.flags):
+            from pgusher.app.free_store import LASTS  # late: only who completes a plan needs it
+
+            return _plans(context, LASTS)
         if command.argument is None or not command.argument.asked:
             return []
         values = read(command, rest)
@@ -88,6 +92,12 @@ def names(line: list[str], context: Context) -> list[tuple[str, str]]:
             if name == holder.name and name.strip():
                 found[name] = screen.text(f"{count(len(holder.sessions), 'slot')}, {holder.title}")
     return list(found.items())
+
+
+def _plans(context: Context, lasts: int | None = None) -> list[tuple[str, str]]:
+    """The plans there are; those of the last `lasts` microseconds."""
+    since = 0.0 if lasts is None else context.clock() - lasts / 1e6
+    return [(name, "a plan") for name in context.app.plans().names(since)]
 
 
 COMMAND = Command(

@@ -192,6 +192,7 @@ class Context:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], None] = time.sleep,
         program: str | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.environ = os.environ if environ is None else environ
         self.out, self.err = streams or real(self.environ)
@@ -200,6 +201,7 @@ class Context:
         """How root calls this very pgusher: a virtual environment's is not where sudo looks."""
         self.monotonic = monotonic
         self.sleep = sleep
+        self.clock = clock
 
     def narrate(self, text: str) -> None:
         """One line on standard error, harmless; lost if nobody listens there."""

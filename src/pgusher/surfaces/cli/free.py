@@ -229,7 +229,7 @@ _OPTIONS = (
     Option("limit", ("--limit",), "let a role take at most N slots (-1: any number)", "ROLE=N", parse=role_limit,
            group=_WAYS),
     Option("timeouts", ("--timeouts",), "let the server end idle sessions of a role", "ROLE", group=_WAYS),
-    Option("apply", ("--apply",), "do the safe steps of this plan", "PLAN", group=_DO),
+    Option("apply", ("--apply",), "do the safe steps of this plan", "PLAN", group=_DO, asked=True),
     Option("unsafe", ("--unsafe",), "with --apply: also steps that lose something, of whom --confirm names",
            group=_DO, default=False),
     Option("confirm", ("--confirm",), "whom the unsafe steps may hit, as the plan names it: several by commas",

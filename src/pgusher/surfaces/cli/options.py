@@ -35,6 +35,8 @@ class Option:
     """True when the value may be left out: `--stop` as well as `--stop 5433`."""
     files: bool = False
     """True when the value is a file, for completion."""
+    asked: bool = False
+    """True when the values it can have are asked for by `pgusher completion names -- COMMAND FLAG`."""
 
     @property
     def shown(self) -> tuple[str, ...]:

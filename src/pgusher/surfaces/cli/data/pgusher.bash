@@ -15,6 +15,14 @@ _pgusher_holders() {
     declare -F __ltrim_colon_completions >/dev/null && __ltrim_colon_completions "$cur"
 }
 
+_pgusher_values() {
+    # Those of one option. Quoted as above, whatever is printed.
+    local name title
+    while IFS=$'\t' read -r name title; do
+        [[ $name == "$cur"* ]] && COMPREPLY+=("$(printf '%q' "$name")")
+    done < <("${1/#\~/$HOME}" completion names -- "${@:2}" 2>/dev/null </dev/null)
+}
+
 _pgusher_options() {
     case ${1:-_} in
             _) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
@@ -51,6 +59,9 @@ _pgusher() {
         *) command=$word; break ;;
         esac
     done
+    case "$command $prev" in
+        "free --apply") _pgusher_values "$1" free --apply; return ;;
+    esac
     case $prev in
         --color) _pgusher_words 'auto always never' ; return ;;
         --colour) _pgusher_words 'auto always never' ; return ;;

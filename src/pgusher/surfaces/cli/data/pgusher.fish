@@ -6,6 +6,11 @@ function __pgusher_holders
     command $words[1] completion names -- $words[2..-1] 2>/dev/null </dev/null
 end
 
+function __pgusher_values
+    set -l words (commandline -opc)
+    command $words[1] completion names -- $argv 2>/dev/null </dev/null
+end
+
 complete -c pgusher -f
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why free undo-help run jobs cron explain rules report doctor demo schema completion' -a who -d 'the chain from each session to what holds it, with its evidence'
 complete -c pgusher -n 'not __fish_seen_subcommand_from who why free undo-help run jobs cron explain rules report doctor demo schema completion' -a why -d 'why the slots are held: findings with their evidence, the thread, the line, the remedy'
@@ -105,7 +110,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from free' -l cancel -d 'cancel s
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l drain -d 'ask programs with pgusher\'s Database for their idle sessions'
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l limit -x -d 'let a role take at most N slots (-1: any number)'
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l timeouts -x -d 'let the server end idle sessions of a role'
-complete -c pgusher -n '__fish_seen_subcommand_from free' -l apply -x -d 'do the safe steps of this plan'
+complete -c pgusher -n '__fish_seen_subcommand_from free' -l apply -x -a '(__pgusher_values free --apply)' -d 'do the safe steps of this plan'
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l unsafe -d 'with --apply: also steps that lose something, of whom --confirm names'
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l confirm -x -d 'whom the unsafe steps may hit, as the plan names it: several by commas'
 complete -c pgusher -n '__fish_seen_subcommand_from free' -l grace -x -d 'from TERM to KILL of a client process (default 5); no server process gets KILL'
