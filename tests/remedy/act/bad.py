@@ -10,7 +10,7 @@ stopped     a child that is stopped
 many        forks children without end, each of which waits; at most 400
 chain       a child that forks and ends, again and again; at most 4,000 times
 backup      a child that calls itself pg_dump and has no session
-rescue      at TERM it starts such a child, in its own group, and ends a moment later
+rescue      at TERM it starts such a child, in its own group, and ends when that is up
 late        at TERM it starts a child in a session of its own, and ends a moment later
 """
 
@@ -73,19 +73,26 @@ def chain() -> int:
 
 
 def backup() -> int:
+    """Its pid; 0 when it has ended before it was that program."""
     ready, told = os.pipe()
+    os.set_inheritable(told, True)
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
     pid = os.fork()
     if pid == 0:
-        code = "import time; time.sleep(3600)"
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+        code = f"import os, time; os.write({told}, b'1'); time.sleep(3600)"
         os.execv(sys.executable, ["pg_dump", "-I", "-S", "-c", code])  # noqa: S606 - a name of its own is the point
     os.close(told)
-    os.read(ready, 1)  # its end was closed by exec
-    return pid
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGTERM])
+    up = os.read(ready, 1)
+    os.close(ready)
+    return pid if up else 0
 
 
 def rescue(*_: object) -> None:
-    backup()
-    time.sleep(0.3)
+    while not backup():
+        pass
     os._exit(0)
 
 

@@ -154,7 +154,7 @@ class Ending:
             new = self._tree.last_look() if last else self._tree.look(sparing=True)
         except OSError:  # there is no descriptor left: what was known is ended
             return []
-        self._tree.terminate(new)
+        self._tree.terminate_new(new)
         return new
 
     def _kill(self) -> None:

@@ -30,6 +30,8 @@ from pgusher.remedy.protected import known_reason
 
 _ROUNDS = 200
 _STILL = "TtZX"
+_SETTLES = 0.5
+"""Seconds for those that came up in the grace to stand still."""
 
 
 class RefusedError(Exception):
@@ -113,7 +115,7 @@ class Tree:
                 self._stop(found)
                 if count > 0 and not found and self._still(deadline):
                     # What was seen between fork and exec is another program by now; it changes no more.
-                    self._check_again(sparing=sparing)
+                    self._check_again(self.members.values(), sparing=sparing)
                     self.unruly = False
                     return new
                 if self._clock() >= deadline:
@@ -174,6 +176,17 @@ class Tree:
                 self._send(one, number)
         self._stopped.clear()
 
+    def terminate_new(self, new: Iterable[Pinned]) -> None:
+        """The same for those that came up in the grace.
+
+        One may be seen between fork and exec: it is stopped and judged anew before it is told to end.
+        """
+        new = list(new)
+        self._stop(new)
+        self._still(self._clock() + _SETTLES, new)
+        self._check_again(new, sparing=True)
+        self.terminate(one for one in new if (one.pid, one.start_ticks) in self.members)
+
     def kill(self) -> None:
         """KILL, which also ends what is stopped."""
         for one in self.living:
@@ -221,14 +234,15 @@ class Tree:
             raise RefusedError(Result(OutcomeKind.REFUSED, text))
         self._allowed(held)
 
-    def _check_again(self, *, sparing: bool) -> None:
-        """All of them, as they stand still. Raises RefusedError unless `sparing`."""
-        for key, held in list(self.members.items()):
+    def _check_again(self, these: Iterable[Pinned], *, sparing: bool) -> None:
+        """Those of the tree that stand still. Raises RefusedError unless `sparing`."""
+        for held in list(these):
             try:
                 self._check(held, root=held is self._root)
             except RefusedError as error:
                 if not sparing:
                     raise
+                key = held.pid, held.start_ticks
                 self.left[key] = error.result.text
                 del self.members[key]
                 self._send(held, signal.SIGCONT)
@@ -285,11 +299,15 @@ class Tree:
             return True
         return False
 
-    def _still(self, deadline: float) -> bool:
-        """Whether all of them stand, after a moment for it. One in an uninterruptible sleep forks nothing either."""
+    def _still(self, deadline: float, these: Iterable[Pinned] | None = None) -> bool:
+        """Whether all of them, or these, stand, after a moment for it.
+
+        One in an uninterruptible sleep forks nothing either.
+        """
         wait = 0.0005
         while True:
-            states = [stat.state for one in self.living if (stat := read_stat(one.pid, self._proc)) is not None]
+            living = self.living if these is None else [one for one in these if one.alive()]
+            states = [stat.state for one in living if (stat := read_stat(one.pid, self._proc)) is not None]
             if all(state in _STILL for state in states):
                 return True
             if self._clock() + wait >= deadline or wait > 0.1:
