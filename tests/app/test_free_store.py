@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +17,7 @@ from pgusher.app.free_store import PlanStore, digest, directory
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.plan import Plan
 from pgusher.model.values import replace
+from tests.bed.requirements import needs_root
 from tests.remedy.planning import STUCK, plan
 
 
@@ -133,6 +137,39 @@ def test_a_directory_that_cannot_be_made_is_one_clear_message(tmp_path: Path) ->
     (tmp_path / "state").write_text("a file")
     with pytest.raises(PgusherError, match="the plan could not be kept"):
         PlanStore(str(tmp_path / "state" / "plans")).save(plan(STUCK))
+
+
+@pytest.mark.parametrize(("number", "hint"), [(errno.ENOSPC, "make room there (df -h"), (errno.EACCES, "ls -ld ")])
+def test_a_disk_without_room_is_one_message_that_nothing_is_kept(
+    store: PlanStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, hint: str
+) -> None:
+    def full(_fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(RefusedError) as error:
+        store.save(plan(STUCK))
+    assert error.value.message == f"the plan could not be kept: {os.strerror(number).lower()}"
+    assert error.value.hint is not None
+    assert error.value.hint.startswith(hint)
+    assert store.names() == []
+
+
+@needs_root
+def test_a_really_full_disk(tmp_path: Path) -> None:
+    """A file system of 16 KiB, in a mount namespace of its own."""
+    script = 'mount -t tmpfs -o size=16k,mode=700 none $0 && head -c 16384 /dev/zero > $0/full; exec $1 -c "$2" $0'
+    code = (
+        "import sys\nfrom pgusher.app.free_store import PlanStore\nfrom pgusher.errors import RefusedError\n"
+        "from tests.remedy.planning import STUCK, plan\n"
+        "try: PlanStore(sys.argv[1]).save(plan(STUCK))\nexcept RefusedError as e: print(e, '|', e.hint)"
+    )
+    words = ["unshare", "-m", "sh", "-c", script, str(tmp_path), sys.executable, code]
+    done = subprocess.run(words, check=False, capture_output=True, text=True, timeout=60, env=os.environ)
+    if "mount" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"nothing can be mounted here: {done.stderr.strip()}")
+    assert "the plan could not be kept: no space left on device | make room there" in done.stdout, done
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_plan_is_never_overwritten(store: PlanStore, saved: tuple[Plan, Path]) -> None:

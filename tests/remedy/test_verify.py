@@ -124,6 +124,27 @@ def test_steps_that_were_refused_promise_nothing(made: Plan, before: Snapshot) -
     assert found.text == "nothing was done"
 
 
+def test_what_was_signalled_and_is_still_there_is_not_nothing(made: Plan, before: Snapshot) -> None:
+    failed = done(made, OutcomeKind.FAILED)
+    found = judge(made, failed, before, before, Proof(), 5.1)
+    assert not found.verified
+    assert found.text == "3 of 3 sessions that were to end are still there"
+    one = min(ended(made))
+    found = judge(made, failed, before, without(before, ended(made) - {one}), Proof(), 5.1)
+    assert found.text == "1 of 3 sessions that were to end is still there"
+
+
+def test_what_failed_is_told_beside_what_was_done() -> None:
+    text = 'slots = 100\n[[gone]]\nsessions = [{ count = 3, idle = "3h" }]\n'
+    before, made = look(text)[0], plan(text)
+    first, *others = made.steps
+    kinds = (*done(replace(made, steps=tuple(others))), *done(replace(made, steps=(first,)), OutcomeKind.FAILED))
+    left = first.sessions[0].pid
+    found = judge(made, kinds, before, without(before, ended(made) - {left}), TOOK, 5.1)
+    assert found.text == "2 of 2 sessions are gone"
+    assert "Of the steps that failed 1 of 1 session that was to end is still there." in found.detail
+
+
 def test_its_own_session_counts_as_free(before: Snapshot) -> None:
     assert free_slots(before) == (14, 17)
     assert before.taken == 4

@@ -7,8 +7,10 @@ plan that a stranger could have written, or that was changed by a single charact
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
+import shlex
 import stat
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -64,7 +66,7 @@ class PlanStore:
     def save(self, plan: Plan) -> str:
         """Writes a plan, whole or not at all, for its owner alone; gives its path. Old ones go.
 
-        Raises PgusherError when it cannot be written.
+        Raises RefusedError when it cannot be written.
         """
         from pgusher.app.store import write  # it brings what makes snapshots: only who plans needs it
 
@@ -72,7 +74,11 @@ class PlanStore:
         self._purge(plan.made_at)
         data = codec.dump(plan)
         path = self._file(plan.id)
-        write(path, {"kind": KIND, "schema": SCHEMA, "digest": digest(data), "plan": data}, "plan", force=False)
+        try:
+            write(path, {"kind": KIND, "schema": SCHEMA, "digest": digest(data), "plan": data}, "plan", force=False)
+        except PgusherError as error:
+            found = error.__context__
+            raise self._unusable(error.message.rpartition(": ")[2], getattr(found, "errno", None)) from None
         return path
 
     def load(self, name: str) -> Plan:
@@ -119,14 +125,16 @@ class PlanStore:
                 os.mkdir(self._path, 0o700)
             found = os.lstat(self._path)
         except OSError as error:
-            raise self._unusable((error.strerror or str(error)).lower()) from None
+            raise self._unusable((error.strerror or str(error)).lower(), error.errno) from None
         if why := self._distrusts(found, directory=True):
             raise self._unusable(why)
 
-    def _unusable(self, why: str) -> PgusherError:
-        return RefusedError(
-            f"the plan could not be kept: {why}", detail=f"its directory is {self._path}", hint=f"ls -ld {self._path}"
-        )
+    def _unusable(self, why: str, number: int | None = None) -> PgusherError:
+        path = shlex.quote(self._path)
+        hint = f"ls -ld {path}"
+        if number in (errno.ENOSPC, errno.EDQUOT):
+            hint = f"make room there (df -h {path}), or set PGUSHER_STATE to a directory elsewhere, for plans and log"
+        return RefusedError(f"the plan could not be kept: {why}", detail=f"its directory is {self._path}", hint=hint)
 
     def _distrusts(self, found: os.stat_result, *, directory: bool = False) -> str | None:
         """Why a file or directory may be a stranger's."""

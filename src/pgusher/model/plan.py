@@ -183,6 +183,8 @@ class Slots:
     """Those that an ordinary role can take."""
     back: int
     """How many the plan's steps give back."""
+    own: int = 0
+    """How many of those that were taken were pgusher's own, which it gave back after the look."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,8 +134,13 @@ def judge(
         detail.append(f"Still there: {listed([f'session {session.pid}' for session in left], 8)}.")
     if free is not None:
         detail.append(f"{_free(free)}.")
+    tried = attempted(plan, outcomes)
+    if tried and steps:
+        detail.append(f"Of the steps that failed {_of_tried(tried, after)}.")
     if not steps:
         done = any(one.kind in (OutcomeKind.DONE, OutcomeKind.GONE) for one in outcomes)
+        if tried:  # what was signalled may end any time: nobody can say that nothing was done
+            return Verdict(False, _of_tried(tried, after), detail=tuple(detail), hint="look again: pgusher")
         return Verdict(done, "no session was to end" if done else "nothing was done", detail=tuple(detail))
     said, taken = _proof(proof, free)
     verified = not left and taken
@@ -150,6 +155,20 @@ def judge(
     elif not taken:
         hint = "pgusher why"
     return Verdict(verified, head, gone, len(left), returned, tuple(detail), said, hint)
+
+
+def attempted(plan: Plan, outcomes: Iterable[Outcome]) -> tuple[Step, ...]:
+    """The steps that were tried and did not come to their end, and that make sessions end."""
+    failed = {one.step for one in outcomes if one.kind is OutcomeKind.FAILED}
+    return tuple(step for step in plan.steps if step.number in failed and step.lever in ENDING)
+
+
+def _of_tried(tried: Sequence[Step], after: Snapshot) -> str:
+    """What a look shows of sessions that were to end, and did not while they were waited for."""
+    wanted = {one.pid for step in tried for one in step.sessions}
+    left = len(still_there(tried, after))
+    verb = "was" if len(wanted) == 1 else "were"
+    return f"{left} of {count(len(wanted), 'session')} that {verb} to end {'is' if left == 1 else 'are'} still there"
 
 
 def free_slots(snapshot: Snapshot) -> tuple[int, int] | None:

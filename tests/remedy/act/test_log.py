@@ -58,8 +58,9 @@ def test_a_stranger_cannot_have_it_written_elsewhere(tmp_path: Path) -> None:
     target.write_text("")
     link = tmp_path / "free.jsonl"
     link.symlink_to(target)
-    with pytest.raises(LogError, match="could not be written"):
+    with pytest.raises(LogError, match="cannot be used: it is a symbolic link") as caught:
         Log(str(link))
+    assert caught.value.hint == "move it away: a new one is begun"
     fifo = tmp_path / "fifo"
     os.mkfifo(fifo)
     with pytest.raises(LogError, match="no regular file"):
@@ -82,7 +83,8 @@ def refused(action: Callable[[], object]) -> LogError:
 @needs_root
 def test_a_directory_that_may_not_be_written_is_one_clear_message() -> None:
     assert "operation not permitted" in str(refused(lambda: Log("/sys/pgusher/free.jsonl")))
-    refused(lambda: Log("/dev/null/free.jsonl"))
+    assert "writable" in str(refused(lambda: Log("/sys/pgusher/free.jsonl")).hint)
+    assert "room" not in str(refused(lambda: Log("/dev/null/free.jsonl")).hint)
     with tempfile.TemporaryDirectory(dir="/tmp") as directory:
         os.chmod(directory, 0o755)  # noqa: S103 - that a user may go there, and not write
         child = os.fork()

@@ -147,6 +147,8 @@ def test_a_session_that_does_not_end_is_told_and_gets_no_kill(bed: Bed, log: Log
             for one, outcome in zip(seen, outcomes, strict=True):
                 assert outcome.text == f"session {one.pid} (app) was signalled, and is still there after 0.05 s"
                 assert outcome.seen_after == "it is still there"
+                held = one is seen[0]
+                assert (outcome.hint == f"it is stopped: it ends when it goes on: kill -CONT {one.pid}") is held
                 assert read_stat(one.pid) is not None
         finally:
             for one in seen:

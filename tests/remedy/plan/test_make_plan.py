@@ -183,6 +183,9 @@ def test_there_are_at_most_so_many_steps() -> None:
     made = plan(GONE, most=1)
     assert len(made.steps) == 1
     assert made.slots.back == 1
+    listed = {pid for one in made.spared for pid in one.sessions} | {one.pid for s in made.steps for one in s.sessions}
+    assert made.slots.own == 1
+    assert made.slots.taken == len(listed) + made.slots.own
     assert "the plan has 1 step at most" in spared(made, "")
 
 

@@ -9,6 +9,7 @@ left as it is, and the next one begins anew.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import stat
@@ -23,6 +24,17 @@ NAME = "free.jsonl"
 SCHEMA = 1
 _MOST = 64 << 20
 """Bytes from the end of a log that are read for what an earlier run has left."""
+
+_ROOM, _RIGHTS = "make room on its disk", "make its directory writable"
+_HINTS = {
+    errno.ENOSPC: _ROOM,
+    errno.EDQUOT: _ROOM,
+    0: _ROOM,  # a part was written
+    errno.EFBIG: "raise the limit of a file's size (ulimit -f)",
+    errno.EACCES: _RIGHTS,
+    errno.EPERM: _RIGHTS,
+    errno.EROFS: _RIGHTS,
+}
 
 
 class LogError(PgusherError):
@@ -109,8 +121,11 @@ class Log:
         return self._error(f"cannot be used: {why}", "move it away: a new one is begun")
 
     def _failed(self, error: OSError) -> LogError:
+        if error.errno == errno.ELOOP and os.path.islink(self.path):
+            return self._unusable("it is a symbolic link")  # whoever made it chooses what is written to
         why = (error.strerror or str(error)).lower()
-        return self._error(f"could not be written: {why}", "make its directory writable, and room on its disk")
+        hint = _HINTS.get(error.errno or 0, "look at its directory")
+        return self._error(f"could not be written: {why}", f"{hint}, or set PGUSHER_STATE to a directory elsewhere")
 
     def _error(self, why: str, hint: str) -> LogError:
         return LogError(f"nothing is done: the log {why}", f"the log is {clean(self.path)}", hint)

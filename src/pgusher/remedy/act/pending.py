@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 from pgusher.collect.postgres.connect import BrokenError, QueryError
 from pgusher.model.plan import Lever, OutcomeKind
-from pgusher.remedy.act.pinned import Pinned, ended
+from pgusher.remedy.act.pinned import Pinned, ended, read_stat
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.sessions import Server
 from pgusher.remedy.act.statements import Target
@@ -26,6 +26,7 @@ class Pending:
         clock: Callable[[], float],
         pause: Callable[[float], None],
         within: float,
+        proc: str = "/proc",
     ) -> None:
         """`waiting` and `held`: by step. `within`: seconds that are waited at most."""
         self._waiting = dict(waiting)
@@ -35,6 +36,7 @@ class Pending:
         self._clock = clock
         self._pause = pause
         self._within = within
+        self._proc = proc
         self._deadline = clock() + within
         self._between = _ASK_FIRST
         self._ask_at = 0.0
@@ -72,6 +74,11 @@ class Pending:
             return Result(OutcomeKind.FAILED, text, "look again")
         text = f"{whose} was signalled, and is still there after {self._within:g} s"
         hint = "it ends when it next looks for signals; PostgreSQL's processes never get KILL"
+        held = self._held.get(number)
+        stat = None if held is None else read_stat(held.pid, self._proc)
+        if held is not None and stat is not None and stat.state in "Tt":
+            who = "a debugger holds it" if stat.state == "t" else "it is stopped"
+            hint = f"{who}: it ends when it goes on" + (f": kill -CONT {held.pid}" if stat.state == "T" else "")
         return Result(OutcomeKind.FAILED, text, hint, "it is still there")
 
     def _look_at_held(self, seconds: float) -> None:

@@ -304,7 +304,9 @@ class _Run:
         self._tell("waiting")
         context = self._context
         waiting = {number: (self._by_number[number].lever, target) for number, target in self._waiting.items()}
-        pending = Pending(waiting, self._held, self._server, context.clock, context.pause, context.ends_within)
+        pending = Pending(
+            waiting, self._held, self._server, context.clock, context.pause, context.ends_within, self._proc
+        )
         processes.wait(list(endings.values()), pending.look, ended)
         for number, ending in endings.items():
             self._settle(self._by_number[number], ending.result())

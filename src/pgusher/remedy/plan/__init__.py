@@ -68,6 +68,7 @@ def make_plan(
             ceilings.max_connections if ceilings is not None else None,
             ceilings.ordinary if ceilings is not None else None,
             sum(step.slots for step in steps),
+            sum(session.own for session in snapshot.slot_sessions),
         ),
         tuple(steps),
         gathered(spared),

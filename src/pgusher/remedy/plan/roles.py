@@ -42,7 +42,7 @@ def limit_step(role: Role, most: int, sessions: Iterable[Session]) -> Step:
     used = sum(session.user == role.name and session.takes_slot for session in sessions)
     over = used - most if most >= 0 else 0
     if over >= 0 and most >= 0:
-        safety, loses = Safety.UNSAFE, f"every new session of {role.name} is refused"
+        safety, loses = Safety.UNSAFE, f"each new session of {role.name}"
         loses += f" until {count(over + 1, 'session')} of it {'has' if over == 0 else 'have'} ended"
     else:
         safety, loses = Safety.SAFE, ""

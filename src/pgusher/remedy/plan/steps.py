@@ -133,12 +133,11 @@ class Steps:
             return Safety.UNSAFE, held
         if finding is not None and leaked and not proven:
             return Safety.UNSAFE, f"what its client had in it; the finding is {finding.certainty.value}, not proven"
-        if leaked or self._scene.quiet.get(session.pid, 0) >= LONG_IDLE:
+        quiet = self._scene.quiet.get(session.pid)
+        if leaked or (quiet is not None and quiet >= LONG_IDLE):
             return Safety.SAFE, _UNSEEN
-        return (
-            Safety.UNSAFE,
-            "what its client has in it: temporary tables, settings; it was at work less than 10 minutes ago",
-        )
+        last = "since when it is idle is not known" if quiet is None else "it was at work less than 10 minutes ago"
+        return Safety.UNSAFE, f"what its client has in it: temporary tables, settings; {last}"
 
     def _held(self, session: Session) -> str | None:
         """What an idle session holds for others, or itself waits for, besides its slot; None when nothing says so."""

@@ -80,13 +80,19 @@ def headline(plan: Plan) -> str:
             return f"nothing to free by {plan.asked}"
         if plan.asked is not None:
             return f"nothing to free of {plan.asked}: each of its sessions is spared"
-        return f"nothing is shown to be leaked: {words.count(plan.slots.taken, 'slot')} taken, none to free"
+        return f"nothing is shown to be leaked: {_taken(plan, 'slot')} taken, none to free"
     steps = words.count(len(plan.steps), "step")
     verb = "gives" if len(plan.steps) == 1 else "give"
     if all(step.settings or step.lever is Lever.CANCEL for step in plan.steps):
         return f"plan {plan.id}: {steps}, no slot comes back at once"
     back = plan.slots.back
-    return f"plan {plan.id}: {steps} {verb} {back} of {words.count(plan.slots.taken, 'taken slot')} back"
+    return f"plan {plan.id}: {steps} {verb} {back} of {_taken(plan, 'taken slot')} back"
+
+
+def _taken(plan: Plan, noun: str) -> str:
+    """ "18 slots (1 is pgusher's own)": what is listed adds up to it."""
+    own = f" ({plan.slots.own} {'is' if plan.slots.own == 1 else 'are'} pgusher's own)" if plan.slots.own else ""
+    return words.count(plan.slots.taken, noun) + own
 
 
 def _groups(steps: Sequence[Step], everything: bool) -> list[list[Step]]:
@@ -191,7 +197,9 @@ def _pipe_lines(screen: Screen, plan: Plan) -> list[Line]:
         fact_line(screen, "plan", plan.id if plan.steps else "none", headline(plan)),
         fact_line(screen, "made at", words.iso(plan.made_at)),
         fact_line(screen, "expires at", words.iso(plan.expires_at)),
-        fact_line(screen, "slots", f"{plan.slots.taken} taken", f"{plan.slots.back} come back"),
+        fact_line(
+            screen, "slots", f"{plan.slots.taken} taken", f"{plan.slots.back} come back", f"{plan.slots.own} own"
+        ),
     ]
     rows = [_row(step) for step in plan.steps]
     lines += [BLANK, *table(screen, _STEPS, rows)] if rows else []

@@ -70,6 +70,7 @@ def _plan(plan: Plan) -> dict[str, Any]:
         "host": plan.server.host,
         "word": plan.asked,
         "taken": plan.slots.taken,
+        "own": plan.slots.own,
         "max_connections": plan.slots.maximum,
         "ordinary": plan.slots.ordinary,
         "back": plan.slots.back,
