@@ -269,6 +269,53 @@ def test_without_a_record_nothing_is_done(bed: Bed, new_free: NewFree, tmp_path:
         assert victim in [session["pid"] for session in bed.sessions()]
 
 
+@pytest.mark.parametrize("stage", ["intended", "waiting", "done"])
+def test_who_presses_ctrl_c_is_told_what_was_done(
+    bed: Bed, new_free: NewFree, tmp_path: Path, stage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with bed.holder("idle", sessions=2) as holder:
+        free = new_free()
+        plan, _ = planned(free, processes=(holder.pid,))
+        plain = free.apply
+
+        def apply(plan: Plan, steps: Any, **more: Any) -> Applied:
+            def pressed(now: str, _step: Any) -> None:
+                if now == stage:
+                    signal.raise_signal(signal.SIGINT)
+
+            return plain(plan, steps, progress=pressed, **more)
+
+        monkeypatch.setattr(free, "apply", apply)
+        code, said = command(free, plan)
+        assert code == 130
+        assert "interrupted" in said
+        word = {"intended": "runs on: interrupted", "waiting": "was signalled: interrupted"}.get(stage, "")
+        assert word in said
+        assert str(tmp_path / "log" / "free.jsonl") in said
+        assert f"pgusher free --apply {plan.id}" in said
+        monkeypatch.undo()
+        code, said = command(free, plan)
+        assert code == 0, said
+
+
+def test_a_plan_is_applied_by_one_at_a_time(bed: Bed, new_free: NewFree) -> None:
+    with victim_of(bed) as victim:
+        free, other = new_free(), new_free()
+        plan, _ = planned(free, sessions=(victim,), exact=True)
+        told: list[tuple[int, str]] = []
+
+        def meanwhile(stage: str, _step: Any) -> None:
+            if stage == "begun":
+                told.append(command(other, plan))
+
+        result = applied(free, plan, progress=meanwhile)
+        assert result.good
+        ((code, said),) = told
+        assert code == 4
+        assert said.startswith(f"pgusher: nothing was done: plan {plan.id} is being applied by process {os.getpid()}")
+        assert command(other, plan)[0] == 0, "the lock is gone with who had it"
+
+
 def test_an_expired_plan_is_refused(bed: Bed, new_free: NewFree) -> None:
     with victim_of(bed) as victim:
         free = new_free()

@@ -50,13 +50,20 @@ class Applied:
     plan: Plan
     outcomes: tuple[Outcome, ...]
     verdict: Verdict
+    interrupted: bool = False
+    """By Ctrl-C, after something may have been done."""
 
     @property
     def good(self) -> bool:
         """Nothing was refused, nothing failed, and what was done was seen."""
         wrong = (OutcomeKind.REFUSED, OutcomeKind.FAILED)
         done = any(one.kind in (OutcomeKind.DONE, OutcomeKind.GONE) for one in self.outcomes)
-        return done and self.verdict.verified and not any(one.kind in wrong for one in self.outcomes)
+        return (
+            done
+            and not self.interrupted
+            and self.verdict.verified
+            and not any(one.kind in wrong for one in self.outcomes)
+        )
 
 
 class Free:
@@ -174,6 +181,10 @@ class Free:
         Raises RefusedError when the server is not the plan's, or cannot be looked at, or when there can be no record of
         what is done; then nothing was done.
         """
+        with self.store.held(plan.id):
+            return self._apply(plan, steps, grace, progress)
+
+    def _apply(self, plan: Plan, steps: Sequence[Step], grace: float, progress: Progress) -> Applied:
         request = here.request_again(plan, self._request)
         self._looker.close()
         self._looker = Looker(request)
@@ -184,14 +195,40 @@ class Free:
         here.check_place(plan, before)
         awake = grown(steps, before)
         asleep = [step for step in steps if step.number not in {one.step for one in awake}]
-        outcomes = self._act(plan, asleep, self._looker.connection(before.facts.server), grace, progress)
-        outcomes = tuple(sorted((*awake, *outcomes), key=lambda one: one.step))
-        acted = self._monotonic()
+        from pgusher.remedy.act import InterruptedActError
+
+        outcomes = awake
         try:
-            verdict = self._verify(plan, outcomes, before, request, acted)
+            outcomes += self._act(plan, asleep, self._looker.connection(before.facts.server), grace, progress)
+            acted = self._monotonic()
+            outcomes = tuple(sorted(outcomes, key=lambda one: one.step))
+            return Applied(plan, outcomes, self._verdict(plan, outcomes, before, request, acted))
+        except InterruptedActError as error:
+            return self._interrupted(plan, steps, (*awake, *error.outcomes), "before the server was looked at again")
+        except KeyboardInterrupt:
+            return self._interrupted(plan, steps, outcomes, "while looking again")
+
+    def _interrupted(self, plan: Plan, steps: Sequence[Step], outcomes: Sequence[Outcome], when: str) -> Applied:
+        """What is known; the server is not asked any more."""
+        from pgusher.remedy.act import place
+
+        known = {one.step: one for one in outcomes}
+        now = int(self._clock() * 1_000_000)
+        for step in steps:
+            text = "interrupted: whether it was done is not known"
+            known.setdefault(step.number, Outcome(step.number, OutcomeKind.FAILED, text, now))
+        log = f"What was meant, and what is known to be done, is in {self._log or place()}."
+        hint = f"the same plan can be applied again, it does what is left: pgusher free --apply {plan.id}"
+        verdict = Verdict(False, f"interrupted {when}", detail=(log,), hint=hint)
+        return Applied(plan, tuple(known[number] for number in sorted(known)), verdict, interrupted=True)
+
+    def _verdict(
+        self, plan: Plan, outcomes: Sequence[Outcome], before: Snapshot, request: Request, acted: float
+    ) -> Verdict:
+        try:
+            return self._verify(plan, outcomes, before, request, acted)
         except (UnreachableError, RefusedError) as error:
-            verdict = Verdict(False, f"not verified: {error.message}", detail=(error.detail,) if error.detail else ())
-        return Applied(plan, outcomes, verdict)
+            return Verdict(False, f"not verified: {error.message}", detail=(error.detail,) if error.detail else ())
 
     def close(self) -> None:
         """Gives every slot back."""

@@ -12,7 +12,7 @@ import json
 import os
 import shlex
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pgusher.errors import PgusherError, RefusedError, SnapshotError, UsageError
@@ -101,6 +101,33 @@ class PlanStore:
             raise RefusedError(f"plan {name} is a copy of plan {plan.id}", hint="plan anew: pgusher free")
         return plan
 
+    @contextlib.contextmanager
+    def held(self, name: str) -> Iterator[None]:
+        """Keeps others from applying that plan meanwhile. Raises RefusedError when somebody does so already."""
+        import fcntl  # late: only who applies needs it
+
+        try:
+            descriptor = os.open(self._file(name), os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise RefusedError(f"plan {name} could not be locked: {reason}", detail=self._file(name)) from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            who = _who_locks(os.fstat(descriptor))
+            os.close(descriptor)
+            raise RefusedError(
+                f"nothing was done: plan {name} is being applied{who}", hint="wait for it, then look: pgusher"
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            reason = (error.strerror or str(error)).lower()
+            raise RefusedError(f"plan {name} could not be locked: {reason}", detail=self._file(name)) from None
+        try:
+            yield
+        finally:
+            os.close(descriptor)
+
     def names(self, since: float = 0.0) -> list[str]:
         """The plans that were made since then (seconds since 1970), the newest first.
 
@@ -175,6 +202,20 @@ class PlanStore:
             with contextlib.suppress(OSError):  # another pgusher has removed it
                 if now - os.lstat(path).st_mtime_ns // 1000 > _KEPT:
                     os.unlink(path)
+
+
+def _who_locks(found: os.stat_result, proc: str = "/proc") -> str:
+    """ " by process 4711": who holds a lock of that file; "" where it is not shown. Source: proc_locks(5)."""
+    wanted = f"{os.major(found.st_dev):02x}:{os.minor(found.st_dev):02x}:{found.st_ino}"
+    try:
+        with open(f"{proc}/locks", encoding="ascii", errors="replace") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return ""
+    for words in lines:
+        if len(words) > 5 and words[1] == "FLOCK" and words[5] == wanted and words[4].isdigit() and int(words[4]):
+            return f" by process {words[4]}"
+    return ""
 
 
 def digest(data: object) -> str:

@@ -212,7 +212,7 @@ def test_another_name_confirms_nothing(tmp_path: Path) -> None:
     done = run.run("free", "--apply", "k7f3", "--unsafe", "--confirm", "cron/version")
     assert done.code == 2
     assert "no unsafe step about cron/version" in done.err
-    assert "it has: cron/version_history" in done.err
+    assert "it has, by the names of then: cron/version_history" in done.err
     assert free.did is None
 
 
@@ -232,6 +232,18 @@ def test_what_was_refused_is_exit_code_4(tmp_path: Path, kind: OutcomeKind) -> N
     done = run.run("free", "--apply", "k7f3")
     assert done.code == 4
     assert kind.value in done.out
+
+
+def test_an_interrupted_look_before_acting_did_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, free = planned(tmp_path)
+
+    def pressed(*_: Any, **__: Any) -> Applied:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(free, "apply", pressed)
+    done = run.run("free", "--apply", "k7f3")
+    assert done.code == 130
+    assert done.err == "pgusher: interrupted: nothing was done\n"
 
 
 def test_what_was_not_verified_is_exit_code_4(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ as it acts, signals all first and waits once, and leaves a line in the log befor
 
 from __future__ import annotations
 
+from pgusher.remedy.act.interrupted import InterruptedActError
 from pgusher.remedy.act.log import Log, LogError, place
 from pgusher.remedy.act.run import Context, act
 from pgusher.remedy.act.sessions import Sql
 
-__all__ = ["Context", "Log", "LogError", "Sql", "act", "place"]
+__all__ = ["Context", "InterruptedActError", "Log", "LogError", "Sql", "act", "place"]

@@ -116,6 +116,10 @@ class Ending:
                 return
             self._kill()
 
+    def left(self) -> tuple[int, int]:
+        """How many of it are known to run, and of how many."""
+        return len(self._tree.living), len(self._tree.members)
+
     def result(self) -> Result:
         """What became of it, and what came up meanwhile and was left alone."""
         result = self._result()

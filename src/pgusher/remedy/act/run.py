@@ -12,6 +12,7 @@ from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step
 from pgusher.model.values import dataclass, field, replace
 from pgusher.remedy.act import backends, drains, processes, roles, sessions
+from pgusher.remedy.act.interrupted import InterruptedActError, outcomes_of
 from pgusher.remedy.act.log import Log, LogError
 from pgusher.remedy.act.looking import NO_SQL, look
 from pgusher.remedy.act.pending import Pending
@@ -61,7 +62,7 @@ def act(plan: Plan, steps: Sequence[Step], context: Context) -> tuple[Outcome, .
 
     What is unsafe is done as well: that it was agreed to is the caller's to know. Raises LogError when there can be no
     record, before anything was done; when the log fails later, no further step is done. Raises ValueError for two steps
-    of one number.
+    of one number, and InterruptedActError, with what is known of each step, for a KeyboardInterrupt.
     """
     if len({step.number for step in steps}) != len(steps):
         raise ValueError("two steps have one number")
@@ -69,6 +70,8 @@ def act(plan: Plan, steps: Sequence[Step], context: Context) -> tuple[Outcome, .
         run = _Run(plan, steps, context)
         try:
             return run.outcomes()
+        except KeyboardInterrupt:
+            raise InterruptedActError(run.interrupted()) from None
         finally:
             run.close()
 
@@ -111,6 +114,8 @@ class _Run:
         self._held: dict[int, Pinned] = {}
         """Their server processes, where they are processes of this host."""
         self._unlogged: LogError | None = None
+        self._stages: dict[int, str] = {}
+        """The last stage of each step that was begun."""
 
     def outcomes(self) -> tuple[Outcome, ...]:
         self._record.begin(self._steps)
@@ -131,6 +136,14 @@ class _Run:
             self._unlogged = error
         self._tell("done")
         return tuple(self._results[step.number] for step in self._steps)
+
+    def interrupted(self) -> tuple[Outcome, ...]:
+        """What is known of each step now; what is settled is still written down."""
+        with suppress(LogError):
+            if new := [one for number, one in self._results.items() if number not in self._written]:
+                self._record.outcomes(new, self._by_number)
+        now = self._context.now()
+        return outcomes_of(self._steps, self._results, self._stages, self._held, self._endings, now)
 
     def close(self) -> None:
         for ending in self._endings.values():
@@ -344,6 +357,8 @@ class _Run:
             self._tell("outcome", self._by_number[outcome.step])
 
     def _tell(self, stage: str, step: Step | None = None) -> None:
+        if step is not None:
+            self._stages[step.number] = stage
         self._context.tell(stage, step)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pgusher.model.evidence import Gap
     from pgusher.model.snapshot import Snapshot
 
-REFUSED = 4
+REFUSED, INTERRUPTED = 4, 130
 _ABOUT_ACTING = ("unsafe", "confirm", "grace")
 _ABOUT_PLANNING = ("word", "idle_for", "states", "most", "cancel", "drain", "limit", "timeouts")
 _FLAGS = {
@@ -153,7 +153,11 @@ def _apply(values: Values, context: Context, free: Any) -> int:
     known = list(dict.fromkeys(confirm_name(step) for step in plan.unsafe))
     for name in names:
         if name not in known:
-            hint = f"it has: {', '.join(known)}" if known else "all its steps are safe: leave --unsafe out"
+            hint = (
+                f"it has, by the names of then: {', '.join(known)}"
+                if known
+                else "all its steps are safe: leave --unsafe out"
+            )
             raise UsageError(f"plan {plan.id} has no unsafe step about {name}", hint=hint)
     steps = [*plan.safe, *(step for step in plan.unsafe if confirm_name(step) in names)]
     if not names and plan.unsafe:
@@ -168,10 +172,14 @@ def _apply(values: Values, context: Context, free: Any) -> int:
             hint=f"pgusher free --apply {plan.id} --unsafe --confirm {quote(known[0])}" if known else None,
         )
     grace = values["grace"]
-    applied = free.apply(plan, steps, **({} if grace is None else {"grace": grace}))
+    try:
+        applied = free.apply(plan, steps, **({} if grace is None else {"grace": grace}))
+    except KeyboardInterrupt:  # before it began to act: what comes later is in what it gives back
+        context.narrate("pgusher: interrupted: nothing was done")
+        raise
     again = Again(repeat(values, CONNECTION), context.program)
     applied = replace(applied, verdict=replace(applied.verdict, hint=again.text(applied.verdict.hint)))
-    code = 0 if applied.good else REFUSED
+    code = INTERRUPTED if applied.interrupted else 0 if applied.good else REFUSED
     if values["json"]:
         import json
 
