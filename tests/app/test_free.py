@@ -36,6 +36,7 @@ from pgusher.remedy.plan import Wanted, make_plan
 from pgusher.surfaces.cli.free_words import meaning
 from tests.bed import Bed
 from tests.bed.bed import APP, MONITOR, SIGNALLER
+from tests.bed.requirements import needs_root
 from tests.client.test_drain import program
 from tests.conftest import NewServer
 from tests.remedy.planning import TERMS
@@ -446,6 +447,32 @@ def test_where_not_one_slot_is_left_it_works_without_sql(bed: Bed, new_free: New
         assert result.good, result.verdict
         with psycopg.connect(bed.server.dsn(APP)):
             pass
+
+
+AS_NOBODY = """
+import contextlib, io, os, sys
+from pgusher.surfaces.cli.main import main
+with contextlib.redirect_stdout(io.StringIO()):  # loads what an ordinary user may not be able to read
+    main([*sys.argv[1:], "--no-sql"])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@needs_root
+def test_an_ordinary_user_of_a_full_server_is_told_its_state_and_what_to_type(bed: Bed) -> None:
+    with bed.holder("idle", sessions=SLOTS):
+        words = ["free", "-h", bed.server.socket_dir, "-p", str(bed.server.port), "-U", APP, "-d", "postgres"]
+        done = subprocess.run(
+            [sys.executable, "-c", AS_NOBODY, *words, "--width", "100"],
+            check=False, capture_output=True, text=True, timeout=60,
+        )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("nothing is shown to be leaked: ")
+    assert 'refuses ordinary roles: "remaining connection slots' in done.stdout
+    assert "seen without SQL" in done.stdout
+    assert "half-blind" in done.stdout
+    assert any(line.startswith("sudo ") and line.endswith(" free") for line in done.stdout.splitlines()), done.stdout
 
 
 def test_a_program_with_a_database_of_ours_is_drained_and_what_is_lent_stays(bed: Bed, new_free: NewFree) -> None:

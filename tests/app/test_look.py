@@ -12,14 +12,16 @@ import psycopg
 import pytest
 
 from pgusher.app.config import Config
-from pgusher.app.look import Look, Looker
+from pgusher.app.look import Look, Looker, _fullness
 from pgusher.app.request import Request
 from pgusher.demo.server import EmbeddedServer
 from pgusher.errors import UnreachableError, UsageError
-from pgusher.model.server import Rung
+from pgusher.model.server import Rung, View
+from pgusher.model.values import replace
 from tests.bed import Bed
 from tests.bed.bed import APP
 from tests.conftest import NewServer
+from tests.diagnose.worlds import World
 
 SERVER_SETTINGS = {"max_connections": 20}
 
@@ -67,6 +69,13 @@ def test_every_server_of_the_host_is_found_and_the_fullest_comes_first(
     ports = [snapshot.facts.server.port for snapshot in look.snapshots]
     assert {server.port, other.port} <= set(ports)
     assert ports.index(server.port) < ports.index(other.port)
+
+
+def test_a_server_that_refuses_comes_first_also_where_its_ceilings_cannot_be_read() -> None:
+    near = World("slots = 10\n[[unknown]]\nsessions = [{ count = 6 }]").snapshot()
+    view = View(Rung.TITLES, refuses="remaining connection slots are reserved")
+    full = replace(near, facts=replace(near.facts, ceilings=None, view=view, sessions=()))
+    assert max([near, full], key=_fullness) is full
 
 
 def test_the_port_chooses_among_those_found(server: EmbeddedServer) -> None:

@@ -272,6 +272,9 @@ def _place(server: Server) -> tuple[int, tuple[str, ...], str | None]:
 def _fullness(snapshot: Snapshot) -> tuple[float, int]:
     ceilings = snapshot.facts.ceilings
     share = snapshot.taken / ceilings.max_connections if ceilings and ceilings.max_connections else 0.0
+    view = snapshot.facts.view
+    if view.refuses or view.refuses_all or view.lacked is not None:
+        share = max(share, 1.0)  # it says so itself, also where its ceilings may not be read
     return share, snapshot.taken
 
 

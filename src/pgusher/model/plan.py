@@ -176,7 +176,8 @@ class Spared:
 class Slots:
     """How full the server was when the plan was made."""
 
-    taken: int
+    taken: int | None
+    """None when that could not be seen."""
     maximum: int | None
     """max_connections; None when not known."""
     ordinary: int | None

@@ -16,10 +16,15 @@ from jsonschema import Draft202012Validator
 from pgusher.app.free import Applied, Free
 from pgusher.app.free_store import PlanStore
 from pgusher.app.request import Request
+from pgusher.attribute import attribute
+from pgusher.diagnose.engine import diagnose
 from pgusher.errors import RefusedError
+from pgusher.model.evidence import Gap
 from pgusher.model.findings import Diagnosis
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step, Verdict
+from pgusher.model.server import Attempt, Rung, View
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import replace
 from pgusher.remedy.plan import Wanted, make_plan
 from pgusher.surfaces.render.schema import json_schema
 from tests.diagnose.worlds import NOW
@@ -110,6 +115,50 @@ def test_nothing_leaked_says_so_and_what_to_type(tmp_path: Path) -> None:
     assert done.out.startswith("nothing is shown to be leaked: 9 slots (1 is pgusher's own) taken, none to free")
     assert "pgusher why" in done.out
     assert free.store.names() == []
+
+
+REFUSAL = "remaining connection slots are reserved for roles with the SUPERUSER attribute"
+
+
+def blind(free: FakeFree, rung: Rung, *, sessions: bool = True) -> None:
+    """As an ordinary user sees a full server."""
+    facts = free.snapshot.facts
+    tried = Attempt("role app", REFUSAL, "53300", "postgres")
+    view = View(rung, (tried,), refuses=REFUSAL)
+    seen = tuple(replace(s, own=False) for s in facts.sessions if not s.own) if sessions else ()
+    gap = Gap("postgres", "the ceilings", "permission denied", "run pgusher as root or as the server's own user")
+    free.snapshot = attribute(
+        replace(facts, view=view, host=replace(facts.host, uid=1000), ceilings=None, sessions=seen, gaps=(gap,))
+    )
+    free.diagnosis = diagnose(free.snapshot)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_who_may_not_see_much_is_told_that_the_server_refuses_and_what_to_type(tmp_path: Path, terminal: bool) -> None:
+    run, free = shell("slots = 8" + WEB, tmp_path, terminal=terminal)
+    blind(free, Rung.TITLES)
+    done = run.run("free", "-U", "app")
+    assert done.code == 0
+    assert "nothing is shown to be leaked: 8 slots taken, none to free" in done.out
+    assert "8 slots seen taken, the ceiling is not known" in done.out
+    assert REFUSAL in " ".join(done.out.split())
+    assert "permission denied" in done.out
+    assert "sudo pgusher --username app free" in done.out
+
+
+@pytest.mark.parametrize("rung", [Rung.TITLES, Rung.NONE])
+def test_no_session_seen_on_a_server_that_refuses_is_not_none_taken(tmp_path: Path, rung: Rung) -> None:
+    run, free = shell("slots = 8" + WEB, tmp_path, terminal=True)
+    blind(free, rung, sessions=False)
+    done = run.run("free")
+    assert done.out.startswith("nothing can be said: how many slots are taken could not be seen")
+    assert "0 slots taken" not in done.out
+    data = json.loads(run.run("free", "--json").out)
+    VALIDATOR.validate(data)
+    assert data["taken"] is None
+    run, free = shell("slots = 8" + WEB, tmp_path / "pipe")
+    blind(free, rung, sessions=False)
+    assert "slots\tnot seen" in run.run("free").out
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pgusher.diagnose.text import count
 from pgusher.model.findings import Diagnosis
 from pgusher.model.plan import Lever, Plan, ProcessIdentity, ServerIdentity, Slots, Spared, Step
+from pgusher.model.server import Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 from pgusher.remedy.plan.checks import Checks
@@ -64,7 +65,7 @@ def make_plan(
         server_identity(snapshot, terms.postmaster),
         terms.reach,
         Slots(
-            snapshot.taken,
+            None if _unseen(snapshot) else snapshot.taken,
             ceilings.max_connections if ceilings is not None else None,
             ceilings.ordinary if ceilings is not None else None,
             sum(step.slots for step in steps),
@@ -91,6 +92,14 @@ def server_identity(snapshot: Snapshot, postmaster: ProcessIdentity | None = Non
         server.data_directory,
         server.socket_paths,
     )
+
+
+def _unseen(snapshot: Snapshot) -> bool:
+    """Whether it was not seen how many slots are taken: none is, and yet there is no room; or nothing was seen."""
+    view = snapshot.facts.view
+    if snapshot.taken or view.rung not in (Rung.TITLES, Rung.NONE):
+        return False
+    return view.rung is Rung.NONE or view.refuses_all or view.refuses is not None or view.lacked is not None
 
 
 def _holders(steps: Sequence[Step]) -> tuple[str, ...]:

@@ -18,7 +18,6 @@ from pgusher.surfaces.render.again import Again
 from pgusher.surfaces.render.plan import commands, confirm_name, plan_page
 
 if TYPE_CHECKING:
-    from pgusher.model.evidence import Gap
     from pgusher.model.snapshot import Snapshot
 
 REFUSED, INTERRUPTED = 4, 130
@@ -82,7 +81,7 @@ def _plan(values: Values, context: Context, free: Any) -> int:
     timeouts = [values["timeouts"]] if values["timeouts"] is not None else []
     settings = free.settings(snapshot, limits, timeouts) if limits or timeouts else ()
     plan = free.plan(snapshot, diagnosis, wanted, settings)
-    _print_plan(values, context, plan, snapshot.facts.gaps)
+    _print_plan(values, context, plan, snapshot)
     others = [str(one.facts.server.port) for one in look.snapshots if one is not snapshot]
     if others:
         context.narrate(f"only the server on port {snapshot.facts.server.port}; others: --port {' or '.join(others)}")
@@ -105,13 +104,13 @@ def _wish(values: Values) -> dict[str, Any]:
     }
 
 
-def _print_plan(values: Values, context: Context, plan: Plan, gaps: tuple[Gap, ...]) -> None:
+def _print_plan(values: Values, context: Context, plan: Plan, snapshot: Snapshot) -> None:
     again = Again(repeat(values, CONNECTION), context.program)
-    gaps = again.gaps(gaps)
+    gaps = again.gaps(snapshot.facts.gaps)
     plan = replace(plan, spared=tuple(replace(one, advice=again.text(one.advice)) for one in plan.spared))
     typed = commands(plan, _program(values))
     if not plan.steps:
-        typed = [(again.text(command), again.text(reason)) for command, reason in _instead(plan)]
+        typed = [(again.text(command), again.text(reason)) for command, reason in _instead(plan, snapshot)]
     if values["json"]:
         import json
 
@@ -120,7 +119,7 @@ def _print_plan(values: Values, context: Context, plan: Plan, gaps: tuple[Gap, .
         context.out.write(json.dumps(plan_json(plan, typed, gaps)) + "\n")
         return
     screen = context.out.screen(values["color"], values["plain"], values["width"])
-    context.out.write(screen.page(plan_page(screen, plan, typed, values["all"], gaps)))
+    context.out.write(screen.page(plan_page(screen, plan, typed, values["all"], gaps, snapshot)))
 
 
 def _program(values: Values) -> str:
@@ -133,7 +132,17 @@ def _program(values: Values) -> str:
     return "pgusher"
 
 
-def _instead(plan: Plan) -> list[tuple[str, str]]:
+def _instead(plan: Plan, snapshot: Snapshot) -> list[tuple[str, str]]:
+    """What to type where there is nothing to do; first of all what shows and may do more."""
+    facts = snapshot.facts
+    more = []
+    if facts.host.uid != 0 and any("root" in gap.opens or "sudo" in gap.opens for gap in facts.gaps):
+        word = f" {quote(plan.asked)}" if plan.asked is not None and not plan.asked.startswith("--") else ""
+        more = [(f"sudo pgusher free{word}", "root sees what is hidden now, and may take a reserved slot")]
+    return [*more, *_looks(plan)]
+
+
+def _looks(plan: Plan) -> list[tuple[str, str]]:
     if plan.asked is None:
         return [
             ("pgusher why", "all findings, also those that show no leak"),

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, Plan, RoleSetting, Spared, Step
+from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import quote
 from pgusher.surfaces.render.chains import wrap
-from pgusher.surfaces.render.headline import gap_lines
+from pgusher.surfaces.render.headline import gap_lines, heading, refusal, unasked, verdict_text
 from pgusher.surfaces.render.screen import BLANK, Line, Screen
 from pgusher.surfaces.render.state import fact_line
 from pgusher.surfaces.render.table import Column, table
+from pgusher.surfaces.render.tally import tally
 
 _MARGIN = 6
 _SPARED = 8
@@ -47,15 +49,23 @@ def plan_page(
     commands: Sequence[tuple[str, str]],
     everything: bool = False,
     gaps: tuple[Gap, ...] = (),
+    seen: Snapshot | None = None,
 ) -> list[Line]:
     """The whole page. `commands`: what to type next, each with its reason; `everything` shows each step by itself.
 
-    `gaps`: what could not be seen when the plan was made.
+    `gaps`: what could not be seen when the plan was made; `seen`: what was, whose state a plan without steps tells.
     """
+    told = tally(seen) if seen is not None and not plan.steps else None
     if screen.pipe:
         blind = [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in gaps]
+        if seen is not None and told is not None:
+            says = refusal(seen) or unasked(seen)
+            blind.append(fact_line(screen, "state", told.status.value, verdict_text(told), *([says] if says else [])))
         return [*blind, *_pipe_lines(screen, plan), *(fact_line(screen, "next", *command) for command in commands)]
-    lines: list[Line] = [[(headline(plan), "bold")], *gap_lines(gaps, everything)]
+    lines: list[Line] = [[(headline(plan), "bold")]]
+    if seen is not None and told is not None:
+        lines += heading(screen, seen, told)
+    lines += gap_lines(gaps, everything)
     for safety, title in ((Safety.SAFE, "safe: loses no work"), (Safety.UNSAFE, "unsafe: each says what it loses")):
         steps = [step for step in plan.steps if step.safety is safety]
         if steps:
@@ -80,6 +90,8 @@ def headline(plan: Plan) -> str:
             return f"nothing to free by {plan.asked}"
         if plan.asked is not None:
             return f"nothing to free of {plan.asked}: each of its sessions is spared"
+        if plan.slots.taken is None:
+            return "nothing can be said: how many slots are taken could not be seen"
         return f"nothing is shown to be leaked: {_taken(plan, 'slot')} taken, none to free"
     steps = words.count(len(plan.steps), "step")
     verb = "gives" if len(plan.steps) == 1 else "give"
@@ -92,6 +104,8 @@ def headline(plan: Plan) -> str:
 def _taken(plan: Plan, noun: str) -> str:
     """ "18 slots (1 is pgusher's own)": what is listed adds up to it."""
     own = f" ({plan.slots.own} {'is' if plan.slots.own == 1 else 'are'} pgusher's own)" if plan.slots.own else ""
+    if plan.slots.taken is None:
+        return f"an unknown number of {noun}s"
     return words.count(plan.slots.taken, noun) + own
 
 
@@ -198,7 +212,11 @@ def _pipe_lines(screen: Screen, plan: Plan) -> list[Line]:
         fact_line(screen, "made at", words.iso(plan.made_at)),
         fact_line(screen, "expires at", words.iso(plan.expires_at)),
         fact_line(
-            screen, "slots", f"{plan.slots.taken} taken", f"{plan.slots.back} come back", f"{plan.slots.own} own"
+            screen,
+            "slots",
+            "not seen" if plan.slots.taken is None else f"{plan.slots.taken} taken",
+            f"{plan.slots.back} come back",
+            f"{plan.slots.own} own",
         ),
     ]
     rows = [_row(step) for step in plan.steps]

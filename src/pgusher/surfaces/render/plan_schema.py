@@ -53,7 +53,7 @@ def plan_definitions() -> dict[str, Any]:
 def _content() -> dict[str, Any]:
     return {
         "id": _MAYBE_TEXT, "made_at": _TIME, "expires_at": _TIME, "uid": _COUNT, "port": {"type": "integer"},
-        "host": _MAYBE_TEXT, "word": _MAYBE_TEXT, "taken": _COUNT, "own": _COUNT, "max_connections": _MAYBE_COUNT,
+        "host": _MAYBE_TEXT, "word": _MAYBE_TEXT, "taken": _MAYBE_COUNT, "own": _COUNT, "max_connections": _MAYBE_COUNT,
         "ordinary": _MAYBE_COUNT, "back": _COUNT, "holders": _TEXTS, "steps": parts.a_list("step"),
         "spared": parts.a_list("spared"),
     }  # fmt: skip
