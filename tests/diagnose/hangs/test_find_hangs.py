@@ -80,6 +80,26 @@ def test_an_answer_is_lost_when_the_server_is_idle_for_long(state: str, seconds:
     assert all(hang.sessions == (9,) and hang.line == 7 for hang in found)
 
 
+@pytest.mark.parametrize(
+    ("query", "line", "expected"),
+    [
+        ("listen orders", "select.select", []),
+        ("LISTEN orders", "cursor.execute", []),
+        ("select 1", "select.select", []),
+        ("select 1", "cursor.execute", ["answer-lost"]),
+        (None, "", []),
+    ],
+)
+def test_a_select_of_the_users_own_waits_for_a_notification_not_for_an_answer(
+    query: str | None, line: str, expected: list[str]
+) -> None:
+    file = WaitedFile(9, "tcp", peer="127.0.0.1:5432", local_port=40_009)
+    clues = (Clue(ClueKind.AT, line, "/srv/job.py", 7),)
+    told = process(waiting(syscall="poll", files=(file,)), clues=clues)
+    found = find_hangs([told], facts(session(9, "idle", 60, query=query), holders={9: 5}))
+    assert [hang.mechanism for hang in found] == expected
+
+
 def test_a_query_that_a_session_at_work_blocks_is_slow_not_hung() -> None:
     blocked = session(9, "active", 60, blocked_by=(8,))
     assert find_hangs([process(asks(9))], facts(blocked, session(8, "active", 60), holders={9: 5, 8: 6})) == ()

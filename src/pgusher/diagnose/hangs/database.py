@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pgusher.diagnose.hangs.elsewhere import holder_of
 from pgusher.diagnose.hangs.scene import JOINING, OBJECTS, Draft, Judge, Scene, first
-from pgusher.diagnose.hangs.waits import Wait
+from pgusher.diagnose.hangs.waits import Wait, at_line
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
 from pgusher.model.session import Session
@@ -14,6 +14,14 @@ from pgusher.model.session import Session
 _LOST = 10_000_000
 """Microseconds that a session must have been idle before an answer that a thread still waits for counts as lost."""
 _IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"})
+_ASKS = frozenset(
+    {
+        *("execute", "executemany", "exec_driver_sql", "callproc", "commit", "rollback", "copy_expert", "copy_from"),
+        *("copy_to", "fetchone", "fetchmany", "fetchall", "execute_values", "execute_batch", "read_sql", "to_sql"),
+    }
+)
+"""Methods that a driver written in C leaves no frame of: on such a line the wait is one for the server's answer."""
+_DRIVERS = ("/sqlalchemy/engine/", "/django/db/backends/", "/peewee.py")
 
 
 def judge(scene: Scene, inner: Judge) -> Draft | None:
@@ -131,6 +139,8 @@ def _lost(scene: Scene, wait: Wait, session: Session) -> Draft | None:
     changed = session.state_change
     if session.state not in _IDLE or changed is None or scene.facts.taken_at - changed < _LOST:
         return None
+    if wait.what == "socket" and not _asks(scene, wait, session):
+        return None
     return Draft(
         "answer-lost",
         Certainty.LIKELY,
@@ -142,6 +152,18 @@ def _lost(scene: Scene, wait: Wait, session: Session) -> Draft | None:
         sessions=(session.pid,),
         alive=True,
     )
+
+
+def _asks(scene: Scene, wait: Wait, session: Session) -> bool:
+    """Whether who waits on a session's socket, by no function of a driver, has asked the server something.
+
+    A select() of the user's own waits for a notification, as LISTEN is written with psycopg2: all is well.
+    """
+    if (session.query or "").lstrip().lower().startswith(("listen", "unlisten")):
+        return False
+    if any(part in frame.file for frame in wait.thread.frames for part in _DRIVERS):
+        return True
+    return any(one.rpartition(".")[2] in _ASKS for one in at_line(scene.clues, wait.user))
 
 
 def _notifies(scene: Scene) -> Draft | None:
