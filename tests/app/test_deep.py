@@ -194,6 +194,12 @@ def test_children_stay_with_their_parents() -> None:
     assert [one.pid for one in found.facts.stacks] == [4, 41, 411]
 
 
+def test_a_parent_and_its_other_children_stay_with_the_one_asked_for() -> None:
+    taken = [stacks(41, 4), stacks(4, 3, asked=False), stacks(42, 4, asked=False), stacks(5, 3, asked=False)]
+    found = with_stacks(snapshot(holder("cron/a", HolderKind.CRON, 9, 41)), taken, [41])
+    assert [one.pid for one in found.facts.stacks] == [41, 4, 42]
+
+
 def test_the_same_reason_is_told_once_with_its_count() -> None:
     gap = Gap("stacks", "the frames of process 4", "py-spy is not installed", "pip install 'pgusher[why]'")
     taken = [stacks(pid, gap=replace(gap, what=f"the frames of process {pid}")) for pid in (4, 5)]

@@ -129,8 +129,10 @@ def by_weight(snapshot: Snapshot) -> list[int]:
 def with_stacks(
     snapshot: Snapshot, taken: Iterable[ProcessStacks], pids: list[int], left: Sequence[int] = ()
 ) -> Snapshot:
-    """The snapshot with the stacks of those processes and their children, and with what could not be seen of them."""
-    family = set(pids)
+    """The snapshot with the stacks of those processes and their families, and with what could not be seen of them."""
+    taken = list(taken)
+    parents = {stacks.ppid for stacks in taken if stacks.pid in pids}
+    family = {*pids, *(stacks.pid for stacks in taken if not stacks.asked and stacks.pid in parents)}
     own = []
     for stacks in taken:  # a child comes after its parent
         if stacks.pid in family or (not stacks.asked and stacks.ppid in family):

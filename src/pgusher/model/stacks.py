@@ -16,6 +16,9 @@ from pgusher.model.values import dataclass
 
 _FOREIGN = pattern(r"^<frozen |/lib(?:64)?/python\d\.\d+/|/(?:site|dist)-packages/|/python\d+\.zip/")
 
+MOST_CHILDREN = 48
+"""Processes that are looked at, in all, though nobody asked for them; where there are so many, some may be missing."""
+
 
 def is_foreign(file: str) -> bool:
     """Whether a source file is the standard library's or an installed package's, by its path: not the user's own."""

@@ -87,12 +87,13 @@ class StackSource:
         self._sleep(max(0.0, min(sampled + self._interval, ends) - self._monotonic()))
         spanned = round((self._monotonic() - sampled) * 1000)
         again = {pid: look.samples(pid, first[pid]) for pid in chosen}
+        for pid in chosen.keys() - found.keys():  # to be left out would be to be taken for gone
+            found[pid] = look.late(pid, *chosen[pid])
         done = [
             replace(found[pid], threads=moved(found[pid].threads, first[pid], again[pid]), sampled_ms=spanned)
             if found[pid].threads
             else found[pid]
             for pid in chosen
-            if pid in found
         ]
         return tuple(look.with_other_ends(done))
 
@@ -168,6 +169,14 @@ class _Look:
         start = self._booted + stat.start_ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
         why = f"pgusher failed: {type(error).__name__}"
         gap = Gap("stacks", f"the threads of process {pid}", why, "report it: pgusher report --redact")
+        return ProcessStacks(
+            pid, stat.start_ticks, start, StackOrigin.PROCFS, gap=gap, ppid=stat.ppid, comm=stat.comm, asked=asked
+        )
+
+    def late(self, pid: int, stat: procfs.Stat, asked: bool) -> ProcessStacks:
+        """What is left of a process that nobody came to within the deadline."""
+        start = self._booted + stat.start_ticks * 1_000_000 // os.sysconf("SC_CLK_TCK")
+        gap = Gap("stacks", f"the threads of process {pid}", "no time was left", f"pgusher why {pid}")
         return ProcessStacks(
             pid, stat.start_ticks, start, StackOrigin.PROCFS, gap=gap, ppid=stat.ppid, comm=stat.comm, asked=asked
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgusher.diagnose.hangs.calls import bare
 from pgusher.diagnose.hangs.scene import Draft, Judge, Scene
+from pgusher.diagnose.hangs.siblings import is_helper
 from pgusher.diagnose.hangs.waits import Wait
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence
@@ -94,16 +95,11 @@ def _is_idle(child: ProcessStacks) -> bool:
 
 def _child(scene: Scene, wait: Wait, inner: Judge) -> Draft | None:
     asked = wait.thread.waits_pid
-    children = [child for child in scene.children if asked in (None, -1, child.pid) and not _is_helper(child)]
+    children = [child for child in scene.children if asked in (None, -1, child.pid) and not is_helper(child)]
     drafts = [_within(scene, wait, child, inner) for child in children]
     if wait.what == "child.wait" and None in drafts:
         return None  # where it is not told which child is waited for, one of them may be at work
     return next((draft for draft in drafts if draft is not None), None)
-
-
-def _is_helper(child: ProcessStacks) -> bool:
-    """A process that multiprocessing keeps beside a program: it listens until the program ends, as it should."""
-    return any(name in word for word in child.argv for name in ("multiprocessing.resource_tracker", "forkserver"))
 
 
 def _within(scene: Scene, wait: Wait, child: ProcessStacks, inner: Judge) -> Draft | None:
