@@ -9,6 +9,7 @@ from types import ModuleType
 
 from pgusher.diagnose import rules as _package
 from pgusher.diagnose.case import Case
+from pgusher.diagnose.fold import folded
 from pgusher.diagnose.remedies import with_free
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Diagnosis, Finding, Severity, Skipped
@@ -110,9 +111,9 @@ def diagnose(
                 found.append(_broken(rule, error))
             skipped.append(Skipped(rule.name, "a rule without a bug", _bug(rule, error)))
     told = list(_without_yielding(found, yielding))
-    told.sort(key=lambda finding: finding.order)
     ignored = tuple(dict.fromkeys(finding.id for finding in told if finding.id in unwanted))
-    return Diagnosis(tuple(f for f in told if f.id not in unwanted), tuple(skipped), ignored, tuple(asked))
+    wanted = [finding for finding in told if finding.id not in unwanted]
+    return Diagnosis(folded(wanted, case.need("hangs")), tuple(skipped), ignored, tuple(asked))
 
 
 def _given(case: Case, rule: Rule, ratio: float | None) -> list[object] | Skipped:

@@ -128,11 +128,12 @@ def _finding(
 
 
 def _hang_of(blockers: list[Session], chains: Mapping[int, Chain], hangs: tuple[Hang, ...]) -> Hang | None:
-    """Why the client of the one that blocks does not go on: by the session, else by its process."""
+    """Why the client of the one that blocks does not go on: of its own process, not of one that waits for it."""
     pids = {blocker.pid for blocker in blockers}
     mine = {pid for blocker in blockers for pid in _processes(chains.get(blocker.pid))}
     told = [hang for hang in hangs if hang.still is not False]
-    return surest(hang for hang in told if pids.intersection(hang.sessions) or hang.pid in mine)
+    own = [hang for hang in told if hang.pid in mine]
+    return surest(own or [hang for hang in told if pids.intersection(hang.sessions[:1])])
 
 
 def _prepared(waiting: list[Session], now: Micros, room: Room | None) -> Finding:
