@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -27,6 +28,10 @@ NewServer = Callable[..., EmbeddedServer]
 
 def pytest_configure(config: pytest.Config) -> None:
     """One cache of templates for the whole run: the workers of xdist inherit its name."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell starts what it runs in the background like this, and what we start would inherit it: the tests press
+        # Ctrl-C on themselves and on others.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     if ENVIRONMENT not in os.environ and not hasattr(config, "workerinput"):
         cache = Cache()
         os.environ[ENVIRONMENT] = cache.directory(server_account())
