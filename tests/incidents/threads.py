@@ -59,7 +59,7 @@ def _script(name: str) -> Incident:
         with bed_of(40) as bed, bed.hang(name, _SESSIONS):
             time.sleep(1.0)  # its sessions are open: what it hangs in comes after that
             said = deep_look(bed)
-            # On a busy machine a look may have seen a thread on its way: then nothing is said, and a person looks again.
+            # On a busy machine a look may see a thread on its way: then nothing is said, and a person looks again.
             for _ in range(2):
                 said = said if said.findings else deep_look(bed)
             return said
