@@ -35,7 +35,8 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length") or "0"
         body = self.rfile.read(int(length)) if length.isdigit() else b""
         with self.server.one_by_one:
-            status, told = self.server.stand_in.handle(self.command, self.path, self.headers, body)
+            headers = {name.title(): value for name, value in self.headers.items()}
+            status, told = self.server.stand_in.handle(self.command, self.path, headers, body)
         data = json.dumps(told).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
