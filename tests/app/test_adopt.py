@@ -172,9 +172,14 @@ def test_what_has_no_limit_is_found(tmp_path: Path) -> None:
     assert host.cron("adopt", "--apply").returncode == 0
     done = host.cron("check", "--color", "never", "--width", "100")
     assert done.returncode == 0, done.stdout
-    (host.root / "etc/cron.d/tools").write_text("@daily root pgusher run -- /opt/tool --timeout 5\n")
+    (host.root / "etc/cron.d/tools").write_text("@reboot root pgusher run -- /opt/tool --timeout 5\n")
     done = host.cron("check", "--json")
     assert (done.returncode, "has no --timeout" in done.stdout) == (1, True)
+    (host.root / "etc/cron.d/tools").write_text("@daily root pgusher run -- /opt/tool --timeout 5\n")
+    assert host.cron("check").returncode == 0, "its limit follows from its schedule"
+    (host.root / "etc/cron.d/tools").write_text("@daily root pgusher run --timeout none -- /opt/tool\n")
+    done = host.cron("check", "--json")
+    assert (done.returncode, "was told to set none" in done.stdout) == (1, True)
 
 
 UNIT = "[Service]\nType=oneshot\nExecStart=/opt/load\n"

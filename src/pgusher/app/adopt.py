@@ -27,6 +27,7 @@ from pgusher.model.values import dataclass
 SECOND: Micros = 1_000_000
 _NAMED = pattern(r"\bpgusher['\"]? run\b.*? --name[ =]([\w.@:+-]+)")
 _TIMEOUT = pattern(r"\bpgusher['\"]? run\b(?:(?! -- ).)* (?:--timeout\b|-t)")
+_NO_TIMEOUT = pattern(_TIMEOUT.pattern + r"[ =]?none\b")
 _HISTORY = 2000
 """Runs that are looked through for overlaps."""
 
@@ -133,7 +134,7 @@ class Cron:
             given = settings.get(("Service", "TimeoutStartSec")) or settings.get(("Service", "TimeoutSec"))
             if settings.get(("Service", "Type")) != "oneshot" or given not in (None, "", "infinity", "0"):
                 continue
-            pause = _timer_pause(manager, started_by)
+            pause = timer_pause(manager, started_by)
             limit = limit_of(pause) if pause else ""
             text = f"[Service]\nTimeoutStartSec={limit}\n" if limit else ""
             place = f"/etc/systemd/system/{unit}.d/pgusher.conf"
@@ -177,9 +178,13 @@ def _unlimited(table: Table, line: Line) -> Trouble | None:
     entry = line.entry
     what = f"{table.place}:{entry.line} {job_label(entry.command)}"
     if line.state == GUARDED:
-        if _TIMEOUT.search(entry.command):
+        remedy = "pgusher run --timeout TIME -- COMMAND"
+        if _NO_TIMEOUT.search(entry.command):
+            return Trouble("no limit", what, "its guard was told to set none", remedy)
+        # Without one the guard takes it from the schedule, see `pgusher.app.run_limit`.
+        if _TIMEOUT.search(entry.command) or shortest_pause(entry) is not None:
             return None
-        return Trouble("no limit", what, "its guard has no --timeout", "pgusher run --timeout TIME -- COMMAND")
+        return Trouble("no limit", what, "its guard has no --timeout, and none follows from its schedule", remedy)
     limited = _limited(entry.command)
     if limited:
         return Trouble(
@@ -258,7 +263,7 @@ def diff(adoption: Adoption, context: int = 2) -> list[str]:
 # -- timers
 
 
-def _timer_pause(manager: Manager, timers: Sequence[str]) -> Micros | None:
+def timer_pause(manager: Manager, timers: Sequence[str]) -> Micros | None:
     """The shortest pause that all of them leave; None when one is not understood."""
     pauses = []
     for timer in timers:

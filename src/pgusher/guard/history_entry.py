@@ -32,6 +32,8 @@ class Entry:
     """By a clock that nobody sets, so it need not be `ended - started`."""
     exit: int | None = None
     limit: Micros | None = None
+    limit_source: str = ""
+    """Where the limit comes from; "" when it was given."""
     peak_slots: int | None = None
     peak_memory: int | None = None
     """Bytes, summed over its processes."""
@@ -98,5 +100,5 @@ _KINDS: dict[str, Any] = {
     "run": str, "job": str, "command": str, "started": int, "ending": str, "ended": (int, _NONE),
     "duration": (int, _NONE), "exit": (int, _NONE), "limit": (int, _NONE), "peak_slots": (int, _NONE),
     "peak_memory": (int, _NONE), "evidence": list, "uid": (int, _NONE), "guard_pid": int, "guard_ticks": int,
-    "boot": str, "output": str,
+    "boot": str, "output": str, "limit_source": str,
 }  # fmt: skip

@@ -21,6 +21,8 @@ class Job:
     argv: tuple[str, ...]
     limit: float | None = None
     """Seconds; None for none."""
+    limit_source: str = ""
+    """Where the limit comes from, when nobody gave it: "schedule */10 * * * * of /etc/crontab:7"."""
     grace: float = 10.0
     """Seconds between TERM and KILL."""
     overlap: str = "skip"

@@ -97,7 +97,7 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     entry = Entry(
         run=name, job=job.name, command=_command(job.argv), started=started, uid=os.geteuid(), guard_pid=own.pid,
         guard_ticks=own.ticks, boot=own.boot, output=output if life.relay.streams else "",
-        limit=None if job.limit is None else int(job.limit * 1e6),
+        limit=None if job.limit is None else int(job.limit * 1e6), limit_source=job.limit_source,
     )  # fmt: skip
     warnings = history.begin(entry)
     step("begun")

@@ -93,10 +93,12 @@ def _job(values: Values) -> Job:
     if values["idle_kill"] and values["idle"] is None:
         raise UsageError("--idle-kill needs --idle-timeout")
     name = values["name"] or default_name(argv)
+    limit, source = _limit(values)
     return Job(
         name=name,
         argv=argv,
-        limit=values["limit"],
+        limit=limit,
+        limit_source=source,
         grace=values["grace"],
         overlap=values["overlap"],
         idle=values["idle"],
@@ -106,11 +108,23 @@ def _job(values: Values) -> Job:
     )
 
 
+def _limit(values: Values) -> tuple[float | None, str]:
+    """The time limit, and where it comes from when nobody said it."""
+    if values["limit"] is not None:
+        return (None if values["limit"] == NO_LIMIT else values["limit"]), ""
+    from pgusher.app.run_limit import limit_from_schedule
+
+    found = limit_from_schedule()
+    return (span(found.limit), found.source) if found is not None else (None, "")
+
+
 def _tell(context: Context, job: Job, ended: Ended) -> None:
     """Only what is wrong: cron mails whatever is printed."""
     lines = []
     if ended.ending == "limit":
         lines.append(f"job {job.name} did not end within {span_text(job.limit or 0)} and was ended")
+        if job.limit_source:
+            lines.append(f"the limit is nine tenths of {job.limit_source}")
     elif ended.ending == "idle":
         lines.append(f"job {job.name} did nothing for {span_text(job.idle or 0)} and was ended")
     elif ended.ending == "thread":
@@ -179,6 +193,14 @@ def span(text: str) -> float:
     return float(found[1]) * _UNITS[found[2]]
 
 
+NO_LIMIT = 0.0
+
+
+def limit(text: str) -> float:
+    """As `span`; "none" is NO_LIMIT. Raises ValueError."""
+    return NO_LIMIT if text == "none" else span(text)
+
+
 def span_text(seconds: float) -> str:
     """ "9m"."""
     for letter, size in (("d", 86400), ("h", 3600), ("m", 60)):
@@ -201,12 +223,13 @@ COMMAND = Command(
         "children that ignore TERM or have become daemons. A thread that dies in a Python job makes the run a failed "
         "one. Output passes unchanged; the guard itself prints only what is wrong. The exit code is the job's own; "
         "124 at the limit, 75 when it was not started since it runs already, 125 when the guard failed, 126 and 127 as "
-        "in a shell, 128 and the signal's number when the guard was told to end. Without --timeout there is no limit. "
-        "See docs/run.md."
+        "in a shell, 128 and the signal's number when the guard was told to end. Without --timeout the limit is nine "
+        "tenths of the shortest pause in the schedule of the crontab line or timer that started it; there is none when "
+        "it was started otherwise. See docs/run.md."
     ),
     options=(
-        Option("limit", ("-t", "--timeout"), "end the job after that time, and say what it waited for", "TIME",
-               parse=span, group="When it ends"),
+        Option("limit", ("-t", "--timeout"), "end the job after that time, and say what it waited for; or none", "TIME",
+               parse=limit, group="When it ends"),
         Option("grace", ("--grace",), "between TERM and KILL (default 10s)", "TIME", parse=span, default=10.0,
                group="When it ends"),
         Option("idle", ("--idle-timeout",), "tell when it has no output, CPU or disk for so long", "TIME", parse=span,

@@ -53,6 +53,10 @@ class Run(Protocol):
         """Its time limit."""
 
     @property
+    def limit_source(self) -> str:
+        """Where that comes from; "" when it was given."""
+
+    @property
     def peak_slots(self) -> int | None:
         """The most sessions it had."""
 
@@ -151,6 +155,9 @@ def job_page(screen: Screen, name: str, runs: Sequence[Run], now: Micros, every:
             lines += [[("  ", ""), (part, "")] for part in wrap(screen, text, 2)]
     if runs:
         lines += [BLANK, *labelled(screen, "command", runs[0].command, "", True)]
+        if (limit := runs[0].limit) is not None:
+            source = f": nine tenths of {runs[0].limit_source}" if runs[0].limit_source else ""
+            lines += labelled(screen, "limit", f"{took(limit)}{source}", "", True)
     if any(run.ending == "running" and run.output for run in runs):
         lines += labelled(screen, "output", f"pgusher jobs tail {name}", "command", True)
     return lines
@@ -221,6 +228,7 @@ def run_json(run: Run) -> dict[str, Any]:
         "exit": run.exit,
         "duration_ms": None if run.duration is None else run.duration // 1000,
         "limit_ms": None if run.limit is None else run.limit // 1000,
+        "limit_source": run.limit_source or None,
         "peak_slots": run.peak_slots,
         "peak_memory": run.peak_memory,
         "guard_pid": run.guard_pid,

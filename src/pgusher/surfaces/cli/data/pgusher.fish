@@ -131,7 +131,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from undo-help' -s v -l verbose -
 complete -c pgusher -n '__fish_seen_subcommand_from undo-help' -s '?' -l help -d 'show this help'
 complete -c pgusher -n '__fish_seen_subcommand_from undo-help' -s V -l version -d 'show the versions'
 complete -c pgusher -n '__fish_seen_subcommand_from undo-help' -a '(__pgusher_holders)'
-complete -c pgusher -n '__fish_seen_subcommand_from run' -s t -l timeout -x -d 'end the job after that time, and say what it waited for'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -s t -l timeout -x -d 'end the job after that time, and say what it waited for; or none'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l grace -x -d 'between TERM and KILL (default 10s)'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'tell when it has no output, CPU or disk for so long'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-kill -d 'and end it then'
