@@ -22,6 +22,7 @@ from pgusher.errors import UnreachableError, UsageError
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
+from pgusher.model.grafana import Grafana
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Rung, Server
@@ -62,6 +63,7 @@ class _Side:
     processes: ProcessFacts
     jobs: JobFacts
     pools: tuple[PoolLimit, ...]
+    grafana: tuple[Grafana, ...]
     gaps: tuple[Gap, ...]
 
 
@@ -229,6 +231,7 @@ class Looker:
             settings=sample.settings,
             loans=ledgers.loans,
             pools=side.pools,
+            grafana=side.grafana,
         )
         return eye.attributor.attribute(facts)
 
@@ -239,9 +242,10 @@ class Looker:
         holders = _holders(sockets)
         processes = self._processes.look(holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
-        pools, more = _pools(processes.processes)
+        pools, grafana = _grafana(processes.processes)
+        more = tuple(gap for one in grafana for gap in one.gaps)
         gaps = (*more, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps)
-        return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, gaps)
+        return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, grafana, gaps)
 
 
 def _same(before: _Identities, now: _Identities) -> bool:
@@ -255,14 +259,14 @@ def _holders(sockets: SocketFacts) -> set[int]:
     return pids
 
 
-def _pools(processes: Sequence[Process]) -> tuple[tuple[PoolLimit, ...], tuple[Gap, ...]]:
+def _grafana(processes: Sequence[Process]) -> tuple[tuple[PoolLimit, ...], tuple[Grafana, ...]]:
     """What Grafana's files say, where there is one: seldom, so that what reads them is not loaded before."""
     if not any("grafana" in (process.exe or process.comm) for process in processes):
         return (), ()
     from pgusher.collect import grafana
 
     facts = grafana.look(processes)
-    return facts.pools, facts.gaps
+    return facts.pools, facts.grafanas
 
 
 def _place(server: Server) -> tuple[int, tuple[str, ...], str | None]:

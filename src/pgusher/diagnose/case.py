@@ -18,6 +18,7 @@ argument with a default value is a need that the rule can do without.
 | `processes` | the processes that hold sessions, and their ancestors, by pid | the same |
 | `runs` | runs of cron jobs that hold sessions | the same |
 | `pools` | how many sessions programs may take, by their own files | never; mostly there are none |
+| `grafana` | the Grafanas that were found, with their data sources | one holds sessions, and none was looked at |
 | `stacks` | the threads of processes | they were not looked at |
 | `hangs` | processes that hang, with mechanism, thread and line | their threads were not looked at |
 | `earlier` | the snapshot before this one | there was no look before |
@@ -49,6 +50,7 @@ IDLE = frozenset({"idle", "idle in transaction", "idle in transaction (aborted)"
 _ELSEWHERE = Gap(
     "sockets", "the processes of the clients", "the server is on another host", "run pgusher on the server's own host"
 )
+_NO_GRAFANA = Gap("grafana", "Grafana's data sources", "none was looked at", "pgusher grafana")
 _NO_STACKS = Gap("stacks", "the threads of the processes", "they were not looked at", "pgusher why")
 
 
@@ -100,6 +102,7 @@ class Case:
             "processes": self._processes,
             "runs": self._runs,
             "pools": lambda: facts.pools,
+            "grafana": self._grafana,
             "stacks": self._stacks,
             "hangs": self._found_hangs,
             "earlier": self._before,
@@ -240,6 +243,12 @@ class Case:
                 return find_hangs(facts.stacks, facts)
             return next((gap for gap in facts.gaps if gap.source == "stacks"), _NO_STACKS)
         return self._hangs if isinstance(self._hangs, Gap) else tuple(self._hangs)
+
+    def _grafana(self) -> object:
+        grafana = self._facts.grafana
+        if not grafana and any(holder.program == "Grafana" for holder in self.snapshot.holders):
+            return _NO_GRAFANA
+        return grafana
 
     def _stacks(self) -> object:
         told = next((gap for gap in self._facts.gaps if gap.source == "stacks"), None)

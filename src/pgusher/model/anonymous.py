@@ -26,17 +26,30 @@ _KEPT = frozenset(
         "Gap.source", "Attempt.sqlstate", "Attempt.refused_by", "ThreadStack.state", "ThreadStack.wchan",
         "ThreadStack.syscall", "WaitedFile.kind", "ProcessStacks.state", "ProcessStacks.python",
         "PoolLimit.program", "PoolLimit.setting",
+        "DataSource.type", "Grafana.version", "Grafana.replicas_from",
     }
 )  # fmt: skip
 """Written by PostgreSQL, the kernel or pgusher, from words of their own."""
 _TOLD = frozenset(
-    {"Gap.what", "Gap.why", "Gap.opens", "Attempt.target", "Attempt.outcome", "View.refuses", "Ceilings.source"}
+    {
+        "Gap.what",
+        "Gap.why",
+        "Gap.opens",
+        "Attempt.target",
+        "Attempt.outcome",
+        "View.refuses",
+        "Ceilings.source",
+        "Figure.origin",
+        "Limits.broken",
+    }
 )
 """Sentences, with names inside."""
 _KINDS = {
     "Session.user": "role", "View.role": "role", "Session.database": "db", "Session.application_name": "app",
     "Process.user": "user", "CronEntry.user": "user", "Server.os_user": "user", "Host.user": "user",
     "Host.name": "host", "Server.host": "host", "Unit.name": "unit", "Container.name": "container",
+    "DataSource.user": "role", "DataSource.database": "db", "DataSource.host": "host", "OwnDatabase.user": "role",
+    "OwnDatabase.database": "db", "OwnDatabase.host": "host",
 }  # fmt: skip
 """What the words of a field are called when they are met there first."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
+from pgusher.model.grafana import Grafana
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.loans import Loan
 from pgusher.model.pools import PoolLimit
@@ -42,3 +43,5 @@ class Facts:
     """The threads of the processes that were looked into; none unless asked for, as it takes time."""
     pools: tuple[PoolLimit, ...] = ()
     """What programs say themselves of how many sessions they may take."""
+    grafana: tuple[Grafana, ...] = ()
+    """The Grafanas that were found, with their data sources."""

@@ -137,6 +137,8 @@ class Grafana:
     own: OwnDatabase | None = None
     """None where its own tables are not in PostgreSQL, or where that is not known."""
     gaps: tuple[Gap, ...] = ()
+    default_open: Figure | None = None
+    """What a data source without a limit of its own may take, where grafana.ini says so."""
 
     def may_take(self) -> int | None:
         """The sessions that all its data sources may take together, in all its processes; None for no limit.

@@ -20,6 +20,7 @@ from collections.abc import Mapping
 
 from pgusher.model.evidence import Certainty
 from pgusher.model.grafana import TYPES, Figure, Limits
+from pgusher.model.values import replace
 
 OPEN, IDLE, LIFETIME = "maxOpenConns", "maxIdleConns", "connMaxLifetime"
 """The keys in a data source's jsonData."""
@@ -31,6 +32,8 @@ INI = {
 """The keys in [sql_datasources] of grafana.ini, by what they are the default of."""
 
 _FOUR_HOURS = 14400
+DEFAULTS = {OPEN: 100, IDLE: 100, LIFETIME: _FOUR_HOURS}
+"""From 9.5 on."""
 _PGX_IDLE = 1800
 _PGX_LIFETIME = 3600
 _MOST = 1 << 31
@@ -52,7 +55,8 @@ def limits(
 ) -> Limits:
     """What the pool of a data source may do. Raises ValueError when `kind` is no type of a PostgreSQL data source.
 
-    `json_data`: its jsonData; a value that is no number counts as not set. `ini`: what [sql_datasources] sets, by the
+    `json_data`: its jsonData; a value that is no whole number counts as not set, and the data source as broken:
+    Grafana refuses it ("error reading settings"). `ini`: what [sql_datasources] sets, by the
     key there ("max_open_conns_default"). `origin`: where `json_data` is from. An unknown version is taken for a new
     one, with the defaults of 9.5 on, and the figures are then LIKELY.
     """
@@ -67,7 +71,7 @@ def limits(
     if at < (9, 5, 0):
         span, defaults, ini = "default of 5.4 to 9.4", {OPEN: 0, IDLE: 2, LIFETIME: _FOUR_HOURS}, {}
     else:
-        span, defaults = "default of 9.5 on", {OPEN: 100, IDLE: 100, LIFETIME: _FOUR_HOURS}
+        span, defaults = "default of 9.5 on", DEFAULTS
         if known is None:
             span += ", its version is not known"
 
@@ -78,7 +82,9 @@ def limits(
         return ini.get(INI[key]) or Figure(defaults[key], span, True, sure)
 
     found = told(OPEN), told(IDLE), told(LIFETIME)
-    return _pgx(at, *found) if at >= (12, 4, 0) else _database_sql(*found)
+    made = _pgx(at, *found) if at >= (12, 4, 0) else _database_sql(*found)
+    wrong = next((key for key in (OPEN, IDLE, LIFETIME) if not _is_whole(json_data.get(key))), None)
+    return made if wrong is None else replace(made, broken=f"its {wrong} is no whole number: Grafana refuses it")
 
 
 def _database_sql(most: Figure, idle: Figure, lifetime: Figure) -> Limits:
@@ -113,6 +119,10 @@ def _unless_positive(figure: Figure) -> Figure:
     if figure.value is not None and figure.value > 0:
         return figure
     return Figure(None, figure.origin, figure.default, figure.certainty)
+
+
+def _is_whole(value: object) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
 def _number(value: object) -> int | None:
