@@ -15,7 +15,9 @@ from pgusher.guard.output import Relay
 from pgusher.guard.start import start
 
 if TYPE_CHECKING:
-    from pgusher.guard.records import Evidence, Job
+    from collections.abc import Iterable
+
+    from pgusher.guard.records import Job, Sessions
 
 ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EVIDENCE_SECONDS = 10.0
@@ -32,9 +34,17 @@ _BUSY_TICKS = 0.005
 class Life:
     """One run of a job, from its start until nothing of it is left. Only in the main thread."""
 
-    def __init__(self, job: Job, environ: Mapping[str, str], output: str, step: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        job: Job,
+        environ: Mapping[str, str],
+        output: str,
+        step: Callable[[str], None],
+        sessions: Sessions | None = None,
+    ) -> None:
         """`output`: the file for the last part of the output. `step` is told each step, for tests that end us there."""
         self.job = job
+        self._sessions = sessions
         self.status: int | None = None
         self.asked: int | None = None
         """The first signal that told us to end."""
@@ -84,13 +94,27 @@ class Life:
                 elif self.job.idle is not None and now - active >= self.job.idle and self.idle_since is None:
                     self.idle_since = active
                     return "idle"
-                sample = now + min(_SAMPLE, (self.job.idle or 60.0) / 6)
+                # Often at first, so that a short run has been looked at, too.
+                sample = now + min(_SAMPLE, self.job.idle / 6 if self.job.idle else now - self.started)
             self._pump(min(sample, limit if limit is not None else sample) - now)
         return "ended" if self.status is not None else "signal"
 
-    def evidence(self, ask: Evidence, seconds: float = EVIDENCE_SECONDS) -> list[str]:
-        """What the job waits for. A child asks: it may hang or fail, and its memory goes with it."""
-        pids = tuple(stat.pid for stat in kernel.family(os.getpid())[:_LOOKED_AT])
+    def evidence(self, *asks: Callable[[tuple[int, ...]], Iterable[str]]) -> list[str]:
+        """What the job waits for and holds."""
+        family = [stat.pid for stat in kernel.family(os.getpid())]
+        if self._sessions is not None:
+            with contextlib.suppress(Exception):  # as the other evidence: the job ends with it or without
+                self._sessions.count(family, now=True)
+        pids = tuple(family[:_LOOKED_AT])
+        lines: list[str] = []
+        for ask in asks:
+            lines += self.ask(lambda ask=ask: ask(pids))  # type: ignore[misc]
+        return lines
+
+    def ask(
+        self, ask: Callable[[], Iterable[str]], seconds: float = EVIDENCE_SECONDS, late_is: str = "evidence"
+    ) -> list[str]:
+        """Lines that take time. A child asks: it may hang or fail, and its memory goes with it."""
         told, tell = os.pipe2(os.O_CLOEXEC)
         self._helper = os.fork()
         if self._helper == 0:
@@ -99,7 +123,10 @@ class Life:
                 signal.set_wakeup_fd(-1)
                 for number in (*ASKED, signal.SIGCHLD):
                     signal.signal(number, signal.SIG_DFL)
-                os.write(tell, "\n".join(ask(pids)).encode("utf-8", "backslashreplace")[:30000])
+                room = 30000  # what a pipe holds
+                for line in ask():
+                    raw = f"{line}\n".encode("utf-8", "backslashreplace")[:room]
+                    room -= os.write(tell, raw)
             os._exit(0)
         os.close(tell)
         helper = self._helper
@@ -116,7 +143,7 @@ class Life:
             raw = os.read(told, 1 << 16)
         os.close(told)
         lines = raw.decode("utf-8", "replace").splitlines()
-        return lines or ([f"the evidence was not there within {seconds:g} seconds"] if late else [])
+        return [*lines, *([f"the {late_is} was not there within {seconds:g} seconds"] if late else [])]
 
     def end(self, first: int = signal.SIGTERM) -> tuple[int, ...]:
         """End all that is left: the signal, the grace, KILL, looked for anew until there is none. Gives who is left."""
@@ -213,6 +240,9 @@ class Life:
     def _activity(self) -> tuple[float, int, int, int]:
         """Time, ticks of processor, bytes of output, bytes read and written by it and its descendants."""
         found = kernel.family(os.getpid())
+        if self._sessions is not None:
+            with contextlib.suppress(Exception):  # a figure for the history is no reason to end a job
+                self._sessions.count([stat.pid for stat in found])
         self.peak_memory = max(self.peak_memory, sum(stat.rss for stat in found) * _PAGE)
         moved = 0
         if self.job.idle is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
+from typing import Protocol
 
 from pgusher.model.values import dataclass
 
@@ -84,7 +85,28 @@ class Ended:
     """Pids that not even KILL has ended yet: they are in an uninterruptible sleep."""
     peak_memory: int | None = None
     """Bytes."""
+    peak_slots: int | None = None
+    """The most sessions that were seen at once; None when nobody looked."""
 
 
-Evidence = Callable[[tuple[int, ...]], "list[str]"]
+Evidence = Callable[[tuple[int, ...]], Iterable[str]]
 """Lines about those processes: what each waits for. It may fail and may hang."""
+
+
+class Sessions(Protocol):
+    """What knows of the sessions of a run, as `pgusher.app.run_sessions`: the guard imports no tool."""
+
+    peak: int | None
+    """The most that were seen at once; None when nobody looked."""
+
+    def count(self, pids: Collection[int], *, now: bool = False) -> int | None:
+        """How many these processes have; None when it is too early to look again. Cheap, and raises nothing."""
+
+    def lines(self, pids: Collection[int]) -> Iterable[str]:
+        """What they do. It may fail and may hang."""
+
+    def is_worth_a_look(self) -> bool:
+        """Whether the run is known to have had any, or it was said where its server is."""
+
+    def left(self, name: str, started: int) -> Iterable[str]:
+        """Those that are still there after the end of a run of that name. It may fail and may hang."""

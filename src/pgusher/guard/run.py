@@ -13,18 +13,20 @@ from typing import TYPE_CHECKING
 from pgusher.guard import kernel, records
 from pgusher.guard.history_entry import Entry
 from pgusher.guard.lock import Lock, directory, leftovers, me
-from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover
+from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover, Sessions
 from pgusher.guard.start import NotStarted
 from pgusher.model.values import replace
 
 if TYPE_CHECKING:
     from pgusher.guard.life import Life
 
+_CHECK = 5.0
+"""Seconds that the look at the server may take when a run has ended."""
 _SLACK = 5.0
 """Seconds on top of its grace that the guard of a run that is to be replaced gets."""
 
 
-Hooks = tuple[Evidence | None, Callable[[str], None], Callable[[str], None]]
+Hooks = tuple[Evidence | None, Callable[[str], None], Callable[[str], None], Sessions | None]
 
 
 class Skip(Exception):  # noqa: N818 - that a run is not needed is no error
@@ -42,11 +44,13 @@ def run(
     evidence: Evidence | None = None,
     tell: Callable[[str], None] = lambda _line: None,
     step: Callable[[str], None] = lambda _name: None,
+    sessions: Sessions | None = None,
 ) -> Ended:
     """Run it, and say what became of it. Nothing of it is left then, or `survivors` names it.
 
     `evidence` says what processes wait for; `tell` gets what is to be said while it runs; `step` the name of each step
-    (for tests that kill the guard there). Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
+    (for tests that kill the guard there); `sessions` knows what they have on a server.
+    Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
     """
     environ = dict(os.environ if environ is None else environ)
     started, clock = time.time_ns() // 1000, time.monotonic()
@@ -68,7 +72,7 @@ def run(
             # The lock holds all the same, and the cookie finds what we leave: only the message about us is poorer.
             warnings.append(f"the holder of the lock is not on record: {(error.strerror or '').lower()}")
         step("recorded")
-        done = _guarded(job, environ, me(name, job.grace), lock.path, (evidence, tell, step))
+        done = _guarded(job, environ, me(name, job.grace), lock.path, (evidence, tell, step, sessions))
         return replace(
             done,
             started=started,
@@ -85,14 +89,14 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     from pgusher.guard.history import History
     from pgusher.guard.life import Life
 
-    evidence, tell, step = hooks
+    evidence, tell, step, sessions = hooks
     name, started = own.run, own.started
     output, report = path.removesuffix("lock") + "out", path.removesuffix("lock") + "report"
     # What an inner guard starts is a part of our run, too.
     environ[kernel.COOKIE] = ";".join(filter(None, (environ.get(kernel.COOKIE), f"{name}@{path}")))
     environ.setdefault("PGAPPNAME", job.name[:63])
     threads = job.watch_threads and _watch_threads(environ, report)
-    life = Life(job, environ, output, step)
+    life = Life(job, environ, output, step, sessions)
     history = History()
     entry = Entry(
         run=name, job=job.name, command=_command(job.argv), started=started, uid=os.geteuid(), guard_pid=own.pid,
@@ -104,7 +108,10 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     clock = time.monotonic()
     refused: NotStarted | None = None
     try:
-        ended = _lived(life, job, name, evidence, tell)
+        ended = _lived(life, job, name, [evidence, sessions.lines if sessions else None], tell)
+        if sessions is not None and sessions.is_worth_a_look():
+            left = life.ask(lambda: sessions.left(environ["PGAPPNAME"], started), _CHECK, "look at the server")
+            ended = replace(ended, evidence=(*ended.evidence, *left))
     except NotStarted as error:
         refused = error
         ended = Ended(name, records.NOT_STARTED, error.code, evidence=(str(error),))
@@ -113,13 +120,18 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     dead = _dead_threads(report) if threads else []
     if dead and ended.ending in (records.DONE, records.FAILED):
         ended = replace(ended, ending=records.THREAD, exit=ended.exit or 1)
-    ended = replace(ended, evidence=(*dead, *ended.evidence), peak_memory=life.peak_memory or None)
+    ended = replace(
+        ended,
+        evidence=(*dead, *ended.evidence),
+        peak_memory=life.peak_memory or None,
+        peak_slots=sessions.peak if sessions else None,
+    )
     step("ended")
     now = time.time_ns() // 1000
     warnings += history.end(
         replace(
             entry, ending=ended.ending, ended=now, duration=int((time.monotonic() - clock) * 1e6),
-            exit=ended.exit, evidence=ended.evidence, peak_memory=ended.peak_memory,
+            exit=ended.exit, evidence=ended.evidence, peak_memory=ended.peak_memory, peak_slots=ended.peak_slots,
         ),
         now,
     )  # fmt: skip
@@ -129,15 +141,15 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     return replace(ended, warnings=tuple(warnings))
 
 
-def _lived(life: Life, job: Job, name: str, evidence: Evidence | None, tell: Callable[[str], None]) -> Ended:
+def _lived(life: Life, job: Job, name: str, asks: Sequence[Evidence | None], tell: Callable[[str], None]) -> Ended:
     life.start()
     why = life.watch()
     while why == "idle" and not job.idle_kill:
         tell(f"job {job.name} has done nothing for {job.idle:g} s: no output, no CPU, no disk")
         why = life.watch()
     lines: list[str] = []
-    if why in ("limit", "idle") and evidence is not None:
-        lines = life.evidence(evidence)
+    if why in ("limit", "idle"):
+        lines = life.evidence(*filter(None, asks))
     left = life.end(life.asked or signal.SIGTERM)
     life.drain(None if why == "ended" else job.grace)
     exit_code = 0
@@ -212,7 +224,7 @@ def _told(job: Job, holder: Holder | None, evidence: Evidence | None) -> list[st
 def _evidence(evidence: Evidence | None, left: Sequence[Leftover]) -> list[str]:
     if evidence is not None:
         with contextlib.suppress(Exception):  # as above
-            return evidence(tuple(one.pid for one in left))
+            return list(evidence(tuple(one.pid for one in left)))
     return []
 
 

@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 def run(values: Values, context: Context) -> int:
     """Runs it. The exit code is the job's own; 124 at the limit, 75 when it was not started, 125 for the guard."""
+    from pgusher.app.run_sessions import RunSessions
     from pgusher.guard.records import GUARD_FAILED, TRY_LATER, Ended
     from pgusher.guard.run import Skip
     from pgusher.guard.run import run as guarded
     from pgusher.guard.start import NotStarted
 
     job = _job(values)
+    sessions = RunSessions(context.environ, values["dsn"])
 
     def step(name: str) -> None:
         if name == "started" and values["ping"]:
@@ -32,7 +34,12 @@ def run(values: Values, context: Context) -> int:
 
     try:
         ended = guarded(
-            job, dict(context.environ), evidence=_evidence, tell=lambda line: _say(context, [line]), step=step
+            job,
+            dict(context.environ),
+            evidence=_evidence,
+            tell=lambda line: _say(context, [line]),
+            step=step,
+            sessions=sessions,
         )
     except Skip as skip:
         _say(context, [*skip.lines])
@@ -243,6 +250,8 @@ COMMAND = Command(
                group="How it runs"),
         Option("isolate", ("--isolate",), "in a PID namespace: nothing survives, even if the guard is killed",
                default=False, group="How it runs"),
+        Option("dsn", ("--dsn",), "the server that is asked, at its end, whether a session of it is left", "DSN",
+               group="How it runs"),
         Option("on_failure", ("--on-failure",), "run by the shell when it did not end well; evidence is its input",
                "COMMAND", group="Who is told"),
         Option("ping", ("--ping",), "asked for as URL/start, then as URL or URL/fail, as healthchecks do", "URL",

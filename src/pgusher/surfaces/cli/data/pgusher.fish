@@ -139,6 +139,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from run' -l no-fail-on-thread-er
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l overlap -x -a 'skip wait replace' -d 'when it runs already: skip (default), wait, or replace that run'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s n -l name -x -d 'what the job is called (default: its script)'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l isolate -d 'in a PID namespace: nothing survives, even if the guard is killed'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -l dsn -x -d 'the server that is asked, at its end, whether a session of it is left'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l on-failure -x -d 'run by the shell when it did not end well; evidence is its input'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l ping -x -d 'asked for as URL/start, then as URL or URL/fail, as healthchecks do'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l webhook -x -d 'gets JSON when it did not end well'
