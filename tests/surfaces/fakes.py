@@ -111,6 +111,11 @@ class FakeApp:
         self.earlier.append(earlier)
         return tuple(self.diagnoses.get(s.facts.server.port, Diagnosis()) for s in look.snapshots)
 
+    def unchanged(self, look: Any, before: Any) -> bool:
+        from pgusher.app.why import unchanged
+
+        return unchanged(look, before)
+
     def redacted(self, look: Any) -> Any:
         from pgusher.app.report import redacted
 
@@ -135,6 +140,10 @@ class FakeApp:
 
     def plans(self) -> Any:
         return self.freeing.store
+
+    def served(self, request: Request, *_: Any) -> Any:
+        self.requests.append(request)
+        return self.freeing
 
     def examine(self, request: Request) -> Any:
         self.requests.append(request)

@@ -38,6 +38,19 @@ def diagnose(look: Look, config: Config, earlier: Look | None = None) -> tuple[D
     )
 
 
+def unchanged(look: Look, before: Look) -> bool:
+    """Whether nothing but time has passed between two looks of a watch."""
+    pairs = list(zip(look.snapshots, before.snapshots, strict=False))
+    return len(pairs) == len(look.snapshots) == len(before.snapshots) and all(
+        new.holders is old.holders
+        and (new.facts.server, new.facts.view, new.facts.ceilings)
+        == (old.facts.server, old.facts.view, old.facts.ceilings)
+        and len(new.facts.sessions) == len(old.facts.sessions)
+        and all(one is other or one.own for one, other in zip(new.facts.sessions, old.facts.sessions, strict=True))
+        for new, old in pairs
+    )
+
+
 def hangs(snapshot: Snapshot) -> tuple[Hang, ...] | Gap | None:
     """What the stacks in a snapshot show; the gap where they could not be taken, None when nobody asked for them."""
     if snapshot.facts.stacks:

@@ -70,6 +70,9 @@ class App(Protocol):
     def diagnose(self, look: Look, config: Config, earlier: Look | None = None) -> tuple[Diagnosis, ...]:
         """What the rules find, for each snapshot of the look. Raises ConfigError for names of no rule."""
 
+    def unchanged(self, look: Look, before: Look) -> bool:
+        """Whether nothing but time has passed between two looks of a watch."""
+
     def rule_names(self) -> tuple[str, ...]:
         """The names of all rules; none of them is loaded."""
 
@@ -84,6 +87,9 @@ class App(Protocol):
 
     def plans(self) -> PlanStore:
         """The plans of whoever runs this."""
+
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool) -> Any:
+        """What the pages of a web server are made of."""
 
 
 class RealApp:
@@ -150,6 +156,12 @@ class RealApp:
 
         return diagnose(look, config, earlier)
 
+    def unchanged(self, look: Look, before: Look) -> bool:
+        """As App."""
+        from pgusher.app.why import unchanged
+
+        return unchanged(look, before)
+
     def rule_names(self) -> tuple[str, ...]:
         """As App."""
         from pgusher.diagnose.engine import names
@@ -179,6 +191,15 @@ class RealApp:
         from pgusher.app.free_store import PlanStore
 
         return PlanStore()
+
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool) -> Any:
+        """As App."""
+        from pgusher.app.served import Served
+        from pgusher.model.values import replace
+
+        # Every third second or so, as a watch: sockets and processes change with the sessions.
+        request = replace(request, patience=2.9)
+        return Served(request, every=every, options=options, allow_actions=allow_actions)
 
 
 class Context:

@@ -39,7 +39,7 @@ def run(values: Values, context: Context) -> int:
 
     def show(look: Look) -> int:
         now = context.monotonic()
-        if before and kept and now - kept[0][0] < _DIAGNOSE_EVERY and _unchanged(look, before[0]):
+        if before and kept and now - kept[0][0] < _DIAGNOSE_EVERY and context.app.unchanged(look, before[0]):
             diagnoses = kept[0][1]
         else:
             diagnoses = context.app.diagnose(look, config, before[0] if before else None)
@@ -78,19 +78,6 @@ def run(values: Values, context: Context) -> int:
         return judged(values, servers)
 
     return show_looks(values, context, show)
-
-
-def _unchanged(look: Look, before: Look) -> bool:
-    """Whether nothing but time has passed between two looks of a watch."""
-    pairs = list(zip(look.snapshots, before.snapshots, strict=False))
-    return len(pairs) == len(look.snapshots) == len(before.snapshots) and all(
-        new.holders is old.holders
-        and (new.facts.server, new.facts.view, new.facts.ceilings)
-        == (old.facts.server, old.facts.view, old.facts.ceilings)
-        and len(new.facts.sessions) == len(old.facts.sessions)
-        and all(one is other or one.own for one, other in zip(new.facts.sessions, old.facts.sessions, strict=True))
-        for new, old in pairs
-    )
 
 
 def _print_json(

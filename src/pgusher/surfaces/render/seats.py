@@ -55,8 +55,8 @@ def hue_of(letters: Mapping[str, str]) -> dict[str, str]:
     return {letter: f"hue{ord(letter) - ord('a')}" for letter in letters.values() if letter.isalpha()}
 
 
-def _seats(snapshot: Snapshot, letters: Mapping[str, str]) -> list[str]:
-    """One sign a taken slot: holder by holder, superusers last, since the last slots are kept for them."""
+def seated(snapshot: Snapshot) -> list[Session]:
+    """The sessions as they sit: holder by holder, superusers last, since the last slots are kept for them."""
     names = holder_names(snapshot)
     rank = {holder.name: place for place, holder in enumerate(snapshot.holders)}
 
@@ -64,8 +64,14 @@ def _seats(snapshot: Snapshot, letters: Mapping[str, str]) -> list[str]:
         name = names.get(session.pid, "")
         return (session.own, session.superuser is True, rank.get(name, len(rank)), _ORDER[doing(session)])
 
+    return sorted(snapshot.slot_sessions, key=place)
+
+
+def _seats(snapshot: Snapshot, letters: Mapping[str, str]) -> list[str]:
+    """One sign a taken slot."""
+    names = holder_names(snapshot)
     seats = []
-    for session in sorted(snapshot.slot_sessions, key=place):
+    for session in seated(snapshot):
         letter = OWN if session.own else letters.get(names.get(session.pid, ""), UNKNOWN)
         busy = doing(session) in {Doing.ACTIVE, Doing.TRANSACTION}
         seats.append(letter.upper() if busy else letter)

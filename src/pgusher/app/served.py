@@ -1,0 +1,153 @@
+"""What the page of `pgusher serve` asks for beside the newest look: threads, plans, acts, runs of a job."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from pgusher.app.deep import DeepLooker
+from pgusher.app.live import Live
+from pgusher.app.look import Looker
+from pgusher.app.past import Past, from_memory
+from pgusher.app.request import Request
+from pgusher.app.why import page
+from pgusher.diagnose import engine
+from pgusher.errors import PgusherError, RefusedError, UsageError
+from pgusher.model.snapshot import Snapshot
+
+if TYPE_CHECKING:
+    from pgusher.guard.history_entry import Entry
+    from pgusher.model.stacks import ProcessStacks
+
+_THREADS_EVERY = 20.0
+"""Seconds for which the threads of a holder are not looked at again, whoever asks."""
+_COMMAND_WITHIN = 120.0
+_RUNS = 20
+
+
+class Served:
+    """One server of pages: the looks, and what is done on demand, never two things at once."""
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        every: float = 2.0,
+        options: Sequence[str] = (),
+        allow_actions: bool = False,
+        looker: Looker | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`options`: the connection options as they were typed, for the commands that are run on demand."""
+        self._request = request
+        self._options = list(options)
+        self._looker = looker or Looker(request)
+        self._monotonic = monotonic
+        self.allow_actions = allow_actions
+        self._turn = threading.Lock()
+        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every)
+        self._threads: dict[str, tuple[float, tuple[ProcessStacks, ...]]] = {}
+
+    def close(self) -> None:
+        """Ends the looks, and gives every slot back."""
+        self.live.close()
+
+    def threads(self, snapshot: Snapshot, name: str, /) -> tuple[ProcessStacks, ...]:
+        """The stacks of a holder's processes; the same for a while, so that asking often stops nobody often."""
+        kept = self._threads.get(name)
+        if kept is not None and self._monotonic() - kept[0] < _THREADS_EVERY:
+            return kept[1]
+        holder = snapshot.holder(name)
+        pids = frozenset(holder.processes) if holder is not None else frozenset()
+        with self._turn:
+            deep = DeepLooker(self._request, lambda _: pids, looker=self._looker)
+            look = deep.look()
+        here = (s for s in look.snapshots if s.facts.server.label == snapshot.facts.server.label)
+        found = tuple(stacks for one in here for stacks in one.facts.stacks if stacks.pid in pids or not stacks.asked)
+        self._threads = {key: value for key, value in self._threads.items() if len(self._threads) < _RUNS}
+        self._threads[name] = self._monotonic(), found
+        return found
+
+    def plan(self, name: str | None, server: str | None = None) -> dict[str, Any]:
+        """The plan for a holder, or for all that is leaked: what `pgusher free --json` prints. Raises PgusherError.
+
+        `server` is a port of this host: one of several servers that were found.
+        """
+        words = ["free", *self._options, "--json"]
+        if server is not None and server.isdigit() and not self._options:
+            words += ["--port", server]
+        return self._command([*words, "--", name] if name else words)
+
+    def apply(self, plan: str) -> dict[str, Any]:
+        """Does the safe steps of a plan. Raises RefusedError unless acts were allowed; PgusherError."""
+        if not self.allow_actions:
+            raise RefusedError("this page only shows", hint="start it with --allow-actions, or type the command")
+        return self._command(["free", *self._options, "--json", "--apply", plan])
+
+    def runs(self, holder: str, /) -> list[Entry]:
+        """The last runs of the job that a holder is, as its guard kept them; none where there is no history."""
+        kind, _, name = holder.partition("/")
+        if kind not in {"cron", "script", "unit"} or not name:
+            return []
+        from pgusher.guard.history import open_history  # late: only this page needs it
+
+        try:
+            return open_history().entries(name, _RUNS)
+        except OSError:
+            return []
+
+    def past(self, server: str, at: str, _span: str, /) -> Past:
+        """Who held what at that moment of a server."""
+        sums = [one for one in self.live.sums() if str(one.port) == server.rpartition(":")[2]]
+        return from_memory(sums, at, int(time.time() * 1_000_000))
+
+    def rule(self, name: str) -> str:
+        """The page of a rule, in Markdown. Raises UsageError for a name of none."""
+        if name not in engine.names():
+            raise UsageError("no rule is called so", hint="all rules: pgusher rules")
+        return page(name)
+
+    def _command(self, words: Sequence[str]) -> dict[str, Any]:
+        """Runs pgusher as a terminal would, so that a page and a terminal say and do the same.
+
+        It takes the one slot that our own looks leave meanwhile.
+        """
+        with self._turn:
+            self._looker.close()
+            command = [sys.executable, "-m", "pgusher", *words]
+            try:
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, capture_output=True, timeout=_COMMAND_WITHIN, check=False
+                )
+            except subprocess.TimeoutExpired:
+                raise PgusherError(f"pgusher free did not end within {_COMMAND_WITHIN:g} s") from None
+        try:
+            data = json.loads(done.stdout)
+        except ValueError:
+            said = done.stderr.decode("utf-8", "replace").strip().splitlines()
+            raise PgusherError(f"pgusher free ended with {done.returncode}", detail=said[0] if said else None) from None
+        if data.get("kind") == "error":
+            raise PgusherError(data["message"], data.get("detail"), data.get("hint"))
+        found: dict[str, Any] = data
+        return found
+
+
+class _OneAtATime:
+    """A looker whose looks wait for what is done on demand: it has the one connection then."""
+
+    def __init__(self, looker: Looker, turn: threading.Lock) -> None:
+        self._looker = looker
+        self._turn = turn
+
+    def look(self) -> Any:
+        with self._turn:
+            return self._looker.look()
+
+    def close(self) -> None:
+        with self._turn:
+            self._looker.close()

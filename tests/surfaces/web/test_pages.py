@@ -1,0 +1,215 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from urllib.parse import urlencode
+
+import jsonschema
+import pytest
+from hypothesis import given, settings
+
+from pgusher.errors import UnreachableError
+from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render.schema import json_schema
+from pgusher.surfaces.web.view import plain
+from tests.surfaces import findings, worlds
+from tests.surfaces.random_worlds import snapshots
+from tests.surfaces.web.site import Source, ask, look
+
+VOID = {"meta", "link", "input", "br", "img", "hr"}
+
+
+class Strict(HTMLParser):
+    """Every element is closed where it should be; nothing in it that would run."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.open: list[str] = []
+        self.text: list[str] = []
+        self.links: list[str] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        for name, value in attrs:
+            assert not name.startswith("on"), (tag, attrs)
+            assert name != "style"
+            if name in {"href", "src", "action"} and value is not None:
+                self.links.append(value)
+                assert value.startswith(("/", "#", "data:,")), value
+        if tag == "script":
+            assert dict(attrs).get("src") == "/static/pgusher.js"
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] == "script":
+            assert not data.strip()
+        self.text.append(data)
+
+
+def shown(source: Source, path: str, status: int = 200) -> str:
+    answer = ask(source, path)
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    return re.sub(r"\s+", " ", "".join(Strict(answer.text).text))
+
+
+def test_the_first_page_says_how_full_who_and_what_to_type() -> None:
+    text = shown(Source(look(worlds.incident())), "/")
+    assert "full 97 of 97 ordinary slots taken" in text
+    assert "service/grafana" in text or "grafana" in text
+    assert "cron/version_history" in text
+    assert "What to type next" in text
+    assert "pgusher why" in text or "pgusher who" in text
+
+
+def test_every_slot_is_a_seat_and_every_seat_leads_to_its_session() -> None:
+    snapshot = worlds.incident()
+    source = Source(look(snapshot))
+    page = Strict(ask(source, "/").text)
+    seats = [link for link in page.links if link.startswith("/session")]
+    assert len(seats) == snapshot.taken
+    assert "backend" in shown(source, seats[0])
+    assert "From the session to the holder" in shown(source, seats[5])
+
+
+def test_a_holder_has_its_page_with_its_chain() -> None:
+    source = Source(look(worlds.incident()))
+    text = shown(source, "/holder?name=cron/version_history")
+    assert "version_history.py" in text
+    assert "proven" in text
+    assert "What would give its slots back" in text
+
+
+def test_a_holder_or_a_session_that_is_gone_is_a_page_that_says_so() -> None:
+    source = Source(look(worlds.incident()))
+    assert "holds nothing now" in shown(source, "/holder?name=cron/gone", 404)
+    assert "has ended" in shown(source, "/session?pid=1&start=1", 404)
+    assert "has ended" in shown(source, "/session?pid=20100&start=17", 404)
+    assert "no such page" in shown(source, "/nothing", 404)
+    assert "No server to show" in shown(source, "/?server=9", 404)
+
+
+def test_a_server_that_does_not_answer_any_more_stays_on_the_page() -> None:
+    source = Source(look(worlds.incident()), UnreachableError("server on port 5432 could not be reached"))
+    source.live.step()
+    text = shown(source, "/")
+    assert "The last look failed: server on port 5432 could not be reached" in text
+    assert "97 of 97" in text
+    assert ask(source, "/healthz").status_code == 503
+
+
+def test_a_server_that_was_never_seen_is_told_with_the_hint() -> None:
+    source = Source(UnreachableError("no PostgreSQL server was found on this host", hint="name one"))
+    text = shown(source, "/", 503)
+    assert "no PostgreSQL server was found" in text
+    assert "name one" in text
+    assert "pgusher_failed_looks_total 1" in ask(source, "/metrics").text
+
+
+def test_each_page_has_its_data() -> None:
+    source = Source(look(worlds.incident()))
+    for path in ("/", "/holder?name=cron/version_history", "/session?pid=20100", "/history", "/plan", "/rule?name=x"):
+        page = Strict(ask(source, path).text)
+        data = next(link for link in page.links if ".json" in link)
+        answer = ask(source, data)
+        assert answer.status_code == 200, (data, answer.text)
+        assert answer.json()["schema"] == 1
+    jsonschema.validate(ask(source, "/state.json").json(), json_schema())
+    assert ask(source, "/holder.json?name=nobody").status_code == 404
+
+
+def test_sorting_and_choosing_are_in_the_address() -> None:
+    source = Source(look(worlds.incident()))
+    names = re.findall(r'<th scope="row"><a [^>]*>([^<]+)', ask(source, "/?sort=name").text)
+    assert names == sorted(names)
+    some = ask(source, "/?only=cron").text
+    assert "cron/version_history" in some
+    assert "more: show all" in some
+    assert ">nobody<" not in some
+
+
+def test_findings_stand_in_sentences_with_what_to_do() -> None:
+    source = Source(look(worlds.incident()))
+    moment = source.live.newest()
+    source.live._moment = replace(moment, diagnoses=(findings.INCIDENT,))
+    text = shown(source, "/")
+    for finding in findings.INCIDENT.findings:
+        assert finding.rule in text
+        for remedy in finding.remedies:
+            assert re.sub(r"\s+", " ", remedy.text) in text
+
+
+def test_threads_are_looked_at_only_when_asked_for() -> None:
+    source = Source(look(findings.stacked()))
+    name = findings.stacked().holders[0].name
+    assert "Its threads" not in shown(source, f"/holder?name={name}")
+    assert "Its threads" in shown(source, f"/holder?name={name}&threads=1")
+
+
+def test_a_plan_shows_its_steps_and_the_command() -> None:
+    source = Source(look(worlds.incident()), allow_actions=True)
+    text = shown(source, "/plan?holder=cron/version_history")
+    assert source.plans == [("cron/version_history", None)]
+    assert "terminate session 77" in text
+    assert "pgusher free --apply k7f3" in text
+    assert "Cancel" in text
+    assert "Do the 1 safe step" in text
+
+
+def test_a_moment_of_the_past_shows_who_held_what() -> None:
+    times = iter(range(1_769_224_320, 1_769_300_000, 2))
+    source = Source(look(worlds.incident()), clock=lambda: next(times))
+    for _ in range(5):
+        source.live.step()
+    text = shown(source, "/history?at=2026-01-24T03:12:00Z")
+    assert "97 slots taken" in text or "slots taken" in text
+    assert "cron/version_history" in text
+    assert "cannot read the time" in shown(source, "/history?at=nonsense")
+    assert "Nothing was seen then" in shown(source, "/history?at=2001-01-01T00:00Z")
+
+
+def test_hostile_names_are_shown_harmless() -> None:
+    source = Source(look(worlds.hostile()))
+    for path in ("/", "/history", "/plan"):
+        text = ask(source, path).text
+        Strict(text)
+        assert not re.search("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]", text)
+    for holder in worlds.hostile().holders:
+        answer = ask(source, _url(holder.name))
+        Strict(answer.text)
+        assert "<script" not in answer.text.replace('<script src="/static/pgusher.js" defer></script>', "")
+
+
+def _url(name: str) -> str:
+    return "/holder?" + urlencode({"name": plain(name)})
+
+
+@settings(max_examples=20)
+@given(snapshots())
+def test_any_server_can_be_shown(snapshot: Snapshot) -> None:
+    source = Source(look(snapshot))
+    Strict(ask(source, "/").text)
+    for holder in snapshot.holders[:2]:
+        Strict(ask(source, _url(holder.name)).text)
+    for session in snapshot.facts.sessions[:2]:
+        Strict(ask(source, f"/session?pid={session.pid}").text)
+    assert ask(source, "/state.json").status_code == 200
+    assert ask(source, "/metrics").status_code == 200
+
+
+@pytest.mark.parametrize("slots", [1, 100, 1200, 5000])
+def test_small_and_large_servers_have_a_page(slots: int) -> None:
+    text = ask(Source(look(worlds.crowd(slots, min(slots, 40)))), "/").text
+    assert (text.count('class="seat ') > slots) == (slots <= 1200)
