@@ -107,7 +107,10 @@ def test_it_follows_the_server_without_losing_the_place(browser: Browser, runnin
     before = page.evaluate("scrollY")
     assert before > 0
     with bed.holder("idle_in_transaction", sessions=2):
-        page.wait_for_function("[...document.querySelectorAll('a.seat.tx')].length >= 2", timeout=60_000)
+        deadline = time.monotonic() + 60
+        while page.locator("a.seat.tx").count() < 2:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
         assert page.evaluate("document.activeElement.textContent") == "script/event_never_set.py"
         assert abs(page.evaluate("scrollY") - before) < 200
     page.context.close()

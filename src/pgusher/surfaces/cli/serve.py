@@ -14,6 +14,7 @@ from pgusher.surfaces.render.advice import quote
 
 _PORT = 8432
 INTERRUPTED = 130
+_EVERY = {"0.0.0.0", "::"}  # noqa: S104 - what stands for every address is compared with, not listened at
 
 
 def run(values: Values, context: Context) -> int:
@@ -42,7 +43,7 @@ def run(values: Values, context: Context) -> int:
     token = read_or_make(path)
     request = request_of(values, context.app.config(values["config"]))
     listener = server.bind(address, port)
-    names = [*values["name"], address] if address not in {"0.0.0.0", "::"} else [*values["name"]]  # noqa: S104 - compared
+    names = [*values["name"], address] if address not in _EVERY else [*values["name"]]
     if server.is_loopback(address):
         names += ["127.0.0.1", "localhost", "::1"]
     if not names:
@@ -166,9 +167,7 @@ COMMAND = Command(
     run=run,
     examples=(
         ("sudo pgusher serve", "serve the servers of this host; open the address that it prints"),
-        ("ssh -L 8432:127.0.0.1:8432 db.example", "from your own machine: then open the same address there"),
         ("pgusher serve --listen 0.0.0.0:8432 --name db.example --tls-cert c.pem --tls-key k.pem", "for others"),
         ("pgusher serve --install-systemd > /etc/systemd/system/pgusher-serve.service", "as a service"),
-        ('curl -H "Authorization: Bearer $(cat TOKEN_FILE)" http://127.0.0.1:8432/metrics', "for a program"),
     ),
 )
