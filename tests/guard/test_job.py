@@ -142,6 +142,16 @@ def test_the_run_of_another_process_is_named_and_waited_for(state: Path) -> None
     assert [(entry.ending, entry.exit) for entry in entries(state)] == [("done", 0), ("skipped", 75), ("lost", None)]
 
 
+def test_the_run_of_another_process_is_replaced(state: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    with holding(state) as other:
+        with job("load", overlap="replace"):
+            assert other.wait(10) == -15
+            with pytest.raises(NotStarted), job("load", overlap="replace"):
+                pass
+        assert f"job load: the run of pid {other.pid} is ended to make room" in capfd.readouterr().err
+    assert [(entry.ending, entry.exit) for entry in entries(state)] == [("skipped", 75), ("done", 0), ("lost", None)]
+
+
 def test_pgusher_run_has_the_same_lock(state: Path) -> None:
     with holding(state):
         skipped = under_guard(state, "pass")

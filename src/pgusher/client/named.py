@@ -116,6 +116,12 @@ def budget(
     return BudgetTable(total // hosts, int(table.get("minimum", 0)), str(directory) if directory else None, place)
 
 
+def budget_names(*, environment: Mapping[str, str] | None = None, cwd: str = ".") -> tuple[str, ...]:
+    """The names of all budgets of the configuration. Raises ConfigError."""
+    file = _file(os.environ if environment is None else environment, cwd, None)
+    return tuple(file.tables("budget")) if file is not None else ()
+
+
 def _file(environment: Mapping[str, str], cwd: str, beside: str | None) -> File | None:
     from pgusher.client.configuration import find
 

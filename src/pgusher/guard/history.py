@@ -175,15 +175,21 @@ class History:
 
     def counts(self) -> dict[str, tuple[int, int]]:
         """For each job how many runs are kept, and how many of them did not end well."""
-        rows = self._query("select job, count(*), sum(ending <> 'done') from run group by job", ())
+        rows = self._query("select job, count(*), sum(ending not in ('done', 'skipped')) from run group by job", ())
         return {job: (runs, bad) for job, runs, bad in rows}
 
-    def last(self) -> dict[str, Entry]:
-        """The last run of each job that has ended."""
+    def last(self, *, skipped: bool = True) -> dict[str, Entry]:
+        """The last run of each job that has ended; without `skipped` the last that was started at all."""
         found: dict[str, Entry] = {}
-        rows = self._query("select entry from run where id in (select max(id) from run group by job)", ())
+        where = "" if skipped else "where ending <> 'skipped'"
+        rows = self._query(
+            f"select entry from run where id in (select max(id) from run {where} group by job)",  # noqa: S608 - two constants
+            (),
+        )
         entries = [entry for (text,) in rows if (entry := loaded(text)) is not None]
         for entry in [*entries, *self._files("spool"), *self._lost()]:
+            if entry.ending == "skipped" and not skipped:
+                continue
             if entry.job not in found or found[entry.job].started <= entry.started:
                 found[entry.job] = entry
         return found

@@ -49,8 +49,8 @@ class Entry:
 
     @property
     def good(self) -> bool:
-        """Whether it ended as it should, or still may."""
-        return self.ending in {"done", "running"}
+        """Whether it ended as it should, or still may; one that was skipped did neither well nor badly."""
+        return self.ending in {"done", "running", "skipped"}
 
 
 def dumped(entry: Entry) -> str:

@@ -1,4 +1,4 @@
-"""`pgusher.job` with what the guard knows: one run at a time, and a history of the runs."""
+"""`pgusher.job` with what the guard knows: one run at a time, slots before it starts, and a history of the runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, ParamSpec, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Literal, NoReturn, ParamSpec, Self, TypeVar, overload
 
 from pgusher.client.directory import DirectoryError
 from pgusher.client.job import TIMED_OUT, Job, JobError
@@ -16,6 +16,8 @@ from pgusher.client.stderr import say
 from pgusher.client.threads import GRACE, watch
 
 if TYPE_CHECKING:
+    from pgusher.client.budget import Budget
+    from pgusher.client.budget.lease import Lease
     from pgusher.guard.history import History
     from pgusher.guard.history_entry import Entry
     from pgusher.guard.lock import Lock
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-Overlap = Literal["allow", "skip", "wait"]
+Overlap = Literal["allow", "skip", "wait", "replace"]
 
 NOT_STARTED = 75
 """Exit code of a run that did not start as another one was there: EX_TEMPFAIL of sysexits.h, "try later"."""
@@ -37,7 +39,10 @@ _held: list[GuardedJob] = []
 
 
 class NotStarted(SystemExit):
-    """Another run of the job is there. Where nobody catches it, the program ends with exit code 75."""
+    """Another run of the job is there, or there are no slots for it.
+
+    Where nobody catches it, the program ends with exit code 75.
+    """
 
     def __init__(self, message: str) -> None:
         super().__init__(NOT_STARTED)
@@ -50,19 +55,34 @@ class NotStarted(SystemExit):
 class GuardedJob(Job):
     """What `job(...)` gives: a decorator and a context manager."""
 
-    def __init__(self, name: str | None, grace: float, timeout: float | None, overlap: Overlap) -> None:
+    def __init__(
+        self,
+        name: str | None,
+        grace: float,
+        timeout: float | None,
+        overlap: Overlap,
+        slots: int = 0,
+        budget: Budget | str | None = None,
+    ) -> None:
         super().__init__(name, grace, timeout)
-        if overlap not in {"allow", "skip", "wait"}:
-            raise ValueError(f"overlap is 'allow', 'skip' or 'wait', not {overlap!r}")
+        if overlap not in {"allow", "skip", "wait", "replace"}:
+            raise ValueError(f"overlap is 'allow', 'skip', 'wait' or 'replace', not {overlap!r}")
+        if bool(slots) != (budget is not None):
+            raise ValueError("slots= and budget= go together: pgusher.job('nightly', slots=5, budget='web')")
         if overlap != "allow" and name is None:
             raise ValueError(f"overlap={overlap!r} needs the job's name: pgusher.job('nightly', overlap={overlap!r})")
+        if slots and name is None:
+            raise ValueError("slots= needs the job's name: pgusher.job('nightly', slots=5, budget='web')")
         self._overlap: Overlap = overlap
+        self._slots = slots
+        self._budget = budget
+        self._lease: Lease | None = None
         self._lock: Lock | None = None
         self._entry: Entry | None = None
         self._began = 0
 
     def _copy(self) -> Job:
-        return GuardedJob(self._name, self._grace, self._timeout, self._overlap)
+        return GuardedJob(self._name, self._grace, self._timeout, self._overlap, self._slots, self._budget)
 
     def __enter__(self) -> Self:
         if self._name is not None:
@@ -107,6 +127,7 @@ class GuardedJob(Job):
         file = os.path.join(place, f"{_NOT_A_NAME.sub('-', name)[:64]}.lock")
         # In a run of `pgusher run` of that name: it has the lock, and it writes the run down.
         if any(pair.partition("@")[2] == file for pair in os.environ.get(COOKIE, "").split(";")):
+            self._take_slots(name, None)
             return
         started = time.time_ns() // 1000
         own = me(f"{started:x}-{os.getpid():x}", self._grace)
@@ -123,6 +144,7 @@ class GuardedJob(Job):
         )
         if self._overlap != "allow":
             self._take_turn(name, file, own, entry)
+        self._take_slots(name, entry)
         self._entry = entry
         self._began = time.monotonic_ns()
         self._tell(self._history().begin(entry))
@@ -134,7 +156,15 @@ class GuardedJob(Job):
         place, _, base = file.removesuffix(".lock").rpartition("/")
         try:
             lock = Lock(place, base)
-            while not (taken := lock.take()) and self._overlap == "wait":
+            while not (taken := lock.take()) and self._overlap in {"wait", "replace"}:
+                holder = lock.holder()
+                if self._overlap == "replace" and holder is not None:
+                    if holder.pid == os.getpid():
+                        break  # a run within itself
+                    from pgusher.guard.run import end_run
+
+                    say(f"pgusher: job {name}: the run of pid {holder.pid} is ended to make room")
+                    end_run(holder)
                 time.sleep(_LOOKS)
             if taken:
                 lock.write(own)
@@ -147,13 +177,39 @@ class GuardedJob(Job):
         other = lock.holder()
         lock.close()
         who = f"pid {other.pid} runs since {_iso(other.started)}" if other else "another run has just begun"
-        message = f"job {name} was not started: {who}"
-        say(f"pgusher: {message}")
-        from pgusher.model.values import replace
+        self._skip(f"job {name} was not started: {who}", [who], entry)
 
-        now = time.time_ns() // 1000
-        skipped = replace(entry, ending="skipped", ended=now, duration=0, exit=NOT_STARTED, evidence=(who,))
-        self._tell(self._history().end(skipped, now))
+    def _take_slots(self, name: str, entry: Entry | None) -> None:
+        """Ask the budget. `entry` is the run as it would be on record; None when its guard writes it down."""
+        if self._budget is None:
+            return
+        from pgusher.client.budget import Budget
+        from pgusher.guard import slots
+
+        try:
+            budget = Budget(self._budget) if isinstance(self._budget, str) else self._budget
+            if os.environ.get(slots.TAKEN, "").partition("=")[0] == budget.name:
+                return  # its guard has them
+            lease = budget.lease(self._slots)
+            slots.take(lease, name, wait=self._overlap == "wait", tell=_tell)
+        except slots.NoSlots as none:
+            self._give_back()
+            self._skip(none.lines[0], none.lines[1:], entry)
+        except BaseException:
+            self._give_back()
+            raise
+        else:
+            self._lease = lease
+
+    def _skip(self, message: str, why: list[str], entry: Entry | None) -> NoReturn:
+        for line in (message, *(one for one in why if one not in message)):
+            say(f"pgusher: {line}")
+        if entry is not None:
+            from pgusher.model.values import replace
+
+            now = time.time_ns() // 1000
+            skipped = replace(entry, ending="skipped", ended=now, duration=0, exit=NOT_STARTED, evidence=tuple(why))
+            self._tell(self._history().end(skipped, now))
         raise NotStarted(message)
 
     def _end(self, ending: str, code: int, evidence: list[str]) -> None:
@@ -188,6 +244,9 @@ class GuardedJob(Job):
         self._end("limit" if code == TIMED_OUT else "thread", code, [why])
 
     def _give_back(self) -> None:
+        if self._lease is not None:
+            lease, self._lease = self._lease, None
+            lease.close()
         if self._lock is not None:
             _held.remove(self)
             lock, self._lock = self._lock, None
@@ -195,6 +254,7 @@ class GuardedJob(Job):
 
     def _forked(self) -> None:
         """A child has a copy of the lock, and would keep it when its parent has ended."""
+        self._lease = None  # its budget has forgotten it, see `pgusher.client.budget`
         if self._lock is not None:
             lock, self._lock = self._lock, None
             lock.forget()
@@ -233,6 +293,10 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
+def _tell(line: str) -> None:
+    say(f"pgusher: {line}")
+
+
 def _iso(moment: int) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment // 1_000_000))
 
@@ -243,7 +307,14 @@ def job(function: Callable[P, R], /) -> Callable[P, R]: ...
 
 @overload
 def job(
-    name: str | None = None, /, *, grace: float = GRACE, timeout: float | None = None, overlap: Overlap = "allow"
+    name: str | None = None,
+    /,
+    *,
+    grace: float = GRACE,
+    timeout: float | None = None,
+    overlap: Overlap = "allow",
+    slots: int = 0,
+    budget: Budget | str | None = None,
 ) -> GuardedJob: ...
 
 
@@ -254,6 +325,8 @@ def job(
     grace: float = GRACE,
     timeout: float | None = None,
     overlap: Overlap = "allow",
+    slots: int = 0,
+    budget: Budget | str | None = None,
 ) -> Callable[P, R] | GuardedJob:
     """A run that fails when one of its threads has failed: a decorator, with or without arguments, or a `with`.
 
@@ -268,13 +341,19 @@ def job(
     other threads have `grace` seconds, too. `timeout` is the most seconds that a run may take; the code is 124 then.
 
     `overlap` says what to do while another run of the same name is there, in any process of this user: "skip" raises
-    NotStarted, which ends the program with exit code 75; "wait" begins once that one has ended; "allow" asks nobody.
+    NotStarted, which ends the program with exit code 75; "wait" begins once that one has ended; "replace" tells that
+    one to end, TERM and after its grace KILL; "allow" asks nobody.
+
+    `slots` of `budget` (a Budget, or the name of one of the configuration) are taken before it begins, for sessions
+    that no pool with that budget opens. Where they cannot be had, it is as while another run is there: "wait" waits,
+    else NotStarted says who has them.
 
     `name` is what the sessions of the run carry as their application_name (see `pgusher.client.label`), and under
     which `pgusher jobs` has its runs. That a run cannot be written down is a warning on standard error, no more.
 
-    Raises ValueError for an `overlap` without a name, and DirectoryError when there is no directory for the lock.
+    Raises ValueError for an `overlap` or `slots` without a name, DirectoryError when there is no directory for the
+    lock, BudgetError and ConfigError for a budget that cannot be kept.
     """
     if callable(what):
-        return GuardedJob(None, grace, timeout, overlap)(what)
-    return GuardedJob(what, grace, timeout, overlap)
+        return GuardedJob(None, grace, timeout, overlap, slots, budget)(what)
+    return GuardedJob(what, grace, timeout, overlap, slots, budget)

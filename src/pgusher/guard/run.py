@@ -18,6 +18,7 @@ from pgusher.guard.start import NotStarted
 from pgusher.model.values import replace
 
 if TYPE_CHECKING:
+    from pgusher.client.budget.lease import Lease
     from pgusher.guard.life import Life
 
 _CHECK = 5.0
@@ -45,12 +46,13 @@ def run(
     tell: Callable[[str], None] = lambda _line: None,
     step: Callable[[str], None] = lambda _name: None,
     sessions: Sessions | None = None,
+    slots: Lease | None = None,
 ) -> Ended:
     """Run it, and say what became of it. Nothing of it is left then, or `survivors` names it.
 
-    `evidence` says what processes wait for; `tell` gets what is to be said while it runs; `step` the name of each step
-    (for tests that kill the guard there); `sessions` knows what they have on a server.
-    Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
+    `slots` are taken before it starts. `evidence` says what processes wait for; `tell` gets what is to be said while it
+    runs; `step` the name of each step (for tests that kill the guard there); `sessions` knows what they have on a
+    server. Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
     """
     environ = dict(os.environ if environ is None else environ)
     started, clock = time.time_ns() // 1000, time.monotonic()
@@ -60,7 +62,7 @@ def run(
     step("opened")
     try:
         try:
-            notes = _alone(lock, job, name, evidence)
+            notes = [*_alone(lock, job, name, evidence), *(_slots(slots, job, environ, tell) if slots else ())]
         except Skip as skip:
             _skipped(job, name, started, skip.lines)
             raise
@@ -82,6 +84,8 @@ def run(
             warnings=(*warnings, *done.warnings),
         )
     finally:
+        if slots is not None:
+            slots.close()
         lock.close()
 
 
@@ -192,7 +196,7 @@ def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[st
             raise Skip([f"another run of job {job.name} waits already", *_told(job, holder, evidence)])
         if job.overlap == "replace" and holder is not None:
             notes.append(f"run {holder.run} of pid {holder.pid} was ended to make room")
-            _replace(holder)
+            end_run(holder)
         else:
             _wait_for(holder, 1.0)
     while left := leftovers(lock.path, run):
@@ -206,6 +210,18 @@ def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[st
         else:
             for one in left:
                 _wait_pid(one.pid, one.ticks, 5.0)
+    return notes
+
+
+def _slots(lease: Lease, job: Job, environ: dict[str, str], tell: Callable[[str], None]) -> list[str]:
+    """Take them. Raises Skip."""
+    from pgusher.guard import slots
+
+    try:
+        notes = slots.take(lease, job.name, wait=job.overlap == "wait", tell=tell)
+    except slots.NoSlots as none:
+        raise Skip(none.lines) from None
+    environ[slots.TAKEN] = f"{lease.name}={lease.count}"
     return notes
 
 
@@ -228,7 +244,7 @@ def _evidence(evidence: Evidence | None, left: Sequence[Leftover]) -> list[str]:
     return []
 
 
-def _replace(holder: Holder) -> None:
+def end_run(holder: Holder) -> None:
     """End a run by its guard, which ends all of it; and the guard itself when that does not."""
     if holder.boot != kernel.boot_id():
         _wait_for(None, 0.1)

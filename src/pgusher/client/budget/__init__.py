@@ -9,10 +9,14 @@ from __future__ import annotations
 import os
 import re
 import threading
+from typing import TYPE_CHECKING
 
 from pgusher.client.budget.gate import BudgetGate
 from pgusher.client.budget.member import BudgetError, Member
 from pgusher.client.budget.table import MOST_SLOTS
+
+if TYPE_CHECKING:  # a pool has a gate
+    from pgusher.client.budget.lease import Lease
 
 __all__ = ["Budget", "BudgetError", "BudgetGate"]
 
@@ -91,6 +95,14 @@ class Budget:
     def share(self) -> int:
         """How many were its share when it last looked."""
         return self._member.share
+
+    def lease(self, count: int) -> Lease:
+        """So many slots for something that is no pool, to be taken all at once. Raises BudgetError for too many."""
+        from pgusher.client.budget.lease import Lease
+
+        if not 1 <= count <= self.total:
+            raise BudgetError(f"budget {self.name!r}: {count} slots are not between 1 and its total of {self.total}")
+        return Lease(self._member, count)
 
     def gate(self) -> BudgetGate:
         """What a pool asks before each connect."""

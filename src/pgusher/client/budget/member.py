@@ -183,6 +183,17 @@ class Member:
         self._surplus = max(0, verdict.surplus - self._leaving)
         return verdict
 
+    def others(self, now: float) -> list[table.Member]:
+        """What the other living processes have written down."""
+        with self._lock:
+            store = self._open()
+            return [
+                member
+                for index, member in table.members(store.read())
+                if index != self._index
+                and (int(now * 1e9) - member.beat <= _SILENT or store.locked(table.MEMBER_LOCKS + index))
+            ]
+
     def _mine(self) -> Asker:
         idle = sum(wants.idle for wants in self._wants)
         return Asker(self.held, min(idle, self.held), sum(wants.waiting for wants in self._wants), self.minimum)

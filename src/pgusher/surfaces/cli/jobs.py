@@ -50,7 +50,8 @@ def _list(values: Values, context: Context, history: History) -> int:
 
         screen = context.out.screen(values["color"], values["plain"], values["width"])
         context.out.write(screen.page(jobs_page(screen, last, running, counts, _now())))
-    return int(any(not entry.good for entry in last.values()))
+    # Exit code 1 is for findings: that a run was skipped tells of the one that was there, not of how one ended.
+    return int(any(not entry.good for entry in history.last(skipped=False).values()))
 
 
 def _show(values: Values, context: Context, history: History, name: str) -> int:
@@ -67,7 +68,7 @@ def _show(values: Values, context: Context, history: History, name: str) -> int:
 
         screen = context.out.screen(values["color"], values["plain"], values["width"])
         context.out.write(screen.page(job_page(screen, name, runs, _now(), values["verbose"])))
-    ended = next((entry for entry in runs if entry.ending != "running"), None)
+    ended = next((entry for entry in runs if entry.ending not in {"running", "skipped"}), None)
     return int(ended is not None and not ended.good)
 
 

@@ -8,12 +8,13 @@ import signal
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from pgusher.errors import UsageError
+from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import GENERAL
 from pgusher.surfaces.cli.context import Context
-from pgusher.surfaces.cli.options import Argument, Command, Option, Values
+from pgusher.surfaces.cli.options import Argument, Command, Option, Values, whole
 
 if TYPE_CHECKING:
+    from pgusher.client.budget.lease import Lease
     from pgusher.guard.records import Ended, Job
 
 
@@ -27,6 +28,13 @@ def run(values: Values, context: Context) -> int:
 
     job = _job(values)
     sessions = RunSessions(context.environ, values["dsn"])
+    try:
+        slots = _slots(values)
+    except PgusherError as error:
+        if isinstance(error, UsageError):
+            raise
+        _say(context, [f"cannot guard job {job.name}: {error.message}", error.detail or "", error.hint or ""])
+        return GUARD_FAILED
 
     def step(name: str) -> None:
         if name == "started" and values["ping"]:
@@ -40,6 +48,7 @@ def run(values: Values, context: Context) -> int:
             tell=lambda line: _say(context, [line]),
             step=step,
             sessions=sessions,
+            slots=slots,
         )
     except Skip as skip:
         _say(context, [*skip.lines])
@@ -113,6 +122,36 @@ def _job(values: Values) -> Job:
         watch_threads=not values["no_threads"],
         isolate=values["isolate"],
     )
+
+
+def _slots(values: Values) -> Lease | None:
+    """The slots that are to be asked for, of which budget. Raises UsageError and BudgetError."""
+    if values["slots"] is None:
+        if values["budget"] is not None:
+            raise UsageError("--budget needs --slots", hint="pgusher run --slots 5 --budget web -- COMMAND")
+        return None
+    from pgusher.client.budget import Budget
+    from pgusher.client.named import budget, budget_names
+
+    name, total = values["budget"] or (None, None)
+    if name is None:
+        names = budget_names()
+        if len(names) != 1:
+            known = f"the configuration has {', '.join(names)}" if names else "the configuration has none"
+            raise UsageError("--slots needs --budget NAME", detail=known, hint="--budget web=40 has 40 slots")
+        (name,) = names
+    most = total or budget(name).total
+    if values["slots"] > most:
+        raise UsageError(f"budget {name} has {most} slots on this host: it never has {values['slots']}")
+    # As many are guaranteed to it: an equal share for all could be less for ever.
+    return Budget(name, total, minimum=values["slots"]).lease(values["slots"])
+
+
+def _budget(text: str) -> tuple[str, int | None]:
+    name, equals, total = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name) or not (total.isdecimal() or not equals):
+        raise ValueError("a name as web, or a name and a total as web=40")
+    return name, int(total) if equals else None
 
 
 def _limit(values: Values) -> tuple[float | None, str]:
@@ -250,6 +289,10 @@ COMMAND = Command(
                group="How it runs"),
         Option("isolate", ("--isolate",), "in a PID namespace: nothing survives, even if the guard is killed",
                default=False, group="How it runs"),
+        Option("slots", ("--slots",), "take so many of its budget first; wait, or exit 75 and say who has them", "N",
+               parse=whole(1, 10000, "1 to 10000"), group="How it runs"),
+        Option("budget", ("--budget",), "which budget (default: the only one of the configuration)", "NAME[=TOTAL]",
+               parse=_budget, group="How it runs"),
         Option("dsn", ("--dsn",), "the server that is asked, at its end, whether a session of it is left", "DSN",
                group="How it runs"),
         Option("on_failure", ("--on-failure",), "run by the shell when it did not end well; evidence is its input",

@@ -159,6 +159,8 @@ complete -c pgusher -n '__fish_seen_subcommand_from run' -l no-fail-on-thread-er
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l overlap -x -a 'skip wait replace' -d 'when it runs already: skip (default), wait, or replace that run'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s n -l name -x -d 'what the job is called (default: its script)'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l isolate -d 'in a PID namespace: nothing survives, even if the guard is killed'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -l slots -x -d 'take so many of its budget first; wait, or exit 75 and say who has them'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -l budget -x -d 'which budget (default: the only one of the configuration)'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l dsn -x -d 'the server that is asked, at its end, whether a session of it is left'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l on-failure -x -d 'run by the shell when it did not end well; evidence is its input'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l ping -x -d 'asked for as URL/start, then as URL or URL/fail, as healthchecks do'
