@@ -31,6 +31,7 @@ from pgusher.model.facts import Facts
 from pgusher.model.findings import Diagnosis, Safety
 from pgusher.model.plan import Lever, OutcomeKind, Plan
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import replace
 from pgusher.remedy.act import Context, Log, act
 from pgusher.remedy.plan import Wanted, make_plan
 from pgusher.surfaces.cli.free_words import meaning
@@ -112,6 +113,24 @@ def test_sessions_are_terminated_and_an_applied_plan_does_no_harm_again(bed: Bed
         assert {one.kind for one in again.outcomes} == {OutcomeKind.GONE}
         assert again.good
         assert snapshot.facts.server.port == bed.server.port
+
+
+def test_a_process_that_is_at_work_again_is_spared_and_that_is_in_the_log(
+    bed: Bed, new_free: NewFree, tmp_path: Path
+) -> None:
+    with bed.holder("idle", sessions=3) as holder:
+        free = new_free()
+        plan, _ = planned(free, processes=(holder.pid,))
+        (step,) = plan.steps
+        # As if the plan were from before its last session.
+        result = free.apply(plan, [replace(step, sessions=step.sessions[:-1])])
+        (outcome,) = result.outcomes
+        assert outcome.kind is OutcomeKind.REFUSED
+        assert "has opened 1 session since the plan" in outcome.text
+        assert not result.good
+        os.kill(holder.pid, 0)
+    lines = (tmp_path / "log" / "free.jsonl").read_text().splitlines()
+    assert any("has opened 1 session since the plan" in line for line in lines), lines
 
 
 @contextmanager

@@ -102,8 +102,13 @@ class Free:
 
     # -- planning
 
-    def look(self, choose: Choose, sample: float) -> Look:
-        """A look down to the threads of the processes that `choose` names. Raises UnreachableError."""
+    def look(self, choose: Choose | None, sample: float) -> Look:
+        """A look down to the threads of the processes that `choose` names; None: to those of none.
+
+        Raises UnreachableError.
+        """
+        if choose is None:
+            return self._looker.look()
         return DeepLooker(self._request, choose, looker=self._looker, sample=sample).look()
 
     def plan(self, snapshot: Snapshot, diagnosis: Diagnosis, wanted: Wanted, settings: Sequence[Step] = ()) -> Plan:
@@ -194,17 +199,16 @@ class Free:
             raise RefusedError(f"nothing was done: {error.message}", error.detail, error.hint) from None
         here.check_place(plan, before)
         awake = grown(steps, before)
-        asleep = [step for step in steps if step.number not in {one.step for one in awake}]
         from pgusher.remedy.act import InterruptedActError
 
-        outcomes = awake
+        outcomes: tuple[Outcome, ...] = ()
         try:
-            outcomes += self._act(plan, asleep, self._looker.connection(before.facts.server), grace, progress)
+            outcomes = self._act(plan, steps, self._looker.connection(before.facts.server), grace, progress, awake)
             acted = self._monotonic()
             outcomes = tuple(sorted(outcomes, key=lambda one: one.step))
             return Applied(plan, outcomes, self._verdict(plan, outcomes, before, request, acted))
         except InterruptedActError as error:
-            return self._interrupted(plan, steps, (*awake, *error.outcomes), "before the server was looked at again")
+            return self._interrupted(plan, steps, error.outcomes, "before the server was looked at again")
         except KeyboardInterrupt:
             return self._interrupted(plan, steps, outcomes, "while looking again")
 
@@ -248,14 +252,20 @@ class Free:
         raise RefusedError(message, hint="plan anew: pgusher free")
 
     def _act(
-        self, plan: Plan, steps: Sequence[Step], connection: Connection | None, grace: float, progress: Progress
+        self,
+        plan: Plan,
+        steps: Sequence[Step],
+        connection: Connection | None,
+        grace: float,
+        progress: Progress,
+        refused: tuple[Outcome, ...],
     ) -> tuple[Outcome, ...]:
         from pgusher.remedy.act import Context, Log, act
 
         try:
             log = Log(self._log)
             try:
-                return act(plan, steps, Context(log, connection, grace, tell=progress))
+                return act(plan, steps, Context(log, connection, grace, tell=progress, refused=refused))
             finally:
                 log.close()
         except PgusherError as error:  # no record, no act

@@ -53,6 +53,8 @@ class Context:
     now: Callable[[], Micros] = field(default=lambda: time.time_ns() // 1000)
     pause: Callable[[float], None] = time.sleep
     environ: Mapping[str, str] | None = None
+    refused: tuple[Outcome, ...] = ()
+    """Steps that are refused by what whoever asks has seen of the server; they are written down like all others."""
     run: str | None = None
     """A word that the lines of this run in the log have in common; None for a new one."""
 
@@ -155,7 +157,8 @@ class _Run:
 
     def _ready(self) -> list[Step]:
         """The steps that nothing speaks against; the others have their outcome."""
-        found = look(self._steps, self._server)
+        known = {one.step: Result(one.kind, one.text, one.hint) for one in self._context.refused}
+        found = {**look(self._steps, self._server), **known}
         ready = []
         for step in self._steps:
             result = self._brake.skip(step)

@@ -71,10 +71,10 @@ def _plan(values: Values, context: Context, free: Any) -> int:
 
     def processes(snapshot: Snapshot) -> frozenset[int] | None:
         """Whose threads are looked at: those of what was named; None leaves it to the use case."""
-        return meaning(word).processes(snapshot) if word is not None else _whose(values)
+        return meaning(word).processes(snapshot) if word is not None else None
 
     with Waiting(context, request_of(values, config)):
-        look = free.look(processes, values["sample"])
+        look = free.look(processes if word is not None or not _by_state(values) else None, values["sample"])
     diagnoses = context.app.diagnose(look, config)
     snapshot, diagnosis, wanted = meaning(word).choose(look.snapshots, diagnoses, _wish(values))
     limits = [values["limit"]] if values["limit"] is not None else []
@@ -88,10 +88,10 @@ def _plan(values: Values, context: Context, free: Any) -> int:
     return 0
 
 
-def _whose(values: Values) -> frozenset[int] | None:
-    """Without a word: all whose hanging may be proven; nobody when sessions are chosen by what they do."""
+def _by_state(values: Values) -> bool:
+    """Whether sessions are chosen by what they do: then no thread can prove anything about them."""
     chosen = ("idle_for", "states", "cancel", "drain", "limit", "timeouts")
-    return frozenset() if any(values[name] not in (None, False) for name in chosen) else None
+    return any(values[name] not in (None, False) for name in chosen)
 
 
 def _wish(values: Values) -> dict[str, Any]:

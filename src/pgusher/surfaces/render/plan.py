@@ -92,6 +92,9 @@ def headline(plan: Plan) -> str:
             return f"nothing to free of {plan.asked}: each of its sessions is spared"
         if plan.slots.taken is None:
             return "nothing can be said: how many slots are taken could not be seen"
+        if busy := sum(len(one.sessions) for one in plan.spared if "name it" in one.advice):
+            held = f"{words.count(busy, 'slot')} of what is at work or in a transaction: named, it can be ended"
+            return f"nothing is ended unasked: {held}"
         return f"nothing is shown to be leaked: {_taken(plan, 'slot')} taken, none to free"
     steps = words.count(len(plan.steps), "step")
     verb = "gives" if len(plan.steps) == 1 else "give"
