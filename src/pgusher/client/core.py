@@ -189,7 +189,10 @@ class Core(Heal):
             return None, True, []
         self._growing = True
         # How long a full server is left alone is the gate's to say: it knows of all pools.
-        return (0.0 if verdict is Verdict.FULL else self._tries.next()), gave_up, []
+        delay = 0.0 if verdict is Verdict.FULL else self._tries.next()
+        if self._give_up_at:  # the last attempt comes when the time is up, not an interval later
+            delay = min(delay, max(0.0, self._give_up_at - now))
+        return delay, gave_up, []
 
     def _given_up(self, now: float) -> bool:
         if not self._give_up_at:

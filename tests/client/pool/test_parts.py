@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import pgusher
 from pgusher.client.backoff import Backoff
 from pgusher.client.crew import Post, Timekeeper
 from pgusher.client.gate import FULL_CAP, OwnGate, own_gate
@@ -218,3 +219,13 @@ def test_what_a_service_file_says_goes_before_them_too(tmp_path: Path, monkeypat
 def test_no_limits() -> None:
     none = Limits(idle_in_transaction=0, idle_session=0, check_interval=0, keepalive=0, user_timeout=0)
     assert SelfLimits(none).add("", {}) == {}
+
+
+def test_the_last_attempt_comes_when_the_time_is_up() -> None:
+    pool = pgusher.Pool("host=127.0.0.1 port=1", min_size=1, open=False, reconnect_timeout=0.05)
+    pool._nconns = 1
+    pool._tries.tries = 60  # so that it would wait a quarter of a second
+    delay, gave_up, _ = pool._failed(psycopg.OperationalError("connection timeout expired"), growing=True)
+    assert not gave_up
+    assert delay is not None
+    assert delay == pytest.approx(0.05, abs=0.01)
