@@ -140,3 +140,14 @@ def test_two_totals_in_one_process_are_told(tmp_path: Path) -> None:
     assert (Budget("twice", 3, directory=tmp_path).total, one.held, one.share) == (3, 0, 3)
     with pytest.raises(BudgetError, match="two totals in one process, 3 and 4"):
         Budget("twice", 4, directory=tmp_path)
+
+
+def test_the_environment_names_one_for_a_demo_that_leaves_no_trace(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PGUSHER_SHARED", str(tmp_path / "shared"))
+    assert find_directory().path == str(tmp_path / "shared")
+    assert find_directory(tmp_path / "given").path == str(tmp_path / "given")
+    monkeypatch.setenv("PGUSHER_SHARED", "")
+    roots = (str(tmp_path),)
+    assert find_directory(system="/nonexistent", roots=roots).path == str(tmp_path / f"pgusher-{os.geteuid()}")

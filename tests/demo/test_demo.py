@@ -57,7 +57,9 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert seen["inside"]["files"] > 1000
     assert seen["seconds"] < 300, "it hangs: on a machine that is not busy it takes 10 s"
     told = seen["err"]
-    assert [int(slots) for slots in re.findall(r" (\d+) slots\n", told)] == [18, 20, 2, 57, 97, 10]
+    *slots, orders = [int(slots) for slots in re.findall(r" (\d+) slots?\n", told)]
+    assert slots == [18, 20, 2, 57, 97, 10]
+    assert 1 <= orders <= 4
     assert "97 of 97 slots" in told
     assert re.search(r"exit code [1-9]\d*; the server said to it\n\s+FATAL:  remaining connection slots are", told)
     assert told.rstrip().endswith("nothing is left behind")
@@ -65,6 +67,7 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert "\x1b" not in told
     diagnosed(seen["out"])
     assert re.search(r"the refused back end now starts, in \d+\.\d s, its pool is full +10 slots\n", told)
+    assert re.search(r"pgusher's Database, 2 workers, Budget\(4\), answers\n +40 of 40 requests made at once", told)
     freed(told, seen["out"])
 
 
@@ -73,7 +76,7 @@ def freed(told: str, out: str) -> None:
     assert len(re.findall(r"^\$ pgusher free(?: --port \d+)?$", told, re.M)) == 1
     assert len(re.findall(r"^\$ pgusher free --apply \w{4} --unsafe --confirm \S+", told, re.M)) == 2
     assert re.search(r"^\$ pgusher free \w+/stock_report\S*", told, re.M)
-    assert re.search(r"^plan\t\w{4}\tplan \w{4}: 4 steps give 12 of \d+ taken slots back$", out, re.M)
+    assert re.search(r"^plan\t\w{4}\tplan \w{4}: 4 steps give 12 of \d+ taken slots\b.* back$", out, re.M)
     assert re.findall(r"^verdict\t(.*)$", out, re.M) == [
         "verified\t12 of 12 sessions are gone",
         "verified\t6 of 6 sessions are gone",

@@ -21,7 +21,11 @@ EVENTS: dict[str, dict[str, Any]] = {
     "people": {"people": [["anna", False], ["ben", True]], "sessions": 2},
     "grafana": {"limit": 100, "sessions": 57, "taken": 97, "of": 97},
     "refused": {"words": "FATAL:  sorry, too many clients already", "code": 3},
-    "started": {"sessions": 10, "seconds": 0.8},
+    "started": {
+        "sessions": 10,
+        "seconds": 10.8,
+        "orders": {"workers": 2, "budget": 4, "asked": 40, "answered": 40, "sessions": 4},
+    },
 }
 
 
@@ -37,7 +41,7 @@ def test_lines_fit_into_80_columns(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "slots"), [("jobs", 12), ("api", 20), ("people", 2), ("grafana", 57), ("started", 10)]
+    ("name", "slots"), [("jobs", 12), ("api", 20), ("people", 2), ("grafana", 57), ("started", 10), ("started", 4)]
 )
 def test_slots_stand_at_the_right(name: str, slots: int) -> None:
     ends = [int(found[1]) for line in story.TOLD[name](EVENTS[name]) if (found := re.search(r" (\d+) slots$", line))]

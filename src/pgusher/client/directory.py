@@ -3,6 +3,7 @@
 It must not depend on how a process was started, or a cron job and a shell would keep two budgets. So neither
 $XDG_RUNTIME_DIR (not set under cron, removed at logout) nor $TMPDIR is asked: it is /run/pgusher if an administrator
 has made that and we may write there, else pgusher-UID below /dev/shm, or below /tmp where there is no /dev/shm.
+PGUSHER_SHARED names another, for a test or a demo that is to leave no trace: it must be alike in all processes.
 
 /dev/shm and /tmp may be written by everybody, so a name there may have been taken by a stranger, or lead elsewhere.
 A directory counts only when it is a real one, belongs to us or to root, and nobody can put files there whom its owner
@@ -50,9 +51,10 @@ def find_directory(
 ) -> Directory:
     """The directory to use, made if need be.
 
-    `explicit` is used as it is; in one that everybody may write, a directory of our own is made. Raises
-    DirectoryError.
+    `explicit`, or else PGUSHER_SHARED of the environment, is used as it is; in one that everybody may write, a
+    directory of our own is made. Raises DirectoryError.
     """
+    explicit = explicit or os.environ.get("PGUSHER_SHARED") or None
     if explicit is not None:
         path = os.path.abspath(os.fspath(explicit))
         if _everybodys(path):

@@ -7,12 +7,10 @@ import re
 import shutil
 import sys
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from pgusher.demo import crontab, record, world
+from pgusher.demo import crontab, record, web, world
 from pgusher.demo.account import own_account
 from pgusher.demo.cache import ENVIRONMENT, place, shared_cache
 from pgusher.demo.keep import COOKIE, Keeper
@@ -23,6 +21,8 @@ from pgusher.demo.server import EmbeddedServer
 MAX_CONNECTIONS = 100
 WORKERS = 2
 POOL = 10
+BUDGET, REQUESTS = 4, 40
+"""Slots of the back end that is written with Database, both workers together, and the requests made of it at once."""
 GRAFANA_LIMIT = 100
 """Left at its default, as in actors/grafana_stand_in.py."""
 
@@ -93,12 +93,16 @@ class Staging:
         yield self._refuse(server)
 
     def again(self) -> Event:
-        """Start the back end that was refused once more: slots have been given back. Raises StagingError and Ended."""
+        """Start the back end that was refused once more, as slots have been given back, and one written with Database.
+
+        Raises StagingError and Ended.
+        """
         if self.server is None:
             raise StagingError("there is no server to start a back end for")
         began = time.monotonic()
         before = {note.pid for note in read_notes(self._truth, "shop_api")}
         second = self._start_api("shop-api-2-again", self.server, workers=1)
+        orders = self._start_orders(self.server)
 
         def filled() -> Note | None:
             second.check()
@@ -106,7 +110,8 @@ class Staging:
             return next((note for note in notes if len(note.sessions) == POOL), None)
 
         note = self._wait("the start of the second back end", filled, lambda: second.log)
-        return "started", {"sessions": len(note.sessions), "seconds": round(time.monotonic() - began, 1)}
+        seconds = round(time.monotonic() - began, 1)
+        return "started", {"sessions": len(note.sessions), "seconds": seconds, "orders": self._ask_orders(orders)}
 
     def directories(self) -> tuple[str, ...]:
         """The directories outside of our own that go with the staging, as far as they are known."""
@@ -217,22 +222,48 @@ class Staging:
             full = len(notes) == WORKERS and all(len(note.sessions) == POOL for note in notes)
             return sum(len(note.sessions) for note in notes) if full else None
 
-        def address() -> str | None:
-            found = re.search(r"running on (http://127\.0\.0\.1:\d+)", api.log)
-            return found[1] if found else None
-
         sessions = self._wait("the back end's pools", filled, lambda: api.log)
-        url = self._wait("the back end's address", address, lambda: api.log)
-
-        def answers() -> bool:
-            try:
-                with urllib.request.urlopen(f"{url}/products", timeout=5) as answer:  # noqa: S310  # http, see above
-                    return int(answer.status) == 200
-            except (urllib.error.URLError, OSError):
-                return False
-
-        self._wait("the back end's answer", answers, lambda: api.log)
+        self._await_answer("the back end", api)
         return "api", {"workers": WORKERS, "pool": POOL, "sessions": sessions}
+
+    def _await_answer(self, what: str, api: Part) -> str:
+        """Until it answers over HTTP; the address."""
+
+        def address() -> str | None:
+            api.check()
+            return web.address(api.log)
+
+        url = self._wait(f"the address of {what}", address, lambda: api.log)
+        self._wait(f"an answer of {what}", lambda: web.answers(f"{url}/products"), lambda: api.log)
+        return url
+
+    # The one that is written with Database.
+
+    def _start_orders(self, server: EmbeddedServer) -> Part:
+        shared = os.path.join(self.directory, "shared")  # nothing of it is to be left in the user's own
+        os.makedirs(shared, mode=0o700, exist_ok=True)
+        login = self._login(world.API, server)
+        words = {"host": login["PGHOST"], "port": login["PGPORT"], "user": login["PGUSER"], "dbname": "shop"}
+        env = {
+            **self._env,
+            "PYTHONPATH": _SOURCE,
+            "PGPASSFILE": login["PGPASSFILE"],
+            "PGUSHER_SHARED": shared,
+            "PGUSHER_ORDERS_DSN": " ".join(f"{word}={value}" for word, value in words.items()),
+            "PGUSHER_ORDERS_SLOTS": str(BUDGET),
+        }
+        argv = ["-m", "uvicorn", "pgusher.examples.orders_api:app", "--port", "0", "--workers", str(WORKERS)]
+        return self._start("orders-api", [sys.executable, *argv], env)
+
+    def _ask_orders(self, orders: Part) -> dict[str, int]:
+        """Many requests at once: how many were answered, and the slots that it then has, by the server's own count."""
+        url = self._await_answer("the back end with Database", orders)
+        answered = web.ask(f"{url}/products", REQUESTS)
+        held = world.count_sessions(self.server, "orders-api %") if self.server is not None else 0
+        if answered < REQUESTS or not 0 < held <= BUDGET:
+            what = f"{answered} of {REQUESTS} requests answered, {held} sessions, a budget of {BUDGET}"
+            raise StagingError(f"the back end with Database: {what}", detail=orders.log[-2000:].strip() or None)
+        return {"workers": WORKERS, "budget": BUDGET, "asked": REQUESTS, "answered": answered, "sessions": held}
 
     # People.
 

@@ -59,8 +59,14 @@ def refused(event: Event) -> list[str]:
 
 
 def started(event: Event) -> list[str]:
-    """The second back end, after slots were given back."""
-    return [_slots(f"the refused back end now starts, in {event['seconds']} s, its pool is full", event)]
+    """The second back end, after slots were given back; and one that is written with Database."""
+    orders = event["orders"]
+    workers, requests = _count(orders["workers"], "worker"), f"{orders['answered']} of {orders['asked']} requests"
+    return [
+        _slots(f"the refused back end now starts, in {event['seconds']} s, its pool is full", event),
+        f"one with pgusher's Database, {workers}, Budget({orders['budget']}), answers",
+        _slots(f"  {requests} made at once, and has no more sessions", orders),
+    ]
 
 
 TOLD: Mapping[str, Callable[[Event], list[str]]] = {

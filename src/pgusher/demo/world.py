@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, LiteralString
 from pgusher.demo.account import own_account
 
 if TYPE_CHECKING:
+    import psycopg
+
     from pgusher.demo.server import EmbeddedServer
 
 DATABASES = ("shop", "mes", "report")
@@ -61,6 +63,22 @@ def write_passwords(directory: str) -> tuple[str, dict[str, str]]:
     return path, words
 
 
+def connect(server: EmbeddedServer, database: str = "postgres") -> psycopg.Connection:
+    """A session of the superuser. Raises psycopg.Error."""
+    import psycopg
+
+    words = f"host='{server.socket_dir}' port={server.port} user=postgres dbname={database}"
+    return psycopg.connect(words, autocommit=True)
+
+
+def count_sessions(server: EmbeddedServer, application: str) -> int:
+    """How many sessions there are whose application_name is like that. Raises psycopg.Error."""
+    with connect(server) as connection:
+        statement: LiteralString = "select count(*) from pg_catalog.pg_stat_activity where application_name like %s"
+        row = connection.execute(statement, (application,)).fetchone()
+    return int(row[0]) if row is not None else 0
+
+
 def furnish(server: EmbeddedServer, passwords: dict[str, str]) -> tuple[str, int]:
     """Make roles, databases and tables; the server's version and how many slots ordinary roles can take.
 
@@ -69,11 +87,7 @@ def furnish(server: EmbeddedServer, passwords: dict[str, str]) -> tuple[str, int
     import psycopg
     from psycopg import sql
 
-    def connect(database: str) -> psycopg.Connection:
-        words = f"host='{server.socket_dir}' port={server.port} user=postgres dbname={database}"
-        return psycopg.connect(words, autocommit=True)
-
-    with connect("postgres") as connection:
+    with connect(server) as connection:
         for role, word in passwords.items():
             connection.execute(sql.SQL("create role {} login password {}").format(sql.Identifier(role), word))
         for database in DATABASES:
@@ -84,7 +98,7 @@ def furnish(server: EmbeddedServer, passwords: dict[str, str]) -> tuple[str, int
             "    where name in ('superuser_reserved_connections', 'reserved_connections'))"
         ).fetchone()
     for database in DATABASES:
-        with connect(database) as connection:
+        with connect(server, database) as connection:
             connection.execute(SCHEMA)
             if database == "mes":
                 connection.execute(TROUBLE)
