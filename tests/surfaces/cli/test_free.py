@@ -205,7 +205,7 @@ def test_threads_are_looked_at_only_where_they_tell_something(tmp_path: Path) ->
     run.run("free", "--idle-for", "5min")
     assert free.choose is None
     run.run("free", "cron/version_history", "--max", "1")
-    assert free.choose(free.snapshot) == frozenset(free.snapshot.holder("cron/version_history").processes)  # type: ignore[misc]  # it is there
+    assert free.choose(free.snapshot) == frozenset(free.snapshot.holder("cron/version_history").processes)  # type: ignore[misc,union-attr]  # it is there
 
 
 @pytest.mark.parametrize(
