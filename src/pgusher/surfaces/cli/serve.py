@@ -24,6 +24,9 @@ def run(values: Values, context: Context) -> int:
 
         context.out.write(unit_text(_command(values, context), values["allow_actions"]))
         return 0
+    if values["print"] is not None:
+        _print(values["print"], context)
+        return 0
     address, port = values["listen"]
     certificate = _certificate(values)
     try:
@@ -67,6 +70,20 @@ def run(values: Values, context: Context) -> int:
         listener.close()
         served.close()
     return INTERRUPTED if interrupted else 0
+
+
+def _print(what: str, context: Context) -> None:
+    """What goes into Prometheus or Grafana."""
+    if what == "alerts":
+        import pkgutil
+
+        context.out.write((pkgutil.get_data("pgusher.surfaces.metrics", "data/pgusher-alerts.yml") or b"").decode())
+        return
+    import json
+
+    from pgusher.surfaces.metrics.dashboard import dashboard
+
+    context.out.write(json.dumps(dashboard(), indent=1) + "\n")
 
 
 def _certificate(values: Values) -> tuple[str, str] | None:
@@ -149,6 +166,8 @@ _OPTIONS: tuple[Any, ...] = (
            files=True),
     Option("allow_actions", ("--allow-actions",), "let the page do the safe steps of a plan; else it only shows",
            group=_MAY, default=False),
+    Option("print", ("--print",), "print alerts for Prometheus, or a dashboard for Grafana, and end", "WHAT",
+           choices=("alerts", "dashboard"), group="General"),
     Option("install_systemd", ("--install-systemd",), "print a hardened unit that serves like this, and end",
            group="General", default=False),
 )  # fmt: skip
@@ -168,6 +187,7 @@ COMMAND = Command(
     examples=(
         ("sudo pgusher serve", "serve the servers of this host; open the address that it prints"),
         ("pgusher serve --listen 0.0.0.0:8432 --name db.example --tls-cert c.pem --tls-key k.pem", "for others"),
+        ("pgusher serve --print alerts > /etc/prometheus/pgusher-alerts.yml", "alerts for Prometheus"),
         ("pgusher serve --install-systemd > /etc/systemd/system/pgusher-serve.service", "as a service"),
     ),
 )

@@ -30,7 +30,7 @@ _pgusher_options() {
             why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
-            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --install-systemd -? --help -V --version' ;;
+            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
@@ -52,7 +52,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--overlap|--ping|--port|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|-U|-d|-h|-l|-n|-p|-t)
+        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--overlap|--ping|--port|--print|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|-U|-d|-h|-l|-n|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -69,6 +69,7 @@ _pgusher() {
         --fail-on) _pgusher_words 'critical warning note never' ; return ;;
         --format) _pgusher_words 'text json nagios' ; return ;;
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
+        --print) _pgusher_words 'alerts dashboard' ; return ;;
         --config|--from|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
         --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--ping|--port|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|-U|-d|-h|-l|-n|-p|-t) return ;;
     esac
