@@ -49,6 +49,7 @@ def test_as_an_ordinary_user_it_is_a_stand_in_with_a_user_crontab(
     read = cron_stand_in.Crontab(cron.file)
     assert read.environment["PGPORT"] == "5433"
     assert read.environment["MAILTO"] == ""
+    assert crontab.read_settings(str(tmp_path)) == {"PATH": read.environment["PATH"], "PGPORT": "5433"}
     assert [schedule for schedule, _ in read.jobs].count("@reboot") == sum(job.runs for job in JOBS)
     for job in JOBS:
         commands = [command for schedule, command in read.jobs if f"python3 {job.script} " in command]

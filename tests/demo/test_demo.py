@@ -69,6 +69,18 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert re.search(r"the refused back end now starts, in \d+\.\d s, its pool is full +10 slots\n", told)
     assert re.search(r"pgusher's Database, 2 workers, Budget\(4\), answers\n +40 of 40 requests made at once", told)
     freed(told, seen["out"])
+    guarded(told, seen["out"])
+
+
+def guarded(told: str, out: str) -> None:
+    """The three scripts under the guard: each fails by itself, and the line that raised is named."""
+    assert len(re.findall(r"^\$ pgusher run --grace 0.5s -- python\S* \w+\.py$", told, re.M)) == 3
+    for script, raised in RAISED.items():
+        name = script.removesuffix(".py")
+        assert re.search(rf"  {script} has ended after \d+\.\d s with exit code 1\n", told), told
+        (said,) = re.findall(rf"^pgusher: job {name} has failed: a thread of it died\nDETAIL:  (.*)$", told, re.M)
+        assert f"{script}:{line_of(script, raised)}" in said
+        assert re.search(rf"^{name}\t\t[^\t]+\tthread\t", out, re.M), out
 
 
 def freed(told: str, out: str) -> None:
@@ -82,6 +94,13 @@ def freed(told: str, out: str) -> None:
         "verified\t6 of 6 sessions are gone",
     ]
     assert len(re.findall(r"^proof\trole \w+ took an ordinary slot in \d+ ms, and gave it back$", out, re.M)) == 2
+
+
+RAISED = {
+    "version_history.py": 'int(row["version"])',
+    "stock_report.py": 'row["pieces"] // row["boxes"]',
+    "price_import.py": "float(price)",
+}
 
 
 def diagnosed(out: str) -> None:

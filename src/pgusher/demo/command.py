@@ -15,6 +15,7 @@ from typing import Any, TextIO
 
 from pgusher.app.free_store import PlanStore
 from pgusher.demo import reaper, story
+from pgusher.demo.crontab import read_settings
 from pgusher.demo.director import Director, Interrupted, kept, leftovers
 from pgusher.demo.parts import StagingError, read_notes
 from pgusher.demo.record import Record, clear
@@ -113,6 +114,7 @@ def run(*, keep: bool = False, out: TextIO | None = None) -> int:
             _tell_kept(narrator, director.directory, server["port"], server["socket"])
         else:
             _free(director, narrator, pgusher)
+            _guard(director, narrator, pgusher)
     except Interrupted as interrupted:
         return 128 + interrupted.number
     else:
@@ -173,6 +175,20 @@ def _free(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
     narrator.lines(story.TOLD["started"](director.again()))
 
 
+def _guard(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
+    """The same three scripts once more, as they should have been started: each ends by itself, and says why."""
+    narrator.plain()
+    narrator.plain("And so that it cannot happen again: the same scripts, unchanged, under the guard.")
+    program = os.path.basename(sys.executable)
+    login = read_settings(director.directory)
+    for script in ("version_history.py", "stock_report.py", "price_import.py"):
+        began = time.monotonic()
+        words = ("run", "--grace", "0.5s", "--", program, script)
+        code = pgusher.show(*words, cwd=os.path.join(director.directory, "shop"), more=login)
+        narrator.lines([f"{script} has ended after {time.monotonic() - began:.1f} s with exit code {code}"])
+    pgusher.show("jobs")
+
+
 def _plan_and_apply(pgusher: _Pgusher, *words: str) -> None:
     before = set(pgusher.plans.names())
     pgusher.show("free", *words)
@@ -197,11 +213,13 @@ class _Pgusher:
             own["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, own["PYTHONPATH"].split(os.pathsep)))
         self._env = own | {"PGUSHER_STATE": state}  # its plans and its log go with the staging
 
-    def show(self, *words: str) -> None:
-        """Run it as a person would type it, below a line that shows what is typed."""
+    def show(self, *words: str, cwd: str | None = None, more: Mapping[str, str] | None = None) -> int:
+        """Run it as a person would type it, below a line that shows what is typed; its exit code."""
         self._narrator.plain()
-        self._narrator.plain(f"$ {shlex.join(['pgusher', *words, *self._target])}")
-        self.run(words)
+        target = () if words[:1] in {("run",), ("jobs",)} else self._target
+        self._narrator.plain(f"$ {shlex.join(['pgusher', *words, *target])}")
+        argv = [sys.executable, "-m", "pgusher", *words, *target]
+        return self._director.run(argv, self._env | dict(more or {}), cwd or self._director.directory)
 
     def run(self, words: Sequence[str], out: int | None = None) -> int:
         """Run it in the foreground; its exit code."""

@@ -120,3 +120,12 @@ def _put(path: str, text: str) -> None:
     """A file as cron wants it: ours, and for nobody else to write."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644), "w", encoding="utf-8") as file:
         file.write(text)
+
+
+def read_settings(directory: str) -> dict[str, str]:
+    """The variables that the staged crontab gives its jobs: who they log in as, and how they find their programs."""
+    root = os.path.join(directory, "cron")
+    real = os.path.join(root, "cron.d", "shop")
+    with open(real if os.path.exists(real) else os.path.join(root, "crontab"), encoding="utf-8") as file:
+        pairs = [line.rstrip("\n").partition("=") for line in file if line[:1].isupper() and "=" in line]
+    return {name: value for name, _, value in pairs if name not in {"MAILTO", "HOME", "PGUSHER_DEMO_TRUTH"}}

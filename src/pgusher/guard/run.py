@@ -99,7 +99,7 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     # What an inner guard starts is a part of our run, too.
     environ[kernel.COOKIE] = ";".join(filter(None, (environ.get(kernel.COOKIE), f"{name}@{path}")))
     environ.setdefault("PGAPPNAME", job.name[:63])
-    threads = job.watch_threads and _watch_threads(environ, report)
+    threads = job.watch_threads and _watch_threads(environ, report, job.grace)
     life = Life(job, environ, output, step, sessions)
     history = History()
     entry = Entry(
@@ -298,14 +298,14 @@ def _wait_pid(pid: int, ticks: int, seconds: float) -> bool:
 # -- small things
 
 
-def _watch_threads(environ: dict[str, str], report: str) -> bool:
-    from pgusher.guard.inside import environment
+def _watch_threads(environ: dict[str, str], report: str, grace: float) -> bool:
+    from pgusher.guard.inside import GRACE, environment
 
     try:
         os.close(os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except OSError:
         return False
-    environ.update(environment(environ, report))
+    environ.update(environment(environ, report, min(GRACE, grace)))
     return True
 
 

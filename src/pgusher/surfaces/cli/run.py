@@ -276,8 +276,8 @@ COMMAND = Command(
     options=(
         Option("limit", ("-t", "--timeout"), "end the job after that time, and say what it waited for; or none", "TIME",
                parse=limit, group="When it ends"),
-        Option("grace", ("--grace",), "between TERM and KILL (default 10s)", "TIME", parse=span, default=10.0,
-               group="When it ends"),
+        Option("grace", ("--grace",), "between TERM and KILL (default 10s); after a thread's death 5s at most", "TIME",
+               parse=span, default=10.0, group="When it ends"),
         Option("idle", ("--idle-timeout",), "tell when it has no output, CPU or disk for so long", "TIME", parse=span,
                group="When it ends"),
         Option("idle_kill", ("--idle-kill",), "and end it then", default=False, group="When it ends"),

@@ -153,7 +153,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from serve' -l install-systemd -d
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -s '?' -l help -d 'show this help'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -s V -l version -d 'show the versions'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s t -l timeout -x -d 'end the job after that time, and say what it waited for; or none'
-complete -c pgusher -n '__fish_seen_subcommand_from run' -l grace -x -d 'between TERM and KILL (default 10s)'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -l grace -x -d 'between TERM and KILL (default 10s); after a thread\'s death 5s at most'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'tell when it has no output, CPU or disk for so long'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-kill -d 'and end it then'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l no-fail-on-thread-error -d 'a thread that dies in its Python is no failure'
