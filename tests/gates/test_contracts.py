@@ -16,7 +16,16 @@ from typing import Any
 import pytest
 
 MUST_NAME = {
-    "pure": ["errors", "model", "attribute", "diagnose", "remedy.plan", "remedy.verify", "surfaces.render"],
+    "pure": [
+        "errors",
+        "model",
+        "attribute",
+        "diagnose",
+        "remedy.plan",
+        "remedy.verify",
+        "remedy.verify_sources",
+        "surfaces.render",
+    ],
     "cold": ["surfaces", "app", "record", "collect", "remedy", "diagnose", "attribute"],
     "wiring": ["collect"],
     "tools": ["client", "guard"],

@@ -30,6 +30,10 @@ class Config:
     """`ignore`: names of rules ("stuck-job") or of findings ("stuck-job:cron/report") not to be told of."""
     ratios: tuple[tuple[str, float], ...] = ()
     """`[ratios]`: for a rule that has a threshold, another one: a share of the server's own limits."""
+    grafana_url: str | None = None
+    """`[grafana] url`."""
+    grafana_token_file: str | None = None
+    """`[grafana] token_file`: one token a line, one for each organisation; relative to the file's directory."""
 
 
 def load(explicit: str | None = None, *, environment: Mapping[str, str] | None = None, cwd: str = ".") -> Config:
@@ -43,7 +47,7 @@ def load(explicit: str | None = None, *, environment: Mapping[str, str] | None =
 
 _KEYS = {"dsn": (str, "a string"), "crontabs": (list, "a list of strings"), "ignore": (list, "a list of strings"),
          "ratios": (dict, "a table of numbers"), "databases": (dict, "tables, as [databases.NAME]"),
-         "budget": (dict, "tables, as [budget.NAME]")}  # fmt: skip
+         "budget": (dict, "tables, as [budget.NAME]"), "grafana": (dict, "a table of url and token_file")}  # fmt: skip
 
 
 def _read(file: File) -> Config:
@@ -69,7 +73,18 @@ def _read(file: File) -> Config:
         crontabs,
         tuple(_strings(path, table, "ignore")),
         tuple((name, float(value)) for name, value in ratios.items()),
+        *_grafana(path, table.get("grafana", {}), base),
     )
+
+
+def _grafana(path: str, table: dict[str, Any], base: str) -> tuple[str | None, str | None]:
+    for key, value in table.items():
+        if key not in ("url", "token_file"):
+            raise ConfigError(f"{path}: unknown key grafana.{key[:40]}", hint="the keys are: token_file, url")
+        if not isinstance(value, str):
+            raise ConfigError(f"{path}: grafana.{key}: expected a string")
+    file = table.get("token_file")
+    return table.get("url"), os.path.join(base, os.path.expanduser(file)) if file else None
 
 
 def _strings(path: str, table: dict[str, Any], key: str) -> list[str]:

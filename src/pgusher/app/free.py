@@ -16,13 +16,15 @@ from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
 from pgusher.errors import PgusherError, RefusedError, UnreachableError, UsageError
 from pgusher.model.address import Micros
-from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step, Verdict
+from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, SourceChange, Step, Verdict
 from pgusher.model.values import dataclass
 from pgusher.remedy.plan import Seen, Terms, Wanted, make_plan, server_identity
 from pgusher.remedy.plan.fresh import grown
 from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, sees_less, still_there
+from pgusher.remedy.verify_sources import pools
 
 if TYPE_CHECKING:
+    from pgusher.collect.grafana.client import Client
     from pgusher.collect.postgres.connect import Connection
     from pgusher.model.findings import Diagnosis
     from pgusher.model.snapshot import Snapshot
@@ -33,6 +35,8 @@ _GONE_WITHIN = 5.0
 """Seconds that a session may take to end after its process, or after it was told to."""
 _BACK_WITHIN = 4.0
 """Seconds in which a pool is watched for opening what was ended."""
+_DRAINED_WITHIN = 8.0
+"""Seconds that Grafana may take to close the pool that was replaced: it does so after 5."""
 _PAUSE, _PAUSE_OF_WATCH = 0.05, 0.25
 
 Progress = Callable[[str, Step | None], None]
@@ -265,11 +269,18 @@ class Free:
         try:
             log = Log(self._log)
             try:
-                return act(plan, steps, Context(log, connection, grace, tell=progress, refused=refused))
+                context = Context(log, connection, grace, tell=progress, refused=refused, clients=self._client)
+                return act(plan, steps, context)
             finally:
                 log.close()
         except PgusherError as error:  # no record, no act
             raise RefusedError(error.message, error.detail, error.hint) from None
+
+    @staticmethod
+    def _client(change: SourceChange) -> Client:
+        from pgusher.app.grafana import client_of  # late: only a plan about Grafana needs it
+
+        return client_of(change)
 
     def _verify(
         self, plan: Plan, outcomes: Sequence[Outcome], before: Snapshot, request: Request, acted: float
@@ -282,6 +293,7 @@ class Free:
         steps = meant(plan, outcomes)
         ends = sum(len(step.sessions) for step in steps)
         done = {one.step for one in outcomes if one.kind is OutcomeKind.DONE}
+        sources = any(step.lever is Lever.SOURCE and step.number in done for step in plan.steps)
         refills = any(
             step.lever in (Lever.TERMINATE, Lever.END_BACKEND) and not step.slots and step.number in done
             for step in steps
@@ -301,6 +313,8 @@ class Free:
             left = still_there(steps, after)
             back = sum(came_back(plan, steps, before, after).values())
             settled = not left or since >= _GONE_WITHIN
+            if sources and since < _DRAINED_WITHIN:
+                settled = settled and all(one.settled for one in pools(plan, outcomes, before, after))
             if settled and (not refills or back >= ends or since >= self._back_within):
                 break
             self._sleep(_PAUSE if left else _PAUSE_OF_WATCH)

@@ -21,6 +21,8 @@ class Lever(StrEnum):
     """ALTER ROLE ... CONNECTION LIMIT: only new sessions feel it."""
     TIMEOUTS = "timeouts"
     """ALTER ROLE ... SET idle_session_timeout and friends: only new sessions feel it."""
+    SOURCE = "source"
+    """The limit of a data source of Grafana's, by its API: the next query gets a new pool, the old one is closed."""
     DRAIN = "drain"
     """The process is asked to give back what is idle in its pools: it has pgusher's own `Database`."""
     CANCEL = "cancel"
@@ -89,6 +91,32 @@ class RoleSetting:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceChange:
+    """The limit of one data source of Grafana's, before and after; and by what it is known to be the same."""
+
+    url: str
+    """Of Grafana."""
+    org: int
+    uid: str
+    name: str
+    before: str
+    """`maxOpenConns` as its JSON had it when the plan was made: "100"; "" when it was not set."""
+    after: int | None
+    """Sessions; None takes the setting away, so that the default holds."""
+    fields: tuple[str, ...] = ()
+    """Of each other field its name and a digest, "user:9f86d081": when one of them is another, it is refused."""
+    id: int | None = None
+    """Its number, by which old versions know it."""
+    grafana: str | None = None
+    """The version of Grafana."""
+    token_file: str | None = None
+    """The file that the token came from; None when it came from the environment. The token is not kept."""
+    user: str = ""
+    database: str = ""
+    replicas: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ServerIdentity:
     """Which server a plan is for."""
 
@@ -148,6 +176,8 @@ class Step:
     """The process to end or to drain; its descendants go with it."""
     settings: tuple[RoleSetting, ...] = ()
     """What limit and timeouts change."""
+    source: SourceChange | None = None
+    """What `source` changes."""
     slots: int = 0
     """Slots that come back by it."""
     undo: tuple[str, ...] = ()

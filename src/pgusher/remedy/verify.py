@@ -15,6 +15,7 @@ from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, SessionIdentit
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
+from pgusher.remedy.verify_sources import details, of_pools, pools
 
 ENDING = frozenset({Lever.TERMINATE, Lever.END_BACKEND, Lever.END_PROCESS, Lever.DRAIN})
 """Levers that make sessions end."""
@@ -137,11 +138,12 @@ def judge(
     tried = attempted(plan, outcomes)
     if tried and steps:
         detail.append(f"Of the steps that failed {_of_tried(tried, after)}.")
+    replaced = pools(plan, outcomes, before, after)
+    detail = [*details(replaced), *detail]
+    if replaced and not steps and not tried:
+        return of_pools(replaced, detail)
     if not steps:
-        done = any(one.kind in (OutcomeKind.DONE, OutcomeKind.GONE) for one in outcomes)
-        if tried:  # what was signalled may end any time: nobody can say that nothing was done
-            return Verdict(False, _of_tried(tried, after), detail=tuple(detail), hint="look again: pgusher")
-        return Verdict(done, "no session was to end" if done else "nothing was done", detail=tuple(detail))
+        return _without_end(outcomes, tried, after, detail)
     said, taken = _proof(proof, free)
     verified = not left and taken
     head = (
@@ -155,6 +157,14 @@ def judge(
     elif not taken:
         hint = "pgusher why"
     return Verdict(verified, head, gone, len(left), returned, tuple(detail), said, hint)
+
+
+def _without_end(outcomes: Sequence[Outcome], tried: Sequence[Step], after: Snapshot, detail: Sequence[str]) -> Verdict:
+    """The verdict where no session was to end."""
+    done = any(one.kind in (OutcomeKind.DONE, OutcomeKind.GONE) for one in outcomes)
+    if tried:  # what was signalled may end any time: nobody can say that nothing was done
+        return Verdict(False, _of_tried(tried, after), detail=tuple(detail), hint="look again: pgusher")
+    return Verdict(done, "no session was to end" if done else "nothing was done", detail=tuple(detail))
 
 
 def attempted(plan: Plan, outcomes: Iterable[Outcome]) -> tuple[Step, ...]:

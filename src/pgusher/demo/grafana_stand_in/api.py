@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from pgusher.demo.grafana_stand_in.pools import Pools
+from pgusher.demo.grafana_stand_in.pools import DISPOSED_AFTER, Pools
 from pgusher.demo.grafana_stand_in.store import ConflictError, Source, Store
 
 ALL = frozenset({"datasources:read", "datasources:write", "datasources:query", "dashboards:read", "alert.rules:read"})
@@ -27,12 +27,16 @@ class StandIn:
         *,
         clock: Callable[[], float] = time.monotonic,
         connect: Callable[[Source], Any] | None = None,
+        disposed_after: float = DISPOSED_AFTER,
     ) -> None:
-        """`defaults`: what [sql_datasources] says: open, idle, lifetime in seconds."""
+        """`defaults`: what [sql_datasources] says: open, idle, lifetime in seconds.
+
+        `connect` opens a session for a data source; `disposed_after`: seconds for which a replaced pool lives on.
+        """
         self.version = version
         self.defaults = defaults
         self.store = Store(clock)
-        self.pools = Pools(clock, connect, defaults[0])
+        self.pools = Pools(clock, connect, defaults[0], disposed_after)
         self.tokens: dict[str, tuple[int, frozenset[str]]] = {}
         self.dashboards: dict[tuple[int, str], dict[str, Any]] = {}
         """By organisation and uid: what /api/dashboards/uid/UID answers ({"dashboard": ..., "meta": ...})."""

@@ -28,10 +28,17 @@ class Pool:
 class Pools:
     """The pools of one process. `connect` opens a session for a data source; without it they are only counted."""
 
-    def __init__(self, clock: Callable[[], float], connect: Callable[[Source], Any] | None, default: int) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        connect: Callable[[Source], Any] | None,
+        default: int,
+        disposed_after: float = DISPOSED_AFTER,
+    ) -> None:
         self._clock = clock
         self._connect = connect or (lambda _: None)
         self._default = default
+        self._disposed_after = disposed_after
         self.pools: dict[int, list[Pool]] = {}
 
     def current(self, row: Source) -> Pool:
@@ -41,7 +48,7 @@ class Pools:
         if mine and mine[-1].made_for == row.updated:
             return mine[-1]
         for old in mine:
-            old.until = self._clock() + DISPOSED_AFTER if old.until is None else old.until
+            old.until = self._clock() + self._disposed_after if old.until is None else old.until
         limit = row.json_data.get("maxOpenConns")
         made = Pool(self._default if limit is None else int(limit), row.updated)
         mine.append(made)

@@ -103,6 +103,8 @@ def _identity(step: Step) -> dict[str, object]:
         found["process"]["command"] = redact_text(step.process.command)  # type: ignore[index]
     if step.lever in {Lever.LIMIT, Lever.TIMEOUTS}:
         found["settings"] = codec.dump(step.settings)
+    if step.source is not None:
+        found["source"] = codec.dump(step.source)
     return found
 
 

@@ -69,4 +69,4 @@ class Brake:
 
 def weight(step: Step) -> int:
     """How many of what a cap counts a step is: the sessions that it ends, at least one."""
-    return max(1, len(step.sessions)) if step.lever.value not in {"limit", "timeouts"} else 0
+    return max(1, len(step.sessions)) if step.lever.value not in {"limit", "timeouts", "source"} else 0

@@ -11,7 +11,7 @@ from itertools import groupby
 from pgusher.model.address import Micros
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, Step
 from pgusher.model.values import dataclass, field, replace
-from pgusher.remedy.act import backends, drains, processes, roles, sessions
+from pgusher.remedy.act import backends, drains, processes, roles, sessions, sources
 from pgusher.remedy.act.interrupted import InterruptedActError, outcomes_of
 from pgusher.remedy.act.log import Log, LogError
 from pgusher.remedy.act.looking import NO_SQL, look
@@ -21,6 +21,7 @@ from pgusher.remedy.act.record import Record
 from pgusher.remedy.act.result import Result
 from pgusher.remedy.act.rules import Brake
 from pgusher.remedy.act.sessions import Server, Sql
+from pgusher.remedy.act.sources import Clients
 from pgusher.remedy.act.statements import Target
 from pgusher.remedy.act.tree import RefusedError, Tree, ancestors
 from pgusher.remedy.act.who import who
@@ -55,6 +56,8 @@ class Context:
     environ: Mapping[str, str] | None = None
     refused: tuple[Outcome, ...] = ()
     """Steps that are refused by what whoever asks has seen of the server; they are written down like all others."""
+    clients: Clients | None = None
+    """Makes the client for a data source of Grafana's; None when there is none: then what needs it fails."""
     run: str | None = None
     """A word that the lines of this run in the log have in common; None for a new one."""
 
@@ -183,6 +186,10 @@ class _Run:
         elif lever in {Lever.LIMIT, Lever.TIMEOUTS}:
             for step in steps:
                 self._settle(step, roles.change(self._server, step) if self._server is not None else NO_SQL)
+                self._tell("changed", step)
+        elif lever is Lever.SOURCE:
+            for step in steps:
+                self._settle(step, sources.set_limit(self._context.clients, step.source))
                 self._tell("changed", step)
         elif lever is Lever.END_PROCESS:
             for step in steps:

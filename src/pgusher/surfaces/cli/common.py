@@ -68,7 +68,10 @@ GENERAL = (
     Option("version", ("-V", "--version"), "show the versions", group="General", default=False),
 )
 
-_REPEATED = ("dsn", "host", "port", "user", "database", "service", "no_sql", "config", "replay")
+_REPEATED = (
+    "dsn", "host", "port", "user", "database", "service", "no_sql", "config", "replay", "grafana_url",
+    "grafana_token_file",
+)  # fmt: skip
 
 
 def looks_like_dsn(word: str) -> bool:

@@ -81,7 +81,7 @@ def _plan(values: Values, context: Context, free: Any) -> int:
     timeouts = [values["timeouts"]] if values["timeouts"] is not None else []
     settings = free.settings(snapshot, limits, timeouts) if limits or timeouts else ()
     plan = free.plan(snapshot, diagnosis, wanted, settings)
-    _print_plan(values, context, plan, snapshot)
+    print_plan(values, context, plan, snapshot)
     others = [str(one.facts.server.port) for one in look.snapshots if one is not snapshot]
     if others:
         context.narrate(f"only the server on port {snapshot.facts.server.port}; others: --port {' or '.join(others)}")
@@ -104,7 +104,8 @@ def _wish(values: Values) -> dict[str, Any]:
     }
 
 
-def _print_plan(values: Values, context: Context, plan: Plan, snapshot: Snapshot) -> None:
+def print_plan(values: Values, context: Context, plan: Plan, snapshot: Snapshot) -> None:
+    """Prints a plan, and what to type to do it."""
     again = Again(repeat(values, CONNECTION), context.program)
     gaps = again.gaps(snapshot.facts.gaps)
     plan = replace(plan, spared=tuple(replace(one, advice=again.text(one.advice)) for one in plan.spared))

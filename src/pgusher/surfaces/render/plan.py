@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Safety
-from pgusher.model.plan import Lever, Plan, RoleSetting, Spared, Step
+from pgusher.model.plan import Lever, Plan, RoleSetting, SourceChange, Spared, Step
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import quote
@@ -98,10 +98,14 @@ def headline(plan: Plan) -> str:
         return f"nothing is shown to be leaked: {_taken(plan, 'slot')} taken, none to free"
     steps = words.count(len(plan.steps), "step")
     verb = "gives" if len(plan.steps) == 1 else "give"
-    if all(step.settings or step.lever is Lever.CANCEL for step in plan.steps):
+    if not plan.slots.back and all(_gives_none(step) for step in plan.steps):
         return f"plan {plan.id}: {steps}, no slot comes back at once"
     back = plan.slots.back
     return f"plan {plan.id}: {steps} {verb} {back} of {_taken(plan, 'taken slot')} back"
+
+
+def _gives_none(step: Step) -> bool:
+    return bool(step.settings) or step.lever in {Lever.CANCEL, Lever.SOURCE}
 
 
 def _taken(plan: Plan, noun: str) -> str:
@@ -136,6 +140,8 @@ def _step_lines(screen: Screen, group: list[Step], everything: bool) -> list[Lin
     lines += [[(" " * _MARGIN, ""), (part, "bold")] for part in rest]
     for setting in first.settings:
         lines += _labelled(screen, "change", _change(setting), "")
+    if first.source is not None:
+        lines += _labelled(screen, "change", _source(first.source), "")
     if len(group) == 1 and first.sessions and (everything or first.process is None):
         for one in first.sessions if everything else first.sessions[:1]:
             started = f", began {words.iso(one.backend_start)}" if one.backend_start is not None else ""
@@ -175,6 +181,11 @@ def _together(group: list[Step]) -> str:
 def _change(setting: RoleSetting) -> str:
     before = "not set" if setting.before is None else setting.before
     return f"{setting.role}: {setting.setting} {before} -> {'not set' if setting.after is None else setting.after}"
+
+
+def _source(one: SourceChange) -> str:
+    after = "not set" if one.after is None else one.after
+    return f"{one.name}, organisation {one.org} of {one.url}: maxOpenConns {one.before or 'not set'} -> {after}"
 
 
 def _labelled(screen: Screen, label: str, text: str, style: str) -> list[Line]:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from pgusher.model.evidence import Gap
-from pgusher.model.plan import Outcome, Plan, ProcessIdentity, SessionIdentity, Spared, Step, Verdict
+from pgusher.model.plan import Outcome, Plan, ProcessIdentity, SessionIdentity, SourceChange, Spared, Step, Verdict
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.asjson import SCHEMA, gap_json
 from pgusher.surfaces.render.plan import confirm_name
@@ -99,7 +99,24 @@ def _step(step: Step) -> dict[str, Any]:
             {"role": one.role, "setting": one.setting, "before": one.before, "after": one.after}
             for one in step.settings
         ],
+        "source": _source(step.source),
         "undo": list(step.undo),
+    }
+
+
+def _source(one: SourceChange | None) -> dict[str, Any] | None:
+    if one is None:
+        return None
+    return {
+        "url": one.url,
+        "org": one.org,
+        "uid": one.uid,
+        "name": one.name,
+        "before": one.before or None,
+        "after": one.after,
+        "user": one.user,
+        "database": one.database,
+        "replicas": one.replicas,
     }
 
 
