@@ -23,7 +23,7 @@ MUST_NAME = {
         "diagnose",
         "remedy.plan",
         "remedy.verify",
-        "remedy.verify_sources",
+        "remedy.verify.sources",
         "surfaces.render",
     ],
     "cold": ["surfaces", "app", "record", "collect", "remedy", "diagnose", "attribute"],

@@ -8,7 +8,7 @@ from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 from pgusher.remedy.verify import Proof, judge
-from pgusher.remedy.verify_sources import details, pools
+from pgusher.remedy.verify.sources import details, pools
 from tests.surfaces import worlds
 
 QUIET = worlds.quiet()

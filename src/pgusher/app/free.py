@@ -21,7 +21,7 @@ from pgusher.model.values import dataclass
 from pgusher.remedy.plan import Seen, Terms, Wanted, make_plan, server_identity
 from pgusher.remedy.plan.fresh import grown
 from pgusher.remedy.verify import ENDING, Proof, came_back, judge, meant, sees_less, still_there
-from pgusher.remedy.verify_sources import pools
+from pgusher.remedy.verify.sources import pools
 
 if TYPE_CHECKING:
     from pgusher.collect.grafana.client import Client

@@ -15,7 +15,7 @@ from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, SessionIdentit
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
-from pgusher.remedy.verify_sources import details, of_pools, pools
+from pgusher.remedy.verify.sources import details, of_pools, pools
 
 ENDING = frozenset({Lever.TERMINATE, Lever.END_BACKEND, Lever.END_PROCESS, Lever.DRAIN})
 """Levers that make sessions end."""
