@@ -34,6 +34,7 @@ _pgusher_options() {
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
+            grafana) echo '--grafana-url --grafana-token-file --write --dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             explain) echo '--json --plain --width --color -? --help -V --version' ;;
             rules) echo '--json --plain --width --color -? --help -V --version' ;;
             report) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --redact --force -v --verbose --from -? --help -V --version' ;;
@@ -52,7 +53,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--overlap|--ping|--port|--print|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|-U|-d|-h|-l|-n|-p|-t)
+        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--grafana-token-file|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--overlap|--ping|--port|--print|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -70,19 +71,19 @@ _pgusher() {
         --format) _pgusher_words 'text json nagios' ; return ;;
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
         --print) _pgusher_words 'alerts dashboard' ; return ;;
-        --config|--from|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--ping|--port|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|-U|-d|-h|-l|-n|-p|-t) return ;;
+        --config|--from|--grafana-token-file|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
+        --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--ping|--port|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"
         return
     fi
     case $command in
-        '') _pgusher_words 'who why free undo-help serve run jobs cron explain rules report doctor demo schema completion help' ;;
+        '') _pgusher_words 'who why free undo-help serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
         who|why|free|undo-help|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
         report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
-        help) _pgusher_words 'who why free undo-help serve run jobs cron explain rules report doctor demo schema completion' ;;
+        help) _pgusher_words 'who why free undo-help serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
     esac
 }
 
