@@ -23,7 +23,6 @@ MUST_NAME = {
         "diagnose",
         "remedy.plan",
         "remedy.verify",
-        "remedy.verify.sources",
         "surfaces.render",
     ],
     "cold": ["surfaces", "app", "record", "collect", "remedy", "diagnose", "attribute"],
