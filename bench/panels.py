@@ -19,8 +19,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from pgusher.attribute.panels.dashboards import read_dashboard
 from pgusher.attribute.panels.index import PanelIndex
+from pgusher.collect.grafana.dashboard_json import read_dashboard
 from pgusher.model.panels import Fit, Panel
 from tests.bed.grafana_corpus import dashboards
 from tests.bed.grafana_sender import Sender, shown

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pgusher.attribute.panels.dashboards import read_dashboard
 from pgusher.attribute.panels.index import PanelIndex
+from pgusher.collect.grafana.dashboard_json import read_dashboard
 from pgusher.model.panels import Fit, Panel
 from tests.bed.grafana_corpus import dashboards
 from tests.bed.grafana_sender import Sender, shown

@@ -6,7 +6,7 @@ import pytest
 
 from pgusher.attribute.panels.holes import DATA, DURATION, NUMBER, TIME, WILD
 from pgusher.attribute.panels.macros import Dialect, dialects, expanded
-from pgusher.attribute.panels.variables import holds_sql, with_holes
+from pgusher.attribute.panels.variables import with_holes
 
 N, T = NUMBER, f"'{TIME}'"
 
@@ -69,11 +69,3 @@ def test_what_it_became_before_5_3() -> None:
 )
 def test_variables_become_holes(sql: str, marked: str) -> None:
     assert with_holes(sql, {"wild"}) == marked
-
-
-def test_a_value_that_is_sql_is_told_from_one_that_is_data() -> None:
-    assert holds_sql("select 1")
-    assert holds_sql("x; drop table y")
-    assert holds_sql("a = 1 ORDER   BY b")
-    assert not holds_sql("eu-west-1")
-    assert not holds_sql("fromage")

@@ -55,11 +55,3 @@ def with_holes(sql: str, wild: Container[str] = ()) -> str:
         return WILD if name in wild else DATA
 
     return _VARIABLE.sub(hole, sql)
-
-
-_FRAME = re.compile(r"(?i)\b(?:select|from|where|group\s+by|order\s+by|union|join|having|limit)\b|;|--|/\*")
-
-
-def holds_sql(value: str) -> bool:
-    """Whether the value of a variable has a part of a statement's frame in it."""
-    return _FRAME.search(value) is not None

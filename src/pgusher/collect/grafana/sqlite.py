@@ -86,3 +86,59 @@ def _told(columns: list[str], row: tuple[Any, ...]) -> dict[str, Any]:
     except (ValueError, TypeError, RecursionError):
         told["jsonData"] = {}
     return told
+
+
+_DASHBOARDS = """select d.org_id, d.uid, coalesce(f.title, ''), d.title, substr(d.data, 1, {bytes}) from dashboard d
+    left join dashboard f on f.id = d.folder_id where not d.is_folder limit {most}"""
+_RESOURCES = """select case when namespace glob 'org-[0-9]*' then cast(substr(namespace, 5) as int) else 1 end, name,
+    '', '', substr("value", 1, {bytes}) from resource
+    where "group" = 'dashboard.grafana.app' and resource = 'dashboards' limit {most}"""
+_LIBRARY = "select org_id, uid, '', name, substr(model, 1, {bytes}) from library_element where kind = 1 limit {most}"
+_RULES = "select org_id, uid, '', title, substr(data, 1, {bytes}) from alert_rule limit {most}"
+_SAVED = (
+    ("dashboard", "dashboard", {"org_id", "uid", "title", "data", "folder_id", "is_folder"}, _DASHBOARDS),
+    ("dashboard", "resource", {"group", "resource", "namespace", "name", "value"}, _RESOURCES),
+    ("library panel", "library_element", {"org_id", "uid", "name", "kind", "model"}, _LIBRARY),
+    ("alert rule", "alert_rule", {"org_id", "uid", "title", "data"}, _RULES),
+)
+"""What kind, table, the columns that it must have, the statement. Source: pkg/services/sqlstore/migrations."""
+
+
+def saved(
+    path: str, most: int, size: int, clock: Callable[[], float] = time.monotonic, within: float = _WITHIN
+) -> list[tuple[str, int, str, str, str, str]]:
+    """Kind, organisation, uid, folder, title and JSON of each dashboard, library panel and alert rule.
+
+    Raises SqliteError.
+    """
+    import sqlite3  # late: only who has such a file needs it
+
+    try:
+        if not os.path.isfile(path):  # a FIFO would be waited for
+            raise FileNotFoundError("no such file")
+        connection = _open(sqlite3, path)
+        try:
+            deadline = clock() + within
+            connection.set_progress_handler(lambda: int(clock() > deadline), 10_000)
+            connection.text_factory = lambda raw: raw.decode("utf-8", "backslashreplace")
+            connection.execute("pragma trusted_schema = off")
+            found = []
+            for kind, table, columns, statement in _SAVED:
+                known = {row[1] for row in connection.execute(f"pragma table_info({table})")}
+                if known >= columns:
+                    rows = connection.execute(statement.format(bytes=size, most=most))
+                    found += [_saved(kind, row) for row in rows]
+            return found
+        finally:
+            connection.close()
+    except (sqlite3.Error, OSError, ValueError, OverflowError, RecursionError) as error:
+        words = str(error) or type(error).__name__
+        raise SqliteError("it is locked" if "locked" in words else words.lower()[:120]) from None
+
+
+def _saved(kind: str, row: tuple[Any, ...]) -> tuple[str, int, str, str, str, str]:
+    org, *texts = row
+    uid, folder, title, data = (
+        one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one or "") for one in texts
+    )
+    return kind, org if isinstance(org, int) else 1, uid[:200], folder[:200], title[:200], data

@@ -9,10 +9,10 @@ grafana-postgresql-datasource for where an annotation and a variable keep their 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
-from pgusher.attribute.panels.variables import holds_sql
 from pgusher.model.evidence import Gap
 from pgusher.model.grafana import TYPES
 from pgusher.model.panels import Panel, PanelKind
@@ -24,6 +24,7 @@ _DEEPEST = 12
 _LONGEST_SQL = 200_000
 """Signs; PostgreSQL shows 1 MiB of a query at most, and 1 KiB unless it is told otherwise."""
 _LONGEST_TITLE = 200
+_FRAME = re.compile(r"(?i)\b(?:select|from|where|group\s+by|order\s+by|union|join|having|limit)\b|;|--|/\*")
 
 
 def read_dashboard(
@@ -37,11 +38,11 @@ def read_dashboard(
     if body is None:
         return (), Gap("grafana", where or "a dashboard", "this is not the JSON of a dashboard", "")
     meta = _dict(_dict(data).get("meta"))
-    found_uid = _text(body.get("uid")) or _text(_dict(_dict(data).get("metadata")).get("name")) or uid
+    found_uid = _title(body.get("uid")) or _title(_dict(_dict(data).get("metadata")).get("name")) or _title(uid)
     first = Panel(
         "",
         dashboard=_title(body.get("title")),
-        folder=folder or _title(meta.get("folderTitle")),
+        folder=_title(folder) or _title(meta.get("folderTitle")),
         org=org,
         uid=found_uid,
         wild=_wild(body),
@@ -144,14 +145,14 @@ def read_library_element(data: Any, *, org: int = 1, folder: str = "") -> tuple[
     model = _dict(element.get("model"))
     meta = _dict(element.get("meta"))
     title = element.get("name") or model.get("title")
-    first = Panel("", folder=folder or _title(meta.get("folderName")), org=org, uid=_text(element.get("uid")))
+    first = Panel("", folder=_title(folder) or _title(meta.get("folderName")), org=org, uid=_title(element.get("uid")))
     return tuple(_sound(_targets({**model, "title": title, "id": None}, replace(first), PanelKind.LIBRARY)))
 
 
 def read_alert_rule(data: Any, *, org: int = 1, folder: str = "") -> tuple[Panel, ...]:
     """The queries of one alert rule, as `GET /api/v1/provisioning/alert-rules` and provisioning files have it."""
     rule = _dict(data)
-    uid = _text(rule.get("uid"))
+    uid = _title(rule.get("uid"))
     found = []
     for one in map(_dict, _list(rule.get("data"))):
         model = _dict(one.get("model"))
@@ -163,7 +164,7 @@ def read_alert_rule(data: Any, *, org: int = 1, folder: str = "") -> tuple[Panel
                     title=_title(rule.get("title")),
                     kind=PanelKind.ALERT,
                     ref_id=_title(one.get("refId")),
-                    folder=folder,
+                    folder=_title(folder),
                     org=org,
                     uid=uid,
                     link=f"/alerting/grafana/{uid}/view" if uid else "",
@@ -221,6 +222,11 @@ def _wild(body: dict[str, Any]) -> tuple[str, ...]:
         if any(holds_sql(_text(value)) for some in values for value in (some if isinstance(some, list) else [some])):
             found.append(_text(spec.get("name")))
     return tuple(sorted(set(found)))
+
+
+def holds_sql(value: str) -> bool:
+    """Whether the value of a variable has a part of a statement's frame in it."""
+    return _FRAME.search(value) is not None
 
 
 def _dict(value: Any) -> dict[str, Any]:

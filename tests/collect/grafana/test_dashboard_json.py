@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgusher.attribute.panels.dashboards import read_alert_rule, read_dashboard, read_library_element
+from pgusher.collect.grafana.dashboard_json import holds_sql, read_alert_rule, read_dashboard, read_library_element
 from pgusher.model.panels import PanelKind
 from tests.bed.grafana_corpus import dashboards
 
@@ -185,3 +185,11 @@ def test_the_made_up_corpus_is_read_whole_in_each_shape() -> None:
     made = [read_dashboard(one) for one in dashboards(75)]
     assert [gap for _, gap in made] == [None] * 3
     assert [sum(one.kind is PanelKind.PANEL for one in panels) for panels, _ in made] == [25, 25, 25]
+
+
+def test_a_value_that_is_sql_is_told_from_one_that_is_data() -> None:
+    assert holds_sql("select 1")
+    assert holds_sql("x; drop table y")
+    assert holds_sql("a = 1 ORDER   BY b")
+    assert not holds_sql("eu-west-1")
+    assert not holds_sql("fromage")
