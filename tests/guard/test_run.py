@@ -153,6 +153,13 @@ def test_nothing_survives_any_shape_and_any_ending(bench: Bench, kind: str) -> N
     assert {name: left for name in cells if (left := bench.of(name))} == {}
 
 
+def test_hundreds_that_fork_on_are_stopped_first_and_ended(bench: Bench) -> None:
+    text = "trap '' TERM; for n in $(seq 130); do (while :; do sleep 0.3; done) & done; wait"
+    code, _, _ = bench.run("swarm", ["sh", "-c", text], "--timeout", "3s", "--grace", "1s")
+    assert code == 124
+    assert bench.of("swarm") == []
+
+
 @needs_root
 def test_isolated_nothing_survives_even_a_killed_guard(bench: Bench) -> None:
     for shape, script in SHAPES.items():
@@ -165,7 +172,19 @@ def test_isolated_nothing_survives_even_a_killed_guard(bench: Bench) -> None:
         until(lambda name=name: not bench.of(name), 5)
 
 
-STEPS = ["opened", "locked", "recorded", "begun", "subreaper", "started", "terminated", "killed", "ended", "kept"]
+STEPS = [
+    "opened",
+    "locked",
+    "recorded",
+    "begun",
+    "subreaper",
+    "noted",
+    "started",
+    "terminated",
+    "killed",
+    "ended",
+    "kept",
+]
 KILLED = """
 import os, signal, sys
 from pgusher.guard.records import Job

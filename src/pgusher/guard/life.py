@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from pgusher.guard import kernel
+from pgusher.guard import cgroup, kernel, trail
 from pgusher.guard.output import Relay
 from pgusher.guard.start import start
 
@@ -24,7 +24,11 @@ EVIDENCE_SECONDS = 10.0
 _LOOKED_AT = 20
 """Processes that are asked what they wait for: those next to the main one."""
 _KILLING = 10.0
-"""Seconds after KILL in which a process is waited for; one that is in an uninterruptible sleep may take for ever."""
+"""Seconds after KILL in which one more must have ended; who is in an uninterruptible sleep may take for ever."""
+_SLOW = 0.3
+"""Seconds of a look at the job's processes after which we are short of processor time, and might miss the limit."""
+_SWARM = 100
+"""Processes that are stopped before anything else is done about them: they would take the time that it needs."""
 _SAMPLE = 30.0
 """Seconds between two looks at what the job uses: a look takes some 30 ms where a thousand processes run."""
 _BUSY_TICKS = 0.005
@@ -50,6 +54,12 @@ class Life:
         """The first signal that told us to end."""
         self.idle_since: float | None = None
         self.peak_memory = 0
+        self.cgroup: cgroup.Cgroup | None = None
+        self.no_cgroup = ""
+        """Why there is none."""
+        self._run, self._trail = "", ""
+        self._inside = self._many = self._stopped = False
+        self._priority = os.getpriority(os.PRIO_PROCESS, 0)
         self._environ = environ
         self._step = step
         self._pid = 0
@@ -64,16 +74,32 @@ class Life:
                 self._handlers[number] = signal.signal(number, _nothing)
         self._old_waker = signal.set_wakeup_fd(self._waker, warn_on_full_buffer=False)
 
-    def start(self) -> None:
-        """Raises NotStarted and OSError."""
+    def start(self, run: str = "", path: str = "") -> None:
+        """`path`: the file for what the run is known by when we are killed. Raises NotStarted and OSError."""
         kernel.become_subreaper()
         self._step("subreaper")
+        self._run, self._trail = run, path
+        if run:
+            try:
+                self.cgroup = cgroup.make(f"pgusher.{self.job.name}.{run}")
+            except OSError as error:
+                self.no_cgroup = (error.strerror or str(error)).lower()
+            # Before there is anything: we may be killed as soon as there is.
+            self._note(())
+            self._step("noted")
         outputs = {fd: stream.job for fd, stream in self.relay.streams.items()}
         try:
-            self._pid = start(self.job.argv, self._environ, outputs, isolate=self.job.isolate)
+            self._pid = start(self.job.argv, self._environ, outputs, isolate=self.job.isolate, cgroup=self.cgroup)
         finally:
             self.relay.started()
         self.started = time.monotonic()
+        main = kernel.read_stat(self._pid)
+        self._note((main,) if main else ())
+        if self.cgroup is not None:
+            # One that has ended already is in none, and then nothing is known.
+            self._inside = self._pid in cgroup.members(self.cgroup.path)
+            if not self._inside and main is not None and main.state not in "ZX":
+                self.no_cgroup = "the job could not be moved into its own"
         self._step("started")
 
     def watch(self) -> str:
@@ -87,7 +113,11 @@ class Life:
             if limit is not None and now >= limit:
                 return "limit"
             if now >= sample:
+                kernel.hurry()
                 latest = self._activity()
+                took = time.monotonic() - now
+                if took < _SLOW:
+                    kernel.hurry(self._priority)
                 if _busy(activity, latest):
                     active, self.idle_since = now, None
                     activity = latest
@@ -96,15 +126,25 @@ class Life:
                     return "idle"
                 # Often at first, so that a short run has been looked at, too.
                 sample = now + min(_SAMPLE, self.job.idle / 6 if self.job.idle else now - self.started)
+                if took >= _SLOW:
+                    sample = max(sample, now + 10 * took)
+                    if limit is not None and sample + took > limit:
+                        sample = limit
+                continue
             self._pump(min(sample, limit if limit is not None else sample) - now)
         return "ended" if self.status is not None else "signal"
 
     def evidence(self, *asks: Callable[[tuple[int, ...]], Iterable[str]]) -> list[str]:
         """What the job waits for and holds."""
+        kernel.hurry()
+        if self._many:
+            self._stop()
         family = [stat.pid for stat in kernel.family(os.getpid())]
         if self._sessions is not None:
             with contextlib.suppress(Exception):  # as the other evidence: the job ends with it or without
                 self._sessions.count(family, now=True)
+        if len(family) >= _SWARM and not self._stopped:
+            self._stop()
         pids = tuple(family[:_LOOKED_AT])
         lines: list[str] = []
         for ask in asks:
@@ -147,6 +187,7 @@ class Life:
 
     def end(self, first: int = signal.SIGTERM) -> tuple[int, ...]:
         """End all that is left: the signal, the grace, KILL, looked for anew until there is none. Gives who is left."""
+        kernel.hurry()
         began = time.monotonic()
         told: set[tuple[int, int]] = set()
         while found := self._left():
@@ -155,17 +196,30 @@ class Life:
             new = [stat for stat in found if (stat.pid, stat.ticks) not in told]
             kernel.end(new, first)
             kernel.end(new, signal.SIGCONT)
+            if self._stopped and self.cgroup is not None:
+                self.cgroup.freeze(False, 0.0)
+            self._stopped = False
             told.update((stat.pid, stat.ticks) for stat in new)
             self._pump(min(0.1, max(0.0, began + self.job.grace - time.monotonic())))
         self._step("terminated")
         began = time.monotonic()
+        known: set[tuple[int, int]] = set()
         while found := self._left(everybody=True):
+            there = {(stat.pid, stat.ticks) for stat in found}
+            if known - there:
+                began = time.monotonic()  # it goes on, if slowly
+            known = there
             if time.monotonic() - began > _KILLING:
                 break
-            # Stopped first: who has that signal pending forks no more, so the second look shows every child there is.
-            kernel.end(found, signal.SIGSTOP)
-            kernel.end(self._left(everybody=True), signal.SIGKILL)
-            self._pump(0.01)
+            if self.cgroup is None or not self.cgroup.kill() or not self._inside:
+                # Stopped first: who has that signal pending forks no more, so the second look shows every child.
+                kernel.stop(found)
+                found = self._left(everybody=True)
+            kernel.end(found, signal.SIGKILL)
+            self._pump(0.01 if len(found) < _SWARM else 0.1)
+        if self._trail and not found:
+            with contextlib.suppress(OSError):
+                os.unlink(self._trail)
         self._step("killed")
         return tuple(stat.pid for stat in found)
 
@@ -181,6 +235,9 @@ class Life:
     def close(self) -> None:
         """Everything as it was before."""
         self.relay.close()
+        if self.cgroup is not None:
+            self.cgroup.remove()
+        kernel.hurry(self._priority)
         signal.set_wakeup_fd(self._old_waker)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
@@ -197,6 +254,19 @@ class Life:
         if everybody or not self.job.isolate:
             return found
         return [stat for stat in found if self._pid not in (stat.pid, stat.ppid)]
+
+    def _stop(self) -> None:
+        self._stopped = True
+        kernel.hurry()
+        if self.cgroup is None or not self.cgroup.freeze(True):
+            # Twice: what was forked before its parent was stopped.
+            for _ in range(2):
+                kernel.stop(self._left())
+
+    def _note(self, family: Iterable[kernel.Stat], stamp: int | None = None) -> None:
+        if self._trail:
+            place = self.cgroup.path if self.cgroup else ""
+            trail.write(self._trail, self._run, place, trail.now() if stamp is None else stamp, family)
 
     def _pump(self, seconds: float) -> None:
         """Pass on output and take note of signals, until something happens or that time is over."""
@@ -239,7 +309,10 @@ class Life:
 
     def _activity(self) -> tuple[float, int, int, int]:
         """Time, ticks of processor, bytes of output, bytes read and written by it and its descendants."""
+        stamp = trail.now()
         found = kernel.family(os.getpid())
+        self._many = len(found) >= _SWARM
+        self._note(found, stamp)
         if self._sessions is not None:
             with contextlib.suppress(Exception):  # a figure for the history is no reason to end a job
                 self._sessions.count([stat.pid for stat in found])

@@ -16,8 +16,10 @@ import stat
 import time
 from collections.abc import Mapping
 
+from pgusher.guard import trail
 from pgusher.guard.kernel import boot_id, cookie_of, read_stat
 from pgusher.guard.records import Holder, Leftover
+from pgusher.guard.trail import remains
 
 _LONGEST = 4096
 
@@ -87,9 +89,13 @@ class Lock:
 
 def leftovers(path: str, own: str, proc: str = "/proc") -> list[Leftover]:
     """The processes of other runs of the job with that lock. Call it with the lock held: there is no such run then."""
+    record = trail.read(path.removesuffix("lock") + "trail")
     found = []
+    if record is not None and record.run != own:
+        found = [Leftover(one.pid, one.ticks, record.run, _command(one.pid, proc)) for one in remains(record, proc)]
+    known = {one.pid for one in found}
     for name in os.listdir(proc):
-        if not name.isdecimal():
+        if not name.isdecimal() or int(name) in known:
             continue
         pid = int(name)
         run = next((run for run, lock in cookie_of(pid, proc) if lock == path and run != own), None)

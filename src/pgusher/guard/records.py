@@ -35,6 +35,8 @@ class Job:
     """Whether a thread that dies in its Python makes the run a failed one."""
     isolate: bool = False
     """Whether it gets a PID namespace of its own."""
+    verbose: bool = False
+    """Whether it is told what of the guard's means it goes without."""
 
 
 @dataclass(frozen=True, slots=True)

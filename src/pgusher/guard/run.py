@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from pgusher.guard import kernel, records
+from pgusher.guard import kernel, records, trail
 from pgusher.guard.history_entry import Entry
 from pgusher.guard.lock import Lock, directory, leftovers, me
 from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover, Sessions
@@ -66,6 +66,7 @@ def run(
         except Skip as skip:
             _skipped(job, name, started, skip.lines)
             raise
+        trail.forget(lock.path.removesuffix("lock") + "trail")
         step("locked")
         warnings = []
         try:
@@ -112,7 +113,8 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     clock = time.monotonic()
     refused: NotStarted | None = None
     try:
-        ended = _lived(life, job, name, [evidence, sessions.lines if sessions else None], tell)
+        asks = [evidence, sessions.lines if sessions else None]
+        ended = _lived(life, job, name, path.removesuffix("lock") + "trail", asks, tell)
         if sessions is not None and sessions.is_worth_a_look():
             left = life.ask(lambda: sessions.left(environ["PGAPPNAME"], started), _CHECK, "look at the server")
             ended = replace(ended, evidence=(*ended.evidence, *left))
@@ -145,8 +147,12 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     return replace(ended, warnings=tuple(warnings))
 
 
-def _lived(life: Life, job: Job, name: str, asks: Sequence[Evidence | None], tell: Callable[[str], None]) -> Ended:
-    life.start()
+def _lived(
+    life: Life, job: Job, name: str, path: str, asks: Sequence[Evidence | None], tell: Callable[[str], None]
+) -> Ended:
+    life.start(name, path)
+    if life.no_cgroup and job.verbose:
+        tell(f"job {job.name} has no cgroup: {life.no_cgroup}")
     why = life.watch()
     while why == "idle" and not job.idle_kill:
         tell(f"job {job.name} has done nothing for {job.idle:g} s: no output, no CPU, no disk")

@@ -7,9 +7,13 @@ import os
 import select
 import signal
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pgusher.guard import kernel
 from pgusher.guard.records import GUARD_FAILED, NOT_EXECUTABLE, NOT_FOUND
+
+if TYPE_CHECKING:
+    from pgusher.guard.cgroup import Cgroup
 
 
 class NotStarted(Exception):  # noqa: N818 - it is what happened, and no error of the guard's
@@ -20,7 +24,14 @@ class NotStarted(Exception):  # noqa: N818 - it is what happened, and no error o
         self.code = code
 
 
-def start(argv: Sequence[str], environ: Mapping[str, str], outputs: Mapping[int, int], *, isolate: bool = False) -> int:
+def start(
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    outputs: Mapping[int, int],
+    *,
+    isolate: bool = False,
+    cgroup: Cgroup | None = None,
+) -> int:
     """The pid of the job's main process; with `isolate` that of a process of ours, which ends as that one does.
 
     `outputs`: what becomes its descriptors 1 and 2, where those are not simply ours. Raises NotStarted.
@@ -30,7 +41,7 @@ def start(argv: Sequence[str], environ: Mapping[str, str], outputs: Mapping[int,
     try:
         pid = os.fork()
         if pid == 0:
-            _child(argv, environ, outputs, guard, tell, isolate=isolate)
+            _child(argv, environ, outputs, guard, tell, isolate=isolate, cgroup=cgroup)
         os.close(tell)
         tell = -1
         raw = b""
@@ -49,7 +60,14 @@ def start(argv: Sequence[str], environ: Mapping[str, str], outputs: Mapping[int,
 
 
 def _child(
-    argv: Sequence[str], environ: Mapping[str, str], outputs: Mapping[int, int], guard: int, tell: int, *, isolate: bool
+    argv: Sequence[str],
+    environ: Mapping[str, str],
+    outputs: Mapping[int, int],
+    guard: int,
+    tell: int,
+    *,
+    isolate: bool,
+    cgroup: Cgroup | None,
 ) -> None:
     """Never comes back."""
     code, text = GUARD_FAILED, "could not start the job"
@@ -58,6 +76,8 @@ def _child(
         kernel.die_with_parent(signal.SIGKILL if isolate else signal.SIGTERM)
         if os.getppid() != guard:
             os._exit(GUARD_FAILED)
+        if cgroup is not None:
+            cgroup.enter()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             # Python switches the last two off for itself; what nohup has switched off stays so.

@@ -121,6 +121,7 @@ def _job(values: Values) -> Job:
         idle_kill=values["idle_kill"],
         watch_threads=not values["no_threads"],
         isolate=values["isolate"],
+        verbose=values["verbose"],
     )
 
 
@@ -182,9 +183,14 @@ def _tell(context: Context, job: Job, ended: Ended) -> None:
     if lines or ended.evidence:
         _say(context, [*(lines or [f"job {job.name}"]), *ended.evidence])
     if ended.survivors:
-        _say(context, [f"left, in an uninterruptible sleep: pid {', '.join(map(str, ended.survivors))}"])
+        more = len(ended.survivors) - _MOST_PIDS
+        told = ", ".join(map(str, ended.survivors[:_MOST_PIDS])) + (f" and {more} more" if more > 0 else "")
+        _say(context, [f"KILL has not ended yet: pid {told}", "a process in an uninterruptible sleep ends after it"])
     for warning in ended.warnings:
         _say(context, [f"warning: {warning}"])
+
+
+_MOST_PIDS = 20
 
 
 def _say(context: Context, lines: list[str]) -> None:
@@ -303,6 +309,8 @@ COMMAND = Command(
                group="Who is told"),
         Option("textfile", ("--textfile",), "the node exporter's directory for figures of each run", "DIR",
                group="Who is told", files=True),
+        Option("verbose", ("-v", "--verbose"), "tell on standard error what the guard goes without, and why",
+               default=False, group="Who is told"),
         *GENERAL,
     ),
     argument=Argument("command", "-- COMMAND", "the command and its words", many=True, verbatim=True),

@@ -31,7 +31,7 @@ _pgusher_options() {
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
             serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
-            run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -? --help -V --version' ;;
+            run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
             grafana) echo '--grafana-url --grafana-token-file --write --dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;

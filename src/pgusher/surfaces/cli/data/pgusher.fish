@@ -168,6 +168,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from run' -l on-failure -x -d 'ru
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l ping -x -d 'asked for as URL/start, then as URL or URL/fail, as healthchecks do'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l webhook -x -d 'gets JSON when it did not end well'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l textfile -r -F -d 'the node exporter\'s directory for figures of each run'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -s v -l verbose -d 'tell on standard error what the guard goes without, and why'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s '?' -l help -d 'show this help'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s V -l version -d 'show the versions'
 complete -c pgusher -n '__fish_seen_subcommand_from jobs' -s n -l last -x -d 'so many runs of a job (default 20)'
