@@ -126,6 +126,20 @@ def test_a_password_is_not_told(tmp_path: Path) -> None:
     assert "hunter2" not in f"{error.value} {error.value.detail} {error.value.hint}"
 
 
+def test_a_connection_string_without_a_scheme_is_not_repeated(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as told:
+        database("app:s3cr3t@db1/orders", environment={}, cwd=str(tmp_path))
+    assert "s3cr3t" not in f"{told.value}{told.value.detail}{told.value.hint}".lower()
+    assert "postgresql://" in (told.value.hint or "")
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "-1", "true"])
+def test_seconds_are_a_number_of_them(tmp_path: Path, value: str) -> None:
+    (tmp_path / "pgusher.toml").write_text(f'[databases.orders]\nhost = "x"\ntimeout = {value}\n')
+    with pytest.raises(ConfigError, match=r"databases\.orders\.timeout: expected a number of seconds"):
+        database("orders", environment={}, cwd=str(tmp_path))
+
+
 def test_the_share_of_a_host_is_what_its_budget_has(here: str) -> None:
     found = named.budget("web", environment={}, cwd=here)
     assert (found.total, found.minimum, found.directory) == (20, 3, None)
@@ -183,5 +197,5 @@ def test_whatever_the_name_it_is_found_or_told(name: str) -> None:
     if name in {"", "default"}:
         assert database(name, environment={}, cwd="/nonexistent", beside="/nonexistent").conninfo == ""
         return
-    with pytest.raises(ConfigError, match="is not configured"):
+    with pytest.raises(ConfigError, match="cannot be read" if "@" in name else "is not configured"):
         database(name, environment={}, cwd="/nonexistent", beside="/nonexistent")

@@ -1,4 +1,4 @@
-"""Whether an idle session is alive still, as its socket tells."""
+"""Whether a session can be lent again: it is alive, as its socket tells, and in no block that nobody is in."""
 
 from __future__ import annotations
 
@@ -33,6 +33,15 @@ def ended(conn: Any) -> bool:
     except OSError:
         return True
     return first in {b"", b"E"}  # ErrorResponse: to an idle session, always the last one
+
+
+def entangled(conn: Any) -> bool:
+    """Whether the driver still counts it to be in a block, though it is given back.
+
+    An exception of a signal handler in the midst of `with conn.transaction()`, and of its own clean-up, leaves that so:
+    idle for the server, and no further transaction can begin on it.
+    """
+    return bool(conn._num_transactions or conn._pipeline is not None or conn._tpc is not None)  # noqa: SLF001  # as its own commit does
 
 
 def peek_of(conn: Any) -> Any:

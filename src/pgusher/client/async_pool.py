@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout
 from psycopg_pool.abc import ACT
 from psycopg_pool.pool_async import AddConnection, MaintenanceTask, StopWorker
 
-from pgusher.client.alive import ended
+from pgusher.client.alive import ended, entangled
 from pgusher.client.async_care import AsyncCare, finish
 from pgusher.client.async_lending import AsyncLending
 from pgusher.client.close_returns import returning
@@ -143,6 +143,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
         if (
             not (self._closed or self._reset or self._gate.pressed)
             and conn.pgconn.transaction_status == IDLE
+            and not entangled(conn)
             and conn._created_at > self._drained_at  # noqa: SLF001  # as psycopg_pool does
             and conn._expire_at > seat.returned  # noqa: SLF001  # as psycopg_pool does
             and not pool_logger.isEnabledFor(logging.INFO)
@@ -309,6 +310,12 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
             self._ended(conn)
             if text:
                 self._drop_generation(cut_off(text))
+
+    async def _reset_connection(self, conn: ACT) -> None:
+        await super()._reset_connection(conn)
+        if conn.pgconn.transaction_status == IDLE and entangled(conn):
+            pool_logger.warning("closing returned connection, a block on it was interrupted: %s", conn)
+            await self._close_connection(conn)
 
     async def _close_connection(self, conn: ACT) -> None:
         fd = keep_socket(conn) if self._foreign_gate else -1

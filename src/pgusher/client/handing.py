@@ -19,7 +19,7 @@ from psycopg_pool.abc import CT
 from psycopg_pool.base import AttemptWithBackoff
 from psycopg_pool.pool import ConnectionPool, ReturnConnection
 
-from pgusher.client.alive import ended
+from pgusher.client.alive import ended, entangled
 from pgusher.client.care import Care
 from pgusher.client.core import IDLE, JUST_NOW
 from pgusher.client.lending import Lending
@@ -219,6 +219,7 @@ class Handing(Care, ConnectionPool[CT], Generic[CT]):
             if (
                 not (self._closed or self._reset or self._gate.pressed)
                 and conn.pgconn.transaction_status == IDLE
+                and not entangled(conn)
                 and conn._created_at > self._drained_at  # noqa: SLF001  # as psycopg_pool does
                 and conn._expire_at > seat.returned  # noqa: SLF001  # as psycopg_pool does
                 and not pool_logger.isEnabledFor(INFO)

@@ -83,6 +83,11 @@ def database(
             return Named(wanted, f"service={_quoted(wanted)}", {}, f"{path}: [{wanted}]")
     if not name:
         return Named(DEFAULT, "", {}, "libpq's defaults")
+    if "@" in wanted:  # USER:PASSWORD@HOST, which is not repeated
+        raise ConfigError(
+            "a connection string cannot be read: it has neither a scheme nor keywords",
+            hint="write it as libpq does: postgresql://USER@HOST:PORT/DATABASE",
+        )
     looked = [f"${variable}", f"[databases.{wanted[:40]}] of {file.path}" if file else "no pgusher.toml was found"]
     looked += [f"[{wanted[:40]}] of {path}" for path in services]
     raise ConfigError(
@@ -169,6 +174,8 @@ def _checked(table: Mapping[str, Scalar], kinds: Mapping[str, type], place: str)
             raise ConfigError(f"{place}: unknown key {key[:40]!r}", hint=f"the keys are: {', '.join(sorted(kinds))}")
         # A bool is an int to Python; an int is as good as a float.
         right = isinstance(value, int | float if kind is float else kind) and not isinstance(value, bool)
+        if kind is float and right:  # TOML has nan and inf, too
+            right = 0 <= float(value) < float("inf")
         if not right:
             raise ConfigError(f"{place}.{key}: expected {_EXPECTED[kind]}")
     return dict(table)

@@ -13,9 +13,9 @@ from psycopg_pool import PoolTimeout
 from psycopg_pool.abc import CT
 from psycopg_pool.pool import AddConnection, MaintenanceTask
 
-from pgusher.client.alive import ended
+from pgusher.client.alive import ended, entangled
 from pgusher.client.close_returns import returning
-from pgusher.client.core import LONG_LOAN, UNKNOWN, cut_off
+from pgusher.client.core import IDLE, LONG_LOAN, UNKNOWN, cut_off
 from pgusher.client.crew import TIMEKEEPER, Post, Ticket
 from pgusher.client.farewell import keep_socket, wait_until_gone
 from pgusher.client.fork import cut_loose
@@ -227,6 +227,9 @@ class Pool(Handing[CT], Generic[CT]):
 
     def _reset_connection(self, conn: CT) -> None:
         super()._reset_connection(conn)
+        if conn.pgconn.transaction_status == IDLE and entangled(conn):
+            pool_logger.warning("closing returned connection, a block on it was interrupted: %s", conn)
+            self._close_connection(conn)
         if conn.pgconn.transaction_status == UNKNOWN:
             self._ended(conn)  # before another is asked for in its place: that may be interrupted
 

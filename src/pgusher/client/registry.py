@@ -91,6 +91,8 @@ class Entry:
         """The pool for threads, open. It is made by whoever comes first; the others wait for that moment."""
         pool = self.pool
         if pool is None or pool.closed:
+            if sys.is_finalizing():  # in a destructor: nothing can be imported any more
+                raise psycopg.OperationalError(f"database {self.name!r}: the interpreter is shutting down")
             with self._lock:
                 pool = self.pool
                 if pool is None or pool.closed:
@@ -154,6 +156,7 @@ class Entry:
         from pgusher.client.limits import Limits
 
         chosen = {**DEFAULTS, **self.options}
+        self._check_sizes(chosen["min_size"], chosen["max_size"])
         budget = chosen.pop("budget")
         kwargs = chosen.pop("kwargs", None)
         ours = {"row_factory": dict_row, **self._patience()}
@@ -169,6 +172,14 @@ class Entry:
             "kwargs": kwargs,
             **chosen,
         }
+
+    def _check_sizes(self, least: int, most: int) -> None:
+        """When all is said: they may be given in two places. psycopg_pool's own words would not name the database."""
+        if least < 0 or most < max(1, least):
+            raise DatabaseError(
+                f"database {self.name!r}: a pool of {least} to {most} sessions cannot be",
+                hint="max_size is 1 at least, and not below min_size",
+            )
 
     def _patience(self) -> dict[str, Any]:
         given = conninfo_to_dict(self.conninfo)

@@ -85,6 +85,18 @@ def test_options_meet_before_the_first_use_and_contradictions_are_told(dsn: str,
     assert Database(dsn, max_idle=60).pool is pool
 
 
+@pytest.mark.parametrize("sizes", [{"max_size": 0}, {"min_size": 3, "max_size": 2}, {"min_size": -1}])
+def test_sizes_that_cannot_be_are_told_with_the_database(
+    make: Any, dsn: str, play: Play, sizes: dict[str, int]
+) -> None:
+    async def body() -> None:
+        db = make(dsn, **sizes)
+        with pytest.raises(DatabaseError, match=r"app@.*: a pool of -?\d to \d+ sessions cannot be"):
+            await db.fetch_one("select 1")
+
+    play(body)
+
+
 def test_a_budget_may_be_named_anew_each_time(dsn: str, play: Play, tmp_path: Any) -> None:
     for _ in range(2):
         with Database(dsn, budget=Budget("anew", 2, directory=tmp_path)) as cur:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import re
 import sys
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from typing import Any
 
 import psycopg
@@ -109,6 +110,34 @@ def test_the_child_of_a_fork_waits_for_sessions_of_its_own(server: EmbeddedServe
         assert in_child(work) == 2
 
 
+@pytest.mark.parametrize("entered", ["transaction", "pipeline"])
+def test_a_session_in_a_block_that_nobody_is_in_is_not_lent_again(
+    server: EmbeddedServer, flavour: Flavour, entered: str
+) -> None:
+    async def body() -> None:
+        async with flavour.pool(server.dsn(), min_size=1, max_size=1) as pool:
+            conn = await pool.getconn()
+            block = getattr(conn, entered)()
+            if flavour.name == "sync":
+                block.__enter__()
+            else:
+                await block.__aenter__()
+            if entered == "transaction":  # what the driver's interrupted clean-up leaves
+                conn.pgconn.exec_(b"rollback")
+            await pool.putconn(conn)
+            async with pool.connection(timeout=20) as other:
+                assert other is not conn
+                async with AsyncExitStack() as stack:
+                    if flavour.name == "sync":
+                        stack.enter_context(other.transaction())
+                    else:
+                        await stack.enter_async_context(other.transaction())
+                    assert await flavour.execute(other, "select 1") == (1,)
+            assert pool.get_stats()["pool_size"] == 1
+
+    run(flavour, body)
+
+
 def test_a_loan_whose_making_was_interrupted_ends_silently() -> None:
     Lending.__new__(Lending).__del__()
 
@@ -143,6 +172,27 @@ last = Last()
 def test_a_destructor_at_the_interpreters_end_is_told_at_once(server: EmbeddedServer, python: str) -> None:
     done = python_runs(python, DESTRUCTOR.format(path=PATH, dsn=server.dsn()))
     assert "lends no more: the interpreter is shutting down" in done.stdout
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+FIRST_USE = """
+import sys; sys.path[:0] = {path!r}
+from pgusher import Database
+class Last:
+    db = Database({dsn!r})
+    def __del__(self):
+        try:
+            self.db.fetch_one("select 1")
+        except Exception as error:
+            print(type(error).__name__, error, flush=True)
+last = Last()
+"""
+
+
+@pytest.mark.parametrize("python", interpreters())
+def test_so_is_one_that_would_be_the_first_to_use_a_database(server: EmbeddedServer, python: str) -> None:
+    done = python_runs(python, FIRST_USE.format(path=PATH, dsn=server.dsn()))
+    assert re.fullmatch("OperationalError database '.*': the interpreter is shutting down\n", done.stdout)
     assert (done.returncode, done.stderr) == (0, "")
 
 
