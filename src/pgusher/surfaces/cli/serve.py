@@ -54,7 +54,7 @@ def run(values: Values, context: Context) -> int:
     scheme = "https" if certificate else "http"
     shown = f"[{names[0]}]" if ":" in names[0] else names[0]
     place = f"{scheme}://{shown}:{listener.getsockname()[1]}/"
-    served = context.app.served(request, values["every"], _options(values), values["allow_actions"])
+    served = context.app.served(request, values["every"], connection_words(values), values["allow_actions"])
 
     def ready() -> None:
         context.out.write(f"{place}?token={token}\n")
@@ -103,7 +103,7 @@ def _certificate(values: Values) -> tuple[str, str] | None:
     return pair
 
 
-def _options(values: Values) -> list[str]:
+def connection_words(values: Values) -> list[str]:
     """The connection options as words, for the commands that a page asks for."""
     words: list[str] = []
     for option in CONNECTION:
@@ -117,7 +117,7 @@ def _options(values: Values) -> list[str]:
 
 def _command(values: Values, context: Context) -> str:
     """How a service starts this very pgusher with these options."""
-    words = [context.program if "/" in context.program else _whole(context), "serve", *_options(values)]
+    words = [context.program if "/" in context.program else _whole(context), "serve", *connection_words(values)]
     address, port = values["listen"]
     words.append(f"--listen={address}:{port}")
     words.append(f"--every={values['every']:g}")

@@ -30,6 +30,7 @@ _pgusher_options() {
             why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
+            watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --color -? --help -V --version' ;;
             serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
@@ -79,11 +80,11 @@ _pgusher() {
         return
     fi
     case $command in
-        '') _pgusher_words 'who why free undo-help serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
+        '') _pgusher_words 'who why free undo-help watch serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
         who|why|free|undo-help|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
         report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
-        help) _pgusher_words 'who why free undo-help serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
+        help) _pgusher_words 'who why free undo-help watch serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
     esac
 }
 

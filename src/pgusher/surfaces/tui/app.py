@@ -1,0 +1,322 @@
+"""The application: it draws the newest look, and does what the keys say. It ends nothing unless it was allowed to."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import work
+from textual.app import App, ComposeResult
+from textual.binding import Binding
+from textual.containers import Horizontal, Vertical
+from textual.widgets import DataTable, Footer, Input, Static
+
+from pgusher.errors import PgusherError
+from pgusher.model.values import replace
+from pgusher.surfaces.render import words
+from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.letters import assign
+from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.tui import view
+from pgusher.surfaces.tui.plan import PlanScreen
+
+if TYPE_CHECKING:
+    from pgusher.app.live import Moment
+    from pgusher.app.served import Served
+    from pgusher.model.findings import Diagnosis
+    from pgusher.model.snapshot import Snapshot
+
+_KEPT = 600
+"""Looks that one can go back to."""
+_SEATS = 46
+"""Columns of the seat map: three blocks of ten, and their numbers."""
+_NARROW = 100
+"""Under this width the map stands above the table."""
+
+
+class Watch(App[None]):
+    """The screen of `pgusher watch`."""
+
+    CSS = """
+    Screen { background: ansi_default; color: ansi_default; layers: base; }
+    #head { height: auto; max-height: 7; padding: 0 1; }
+    #when { height: 1; padding: 0 1; }
+    #body { height: 1fr; }
+    #map { width: 48; height: 100%; padding: 1 1 0 1; }
+    #table { height: 1fr; background: ansi_default; scrollbar-size: 1 1; }
+    #chain { height: auto; max-height: 9; padding: 1 1 0 1; }
+    #findings { height: auto; max-height: 5; padding: 1 1 0 1; }
+    .ascii #table { scrollbar-size: 0 0; }
+    #only { height: 1; border: none; padding: 0 1; display: none; background: ansi_default; }
+    #only.asked { display: block; }
+    .narrow #body { layout: vertical; }
+    .narrow #map { width: 100%; height: auto; max-height: 7; padding: 0 1; }
+    .narrow #chain { max-height: 5; padding: 0 1; }
+    .narrow #findings { max-height: 3; padding: 0 1; }
+    DataTable > .datatable--header { background: ansi_default; text-style: dim; }
+    DataTable > .datatable--cursor { text-style: reverse; background: ansi_default; color: ansi_default; }
+    Footer { background: ansi_default; }
+    """
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[Any]] = [
+        Binding("q", "quit", "quit"),
+        Binding("space", "pause", "pause"),
+        Binding("left", "earlier", "earlier", key_display="left", priority=True),
+        Binding("right", "later", "later", key_display="right", priority=True),
+        Binding("end", "now", "now", priority=True),
+        Binding("s", "sort", "sort"),
+        Binding("slash", "filter", "filter", key_display="/"),
+        Binding("escape", "unfilter", "all", show=False),
+        Binding("c", "copy", "copy command"),
+        Binding("f", "plan", "plan"),
+        Binding("n", "server", "next server"),
+    ]
+
+    def __init__(self, served: Served, *, repeat: str = "pgusher", unicode: bool = True, colour: bool = True) -> None:
+        """`repeat`: the command with its connection options; `unicode`, `colour`: what the terminal can show."""
+        super().__init__(ansi_color=True)
+        self._served = served
+        self._repeat = repeat
+        self._unicode = unicode
+        self._colour = colour
+        self._letters: dict[str, str] = {}
+        self._kept: deque[Moment] = deque(maxlen=_KEPT)
+        self._at = 0
+        """How many looks back: 0 is now."""
+        self._paused = False
+        self._sort = view.SORTS[0]
+        self._only = ""
+        self._server = 0
+        self._chosen: str | None = None
+        self._filling = False
+        self._drawn = False
+        """Whether the parts of the screen are there."""
+
+    def compose(self) -> ComposeResult:
+        """The parts of the screen."""
+        yield Static(id="head")
+        yield Static(id="when")
+        with Horizontal(id="body"):
+            yield Static(id="map")
+            with Vertical():
+                yield Input(placeholder="only holders with ...", id="only")
+                yield DataTable(id="table", cursor_type="row", zebra_stripes=False)
+        yield Static(id="chain")
+        yield Static(id="findings")
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Shows the first look at once, then looks for newer ones."""
+        table = self.query_one(DataTable)
+        for title in view.COLUMNS:
+            table.add_column(title, key=title)
+        table.focus()
+        self._drawn = True
+        self.screen.set_class(not self._unicode, "ascii")
+        self._take(self._served.live.newest())
+        self.set_interval(0.2, self._look)
+
+    def on_resize(self) -> None:
+        """The map goes above the table where there is no room beside it."""
+        self.screen.set_class(self.size.width < _NARROW, "narrow")
+        self._show()
+
+    # -- looks
+
+    def _look(self) -> None:
+        newest = self._served.live.newest()
+        if not self._kept or newest.number > self._kept[-1].number:
+            self._take(newest)
+
+    def _take(self, moment: Moment) -> None:
+        self._kept.append(moment)
+        if self._at or self._paused:  # what is looked at stays; it is one further back now
+            self._at = min(self._at + 1, len(self._kept) - 1)
+            self._show_when()
+            return
+        self._show()
+
+    def _moment(self) -> Moment | None:
+        return self._kept[-1 - self._at] if self._kept else None
+
+    def _pair(self) -> tuple[Snapshot, Diagnosis] | None:
+        moment = self._moment()
+        if moment is None or moment.look is None or not moment.look.snapshots:
+            return None
+        number = self._server % len(moment.look.snapshots)
+        return moment.look.snapshots[number], moment.diagnoses[number]
+
+    # -- drawing
+
+    def _show(self) -> None:
+        if not self._drawn:
+            return
+        self._show_when()
+        pair = self._pair()
+        whole = Screen(max(20, self.size.width - 2), self.size.height, self._colour, self._unicode)
+        if pair is None:
+            self._show_nothing(whole)
+            return
+        snapshot, diagnosis = pair
+        self._letters.update(assign(snapshot.holders, self._letters))
+        narrow = self.size.width < _NARROW
+        beside = whole if narrow else replace(whole, width=_SEATS)
+        self.query_one("#head", Static).update(view.head_of(whole, snapshot))
+        self.query_one("#map", Static).update(view.map_of(beside, snapshot, self._letters))
+        self._show_table(whole, snapshot)
+        self.query_one("#chain", Static).update(view.chain_of(whole, snapshot, self._chosen))
+        self.query_one("#findings", Static).update(view.findings_of(whole, diagnosis, 2 if narrow else 4))
+
+    def _show_nothing(self, screen: Screen) -> None:
+        moment = self._moment()
+        error = moment.error if moment is not None else None
+        text = screen.text(str(error)) if error is not None else "no server is seen"
+        if error is not None and error.hint:
+            text += "\n" + screen.text(error.hint)
+        self.query_one("#head", Static).update(text)
+
+    def _show_when(self) -> None:
+        moment = self._moment()
+        if moment is None:
+            return
+        clock = words.iso(moment.at)[11:19] + "Z"
+        parts = [f"seen at {clock}"]
+        if self._at:
+            parts.append(f"{self._at} looks back: End is now")
+        elif self._paused:
+            parts.append("paused: space goes on")
+        if moment.error is not None:
+            parts.append(f"the last look failed: {moment.error}")
+        if moment.look is not None and len(moment.look.snapshots) > 1:
+            parts.append(f"server {self._server % len(moment.look.snapshots) + 1} of {len(moment.look.snapshots)}")
+        parts.append(f"sorted by {self._sort}")
+        if self._only:
+            parts.append(f"only {self._only!r}")
+        screen = Screen(None, None, unicode=self._unicode)
+        self.query_one("#when", Static).update(screen.text(", ".join(parts)))
+
+    def _show_table(self, screen: Screen, snapshot: Snapshot) -> None:
+        """Draws the rows anew, with the cursor on the same holder as before: it never jumps."""
+        table = self.query_one(DataTable)
+        rows = view.rows_of(screen, snapshot, self._letters, sort=self._sort, only=self._only, keep=self._chosen)
+        if self._chosen is None and rows:
+            self._chosen = rows[0].name
+        top = table.scroll_y
+        self._filling = True
+        try:
+            table.clear()
+            for row in rows:
+                table.add_row(*row.cells, key=row.name)
+            place = next((at for at, row in enumerate(rows) if row.name == self._chosen), 0)
+            table.move_cursor(row=place, animate=False, scroll=False)
+            table.scroll_to(y=top, animate=False)
+        finally:
+            self._filling = False
+
+    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+        """Another holder was chosen."""
+        name = event.row_key.value
+        table = self.query_one(DataTable)
+        if self._filling or name is None or name == self._chosen or table.cursor_row != event.cursor_row:
+            return
+        if not table.is_valid_row_index(event.cursor_row):
+            return
+        self._chosen = name
+        pair = self._pair()
+        if pair is not None:
+            whole = Screen(max(20, self.size.width - 2), self.size.height, self._colour, self._unicode)
+            self.query_one("#chain", Static).update(view.chain_of(whole, pair[0], name))
+
+    # -- keys
+
+    def action_pause(self) -> None:
+        """Stops following, or follows again."""
+        self._paused = not self._paused
+        if not self._paused:
+            self._at = 0
+        self._show()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The keys that mean something now: while a name is typed, the arrows are the field's."""
+        if action in {"earlier", "later", "now"} and (isinstance(self.focused, Input) or len(self.screen_stack) > 1):
+            return False
+        if action == "server":
+            moment = self._moment()
+            return moment is not None and moment.look is not None and len(moment.look.snapshots) > 1
+        return super().check_action(action, parameters)
+
+    def action_earlier(self) -> None:
+        """One look back in time."""
+        self._at = min(self._at + 1, len(self._kept) - 1)
+        self._show()
+
+    def action_later(self) -> None:
+        """One look on."""
+        self._at = max(0, self._at - 1)
+        self._show()
+
+    def action_now(self) -> None:
+        """Back to what is now."""
+        self._at, self._paused = 0, False
+        self._show()
+
+    def action_sort(self) -> None:
+        """The next way to sort."""
+        self._sort = view.SORTS[(view.SORTS.index(self._sort) + 1) % len(view.SORTS)]
+        self._show()
+
+    def action_server(self) -> None:
+        """The next server, where several were found."""
+        self._server += 1
+        self._chosen = None
+        self._show()
+
+    def action_filter(self) -> None:
+        """Asks for a part of a name."""
+        field = self.query_one("#only", Input)
+        field.add_class("asked")
+        field.focus()
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        """Shows only what has it in its name, as it is typed."""
+        self._only = event.value
+        self._show()
+
+    def on_input_submitted(self) -> None:
+        """Back to the table, with the filter kept."""
+        self.query_one("#only", Input).remove_class("asked")
+        self.query_one(DataTable).focus()
+
+    def action_unfilter(self) -> None:
+        """All holders again."""
+        field = self.query_one("#only", Input)
+        field.value = ""
+        field.remove_class("asked")
+        self.query_one(DataTable).focus()
+
+    def action_copy(self) -> None:
+        """Copies the command that looks into the holder that is chosen."""
+        if self._chosen is None:
+            return
+        command = f"{self._repeat} why {quote(self._chosen)}"
+        self.copy_to_clipboard(command)
+        self.notify(command, title="copied, if the terminal lets programs do so", timeout=6, markup=False)
+
+    def action_plan(self) -> None:
+        """Plans for the holder that is chosen; nothing is ended."""
+        pair = self._pair()
+        if self._chosen is None or pair is None or self._at:
+            self.notify("a plan is for what is now: End", severity="warning")
+            return
+        self.notify(f"planning for {self._chosen}: nothing is ended", timeout=3, markup=False)
+        self._plan(self._chosen, pair[0].facts.server.label.removeprefix("port "))
+
+    @work(thread=True, exclusive=True)
+    def _plan(self, name: str, server: str) -> None:
+        try:
+            plan = self._served.plan(name, server)
+        except PgusherError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        screen = PlanScreen(plan, name, self._served.apply if self._served.allow_actions else None)
+        self.call_from_thread(self.push_screen, screen)
