@@ -144,7 +144,7 @@ def test_flags_are_unique_and_help_has_no_full_stop() -> None:
             option.help and not option.help.endswith(".") and option.help[0].islower() for option in command.options
         )
         assert command.examples
-        assert all(typed.startswith(("pgusher", "sudo pgusher", "eval")) for typed, _ in command.examples)
+        assert all(typed.startswith(("pgusher", "sudo pgusher", "eval", "PGUSHER_")) for typed, _ in command.examples)
 
 
 def test_every_file_of_a_command_is_registered() -> None:

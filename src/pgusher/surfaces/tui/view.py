@@ -110,8 +110,8 @@ def rows_of(
         )
         rows.append(Row(holder.name, cells))
     if keep is not None and all(row.name != keep for row in rows) and only.casefold() in keep.casefold():
-        letter, name = Text(letters.get(keep, UNKNOWN), "dim"), Text(screen.text(keep), "dim")
-        none = (letter, Text("0", "dim", justify="right"), name, Text(""), Text(""), Text(""), Text("gone", "warn"))
+        mark, name = Text(letters.get(keep, UNKNOWN), "dim"), Text(screen.text(keep), "dim")
+        none = (mark, Text("0", "dim", justify="right"), name, Text(""), Text(""), Text(""), Text("gone", "warn"))
         rows.append(Row(keep, (*none, Text("holds nothing now", "dim")), gone=True))
     return rows
 
