@@ -58,10 +58,17 @@ class Bench:
 
     def of(self, name: str) -> list[int]:
         """The living processes that were started in a run of that job."""
-        path = self.lock(name)
-        found = [int(pid) for pid in os.listdir("/proc") if pid.isdecimal()]
-        found = [pid for pid in found if any(lock == path for _, lock in cookie_of(pid))]
-        return [pid for pid in found if (stat := read_stat(pid)) and stat.state not in "ZX"]
+        return self.all().get(name, [])
+
+    def all(self) -> dict[str, list[int]]:
+        """Those of all jobs, by one look at everything: the environment of each process of the host is read."""
+        found: dict[str, list[int]] = {}
+        for pid in map(int, filter(str.isdecimal, os.listdir("/proc"))):
+            for _, lock in cookie_of(pid):
+                place, _, base = lock.rpartition("/")
+                if place.startswith(self.state) and (stat := read_stat(pid)) and stat.state not in "ZX":
+                    found.setdefault(base.removesuffix(".lock"), []).append(pid)
+        return found
 
     def close(self) -> None:
         for guard in self.guards:
@@ -70,9 +77,8 @@ class Bench:
             for pipe in (guard.stdout, guard.stderr):
                 if pipe:
                     pipe.close()
-        names = {path.stem for path in Path(self.state).glob("runs-*/*.lock")}
-        for name in names:
-            for pid in self.of(name):
+        for pids in self.all().values():
+            for pid in pids:
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -81,4 +87,4 @@ def until(truth: object, seconds: float = 30.0) -> None:
     deadline = time.monotonic() + seconds
     while not truth():  # type: ignore[operator]
         assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.02)
+        time.sleep(0.05)
