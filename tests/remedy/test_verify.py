@@ -90,6 +90,39 @@ def test_a_new_session_of_somebody_else_has_not_come_back(made: Plan, before: Sn
     assert came_back(made, meant(made, done(made)), before, after) == {}
 
 
+TWO = """
+slots = 20
+
+[[process]]
+argv = "python3 hold.py"
+cwd = "/srv"
+os_user = "anna"
+sessions = [{ count = 2, idle = "1h" }]
+"""
+
+
+def test_a_holder_that_got_another_name_meanwhile_is_still_the_one_that_refills() -> None:
+    other = '\n[[process]]\nargv = "python3 hold.py"\ncwd = "/home"\nos_user = "bob"\nsessions = [{ idle = "1h" }]\n'
+    made = plan(TWO, holders=("script/hold.py",), idle_for=SECOND)
+    before = look(TWO + other)[0]
+    assert {holder.name for holder in before.holders} >= {"script/hold.py+anna", "script/hold.py+bob"}
+    mine = [s for s in before.facts.sessions if s.pid in ended(made)]
+    assert len(mine) == 2
+    back = tuple(replace(s, backend_start=NOW + place) for place, s in enumerate(mine))
+    steps = meant(made, done(made))
+    assert came_back(made, steps, before, without(before, ended(made), *back)) == {"script/hold.py": 2}
+
+
+def test_who_takes_over_the_name_of_a_holder_that_is_gone_is_not_said_to_refill() -> None:
+    other = '\n[[process]]\nargv = "python3 hold.py"\ncwd = "/home"\nos_user = "bob"\nsessions = [{ idle = "1h" }]\n'
+    made = plan(TWO, holders=("script/hold.py",), idle_for=SECOND)
+    before = look(TWO + other)[0]
+    theirs = next(s for s in before.facts.sessions if s.pid not in ended(made) and not s.own)
+    after = without(before, ended(made) | {theirs.pid}, replace(theirs, backend_start=NOW + 1))
+    assert "script/hold.py" in {holder.name for holder in after.holders}
+    assert came_back(made, meant(made, done(made)), before, after) == {}
+
+
 def test_a_slot_that_nobody_takes_is_not_verified(made: Plan, before: Snapshot) -> None:
     found = verdict(made, before, without(before, ended(made)), Proof(refused="sorry, too many clients already"))
     assert not found.verified

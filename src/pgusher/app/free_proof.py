@@ -30,10 +30,16 @@ def by_own_session(snapshot: Snapshot, took_ms: float) -> Proof | None:
 
 
 def candidates(plan: Plan, before: Snapshot) -> list[tuple[str, str]]:
-    """Roles, with a database, whose sessions were ended or are there: those of ordinary roles, most sessions first."""
-    superusers = {session.user for session in before.facts.sessions if session.superuser is not False}
+    """Roles, with a database, whose sessions were ended or are there, most sessions first; no superuser's.
+
+    Where only titles were seen nothing tells a superuser but the name: `by_role` asks the server before it claims.
+    """
+    sessions = before.facts.sessions
+    superusers = {session.user for session in sessions if session.superuser}
+    if any(session.superuser is None for session in sessions):
+        superusers |= {"postgres", before.facts.server.os_user}
     ended = Counter((one.user, one.database) for step in plan.steps for one in step.sessions)
-    there = Counter((s.user, s.database) for s in before.facts.sessions)
+    there = Counter((s.user, s.database) for s in sessions)
     found: list[tuple[str, str]] = []
     for (user, database), _ in (*ended.most_common(), *there.most_common()):
         if user is not None and database is not None and user not in superusers and (user, database) not in found:

@@ -14,6 +14,7 @@ from tests.diagnose.worlds import NOW, SECOND
 from tests.remedy.planning import PSQL, STUCK, TERMS, WEB, look, plan, spared
 
 MINUTE = 60 * SECOND
+DAY = 86400 * SECOND
 
 
 def test_a_stuck_job_is_ended_by_its_root_and_never_by_its_cron() -> None:
@@ -179,6 +180,17 @@ def test_idle_for_and_state_choose_among_all_sessions() -> None:
     assert "at work less than 10 minutes ago" in young.loses
 
 
+def test_idle_for_and_state_hold_for_what_a_finding_asks_for_too() -> None:
+    (id_,) = [finding.id for finding in look(STUCK)[1].findings if finding.rule == "stuck-job"]
+    names: list[dict[str, Any]] = [{"findings": (id_,)}, {"holders": ("cron/version_history",)}]
+    for name in names:
+        assert len(plan(STUCK, **name, idle_for=DAY).steps) == 1
+        made = plan(STUCK, **name, idle_for=30 * DAY)
+        assert made.steps == ()
+        assert "not been idle for so long" in spared(made, "cron/version_history")
+        assert plan(STUCK, **name, states=("active",)).steps == ()
+
+
 def test_there_are_at_most_so_many_steps() -> None:
     made = plan(GONE, most=1)
     assert len(made.steps) == 1
@@ -276,8 +288,21 @@ def test_where_nobody_could_be_asked_for_advisory_locks_nothing_idle_is_safe() -
 
 
 def test_a_session_that_listens_is_ended_only_as_unsafe_and_when_it_is_named() -> None:
-    step = of_psql(query="LISTEN news")
-    assert (step.safety, step.loses) == (Safety.UNSAFE, "the notifications that it listens for")
+    for query in (
+        "LISTEN news",
+        "listen\\tnews",
+        "-- wait\\nLISTEN news",
+        "/* a **/ listen news",
+        "select 1; listen news",
+    ):
+        step = of_psql(query=query)
+        assert (step.safety, step.loses) == (Safety.UNSAFE, "the notifications that it listens for"), query
+    for query in ("UNLISTEN news", "select listen from radio", "-- listen to this\\nselect 1", "/* listen */ select 1"):
+        assert of_psql(query=query).safety is Safety.SAFE, query
+
+
+def test_a_query_of_nothing_but_comments_is_read_in_no_time() -> None:
+    assert of_psql(query="/**/" * 25_000 + "--\\n" * 25_000).safety is Safety.SAFE
 
 
 def test_locks_of_a_forgotten_session_are_somebodys_and_those_of_a_client_that_is_gone_are_nobodys() -> None:

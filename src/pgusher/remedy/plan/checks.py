@@ -64,6 +64,9 @@ class Checks:
         for session in scene.touched_by(tree):
             if why := self.protects(session):
                 return self._spared_process(root, held, f"it holds session {session.pid}: {why}", protected=True)
+        for session in held:  # whatever was named: who gives --idle-for or --state means those alone
+            if (why := self._filtered(session)) is not None:
+                return self._spared_process(root, held, f"session {session.pid}: {why}")
         if draft.named:
             return None
         if busy := [s for s in held if s.state is not None and s.state != "idle"]:
@@ -74,9 +77,6 @@ class Checks:
             holder = scene.holder_of(held[0].pid) if held else None
             hint = f"restart it: {holder.stop}" if holder is not None and holder.stop else ""
             return self._spared_process(root, held, f"{count(len(tree) - 1, 'process')} below it may be at work", hint)
-        for session in held:
-            if (why := self._filtered(session)) is not None:
-                return self._spared_process(root, held, f"session {session.pid}: {why}")
         return None
 
     def protects(self, session: Session) -> str | None:

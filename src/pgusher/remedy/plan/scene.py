@@ -11,6 +11,7 @@ from pgusher.diagnose.runs import Run, find_runs
 from pgusher.model.address import Micros
 from pgusher.model.findings import Diagnosis
 from pgusher.model.holder import Chain, Holder, LinkKind
+from pgusher.model.pattern import pattern
 from pgusher.model.plan import ProcessIdentity, SessionIdentity
 from pgusher.model.process import Process
 from pgusher.model.server import Rung
@@ -129,6 +130,9 @@ class Scene:
         )
 
 
+_LISTEN = pattern(r"(?i)(?:^|;)(?:\s|--[^\n]*(?:\n|$)|/\*(?:[^*]|\*(?!/))*\*/)*+listen\s")
+
+
 def listens(session: Session) -> bool:
-    """Whether its last statement began to listen; of an earlier one no view tells."""
-    return (session.query or "").lstrip()[:7].upper() == "LISTEN "
+    """Whether its last statement began to listen, also one of several; of an earlier one no view tells."""
+    return _LISTEN.search(session.query or "") is not None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 
 from pgusher.diagnose.text import count, listed
 from pgusher.model.address import Micros
+from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, Plan, SessionIdentity, Step, Verdict
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
@@ -71,11 +72,12 @@ def came_back(plan: Plan, steps: Sequence[Step], before: Snapshot, after: Snapsh
         old.setdefault(session.pid, set()).add(session.backend_start)
     for identity in (one for step in plan.steps for one in step.sessions):
         old.setdefault(identity.pid, set()).add(identity.backend_start)
+    names = _names_after(steps, before, after)
     ended: Counter[tuple[str, str | None, str | None]] = Counter()
     for step in steps:
         for one in step.sessions:
             ended[step.holder or "", one.user, one.database] += 1
-    chains = {chain.pid: chain.holder for chain in after.chains}
+    chains = {chain.pid: names.get(chain.holder, "") for chain in after.chains}
     found: Counter[str] = Counter()
     for session in after.facts.sessions:
         if session.own or not session.takes_slot or not _is_new(session, old.get(session.pid)):
@@ -85,6 +87,33 @@ def came_back(plan: Plan, steps: Sequence[Step], before: Snapshot, after: Snapsh
             ended[key] -= 1
             found[key[0]] += 1
     return dict(found)
+
+
+def _names_after(steps: Sequence[Step], before: Snapshot, after: Snapshot) -> dict[str, str]:
+    """What the plan called each holder of the last look.
+
+    A holder gets its user behind a plus sign while another one has its name, and loses it again: so a name alone does
+    not say that it is the same one. What stays does, where the look before acting showed whose the sessions were.
+    """
+    holders = {holder.name: _what_stays(holder) for holder in before.holders}
+    chains = {chain.pid: holders.get(chain.holder) for chain in before.chains}
+    called: dict[tuple[HolderKind, str], str] = {}
+    unseen: set[str] = set()
+    for step in steps:
+        if step.holder is None:
+            continue
+        known = {key for one in step.sessions if (key := chains.get(one.pid)) is not None}
+        called.update(dict.fromkeys(known, step.holder))
+        if not known:
+            unseen.add(step.holder)
+    names = {holder.name: called.get(_what_stays(holder)) for holder in after.holders}
+    return {name: meant or name for name, meant in names.items() if meant is not None or name in unseen}
+
+
+def _what_stays(holder: Holder) -> tuple[HolderKind, str]:
+    """What is the same of a holder at each look: its title, but where that tells what its sessions say or run."""
+    changing = holder.kind in (HolderKind.REMOTE, HolderKind.TERMINAL)
+    return holder.kind, holder.name if changing else holder.title
 
 
 def _is_new(session: Session, starts: set[Micros | None] | None) -> bool:

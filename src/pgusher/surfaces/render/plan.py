@@ -95,6 +95,8 @@ def headline(plan: Plan) -> str:
         if busy := sum(len(one.sessions) for one in plan.spared if "name it" in one.advice):
             held = f"{words.count(busy, 'slot')} of what is at work or in a transaction: named, it can be ended"
             return f"nothing is ended unasked: {held}"
+        if unseen := sum(len(one.sessions) for one in plan.spared if one.why == "who holds it is not known"):
+            return f"nothing is shown to be leaked: who holds {unseen} of {_taken(plan, 'taken slot')} is not known"
         return f"nothing is shown to be leaked: {_taken(plan, 'slot')} taken, none to free"
     steps = words.count(len(plan.steps), "step")
     verb = "gives" if len(plan.steps) == 1 else "give"
