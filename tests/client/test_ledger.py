@@ -12,14 +12,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pgusher.client import ledger as ledger_module
 from pgusher.client.ledger import Ledger
 from pgusher.client.ledger_hook import Ledger as Protocol
 from pgusher.collect.ledgers import LedgerSource
 from pgusher.collect.processes import ProcessSource
-from pgusher.model import loans
+from pgusher.model import loans, own_pools
 from pgusher.model.loans import Loan
+from pgusher.model.own_pools import OwnPool, parse_pool
 from pgusher.model.process import Process
 from tests.bed.requirements import needs_root
 
@@ -302,3 +305,39 @@ def test_a_watch_asks_a_process_without_a_ledger_every_ten_seconds_only() -> Non
     assert source.read([me]).loans == ()
     assert source.read([]).loans == ()
     assert source._without == {}  # who is gone is forgotten
+
+
+def pools(pid: int | None = None) -> tuple[OwnPool, ...]:
+    return LedgerSource().read([process(pid)]).pools
+
+
+def test_pools_are_read_with_their_budget_and_go_when_they_are_closed(ledger: Ledger) -> None:
+    ledger.pool(1, "orders", (1, 10, 4, 7, 6, 1000, 2500, 1_790_000_000_000_000), ("web", 40))
+    ledger.pool(2, "mes\x1b[31m", (0, 5, 0, 0, 0, 0, 0, 5), None)
+    orders, mes = pools()
+    assert (orders.name, orders.max_size, orders.size, orders.most, orders.most_lent) == ("orders", 10, 4, 7, 6)
+    assert (orders.requests, orders.busy_ms, orders.budget, orders.total) == (1000, 2500, "web", 40)
+    assert (mes.budget, mes.total) == ("", 0)
+    ledger.pool(1, "orders", (1, 10, 5, 8, 8, 2000, 3500, 1_790_000_000_000_000), ("web", 40))
+    assert [(one.size, one.most_lent) for one in pools()] == [(5, 8), (0, 0)]
+    ledger.pool_closed(1)
+    ledger.pool_closed(1)
+    assert [one.max_size for one in pools()] == [5]
+    ledger.pool(3, "again", (0, 3, 0, 0, 0, 0, 0, 5), None)
+    assert [one.name for one in pools()] == ["again", "mes\x1b[31m"]
+
+
+def test_more_pools_than_there_is_room_for_are_left_out(ledger: Ledger) -> None:
+    for key in range(own_pools.POOLS + 5):
+        ledger.pool(key, "x" * 200, (0, 1, 0, 0, 0, 0, 0, 5), None)
+    assert len(pools()) == own_pools.POOLS
+    assert {len(one.name) for one in pools()} == {own_pools.NAME_BYTES}
+
+
+@given(st.binary(max_size=own_pools.POOL.size + 10))
+def test_any_record_of_a_pool_is_one_or_none(raw: bytes) -> None:
+    parse_pool(raw, 7)
+    whole = raw.ljust(own_pools.POOL.size, b"\1")
+    sealed = whole[:4] + b"\1\0\0\0" + whole[8 : own_pools.POOL.size - 4] + whole[:4]
+    found = parse_pool(sealed, 7)
+    assert found is None or 0 < found.max_size <= 1 << 20

@@ -83,10 +83,11 @@ class FakeApp:
         """What stands in for `pgusher.app.free.Free`."""
         self.sample = 0.0
         self.config_path: str | None = None
+        self.configuration = Config()
 
     def config(self, path: str | None) -> Config:
         self.config_path = path
-        return Config()
+        return self.configuration
 
     def looker(self, request: Request) -> Any:
         self.requests.append(request)
@@ -144,6 +145,17 @@ class FakeApp:
     def served(self, request: Request, *_: Any) -> Any:
         self.requests.append(request)
         return self.freeing
+
+    def budgets(self, look: Any, config: Config, *, history: bool = True) -> Any:
+        from pgusher.app.budget import sheets
+
+        del history  # that of the jobs of whoever runs the tests is no matter of theirs
+        return sheets(look, config, history=False)
+
+    def budget_of_files(self, config: Config, most: int, reserved: int, grafana: Any, pgbouncer: Any) -> Any:
+        from pgusher.app.budget import of_files
+
+        return of_files(config, most, reserved, grafana=grafana, pgbouncer=pgbouncer)
 
     def examine(self, request: Request) -> Any:
         self.requests.append(request)

@@ -14,9 +14,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from pgusher.budget.sheet import sheet
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Diagnosis
 from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render.budget import budget_page
 from pgusher.surfaces.render.diagnosed import Diagnosed, about
 from pgusher.surfaces.render.doctor import doctor_page
 from pgusher.surfaces.render.find import find
@@ -71,6 +73,10 @@ def doctor(screen: Screen) -> str:
     return screen.page(doctor_page(screen, CHECKS))
 
 
+def budget(screen: Screen, *snapshots: Snapshot, everything: bool = False) -> str:
+    return screen.page(budget_page(screen, [sheet(one) for one in snapshots], everything))
+
+
 SCREENS: dict[str, Callable[[], str]] = {
     "state": lambda: state(NARROW, worlds.incident(), found=findings.INCIDENT),
     "state-wide": lambda: state(WIDE, worlds.incident(), found=findings.INCIDENT),
@@ -112,6 +118,10 @@ SCREENS: dict[str, Callable[[], str]] = {
     "why-two-servers": lambda: why(NARROW, Diagnosed(worlds.quiet(), findings.NOTES), incident()),
     "rules": lambda: rules(NARROW),
     "rules-pipe": lambda: rules(PIPE),
+    "budget": lambda: budget(NARROW, worlds.incident()),
+    "budget-wide": lambda: budget(WIDE, worlds.incident(), everything=True),
+    "budget-pipe": lambda: budget(PIPE, worlds.incident(), worlds.quiet()),
+    "budget-half-blind": lambda: budget(NARROW, worlds.half_blind()),
     "doctor": lambda: doctor(NARROW),
     "doctor-pipe": lambda: doctor(PIPE),
 }

@@ -10,7 +10,7 @@ from pgusher.surfaces.render import cells
 from tests.surfaces.screens import GOLDEN, SCREENS
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
-WIDTHS = {"state-wide": 120, "3000-slots": 120, "who-grafana-wide": 120, "why-wide": 120}
+WIDTHS = {"state-wide": 120, "3000-slots": 120, "who-grafana-wide": 120, "why-wide": 120, "budget-wide": 120}
 
 
 @pytest.mark.parametrize("name", SCREENS)

@@ -13,6 +13,7 @@ from typing import Any
 
 from pgusher.client.configuration import File, find
 from pgusher.errors import ConfigError
+from pgusher.model.budget import Declared
 from pgusher.model.values import dataclass
 
 
@@ -34,6 +35,8 @@ class Config:
     """`[grafana] url`."""
     grafana_token_file: str | None = None
     """`[grafana] token_file`: one token a line, one for each organisation; relative to the file's directory."""
+    budgets: tuple[Declared, ...] = ()
+    """`[budget.NAME]`: what a holder may take."""
 
 
 def load(explicit: str | None = None, *, environment: Mapping[str, str] | None = None, cwd: str = ".") -> Config:
@@ -59,8 +62,7 @@ def _read(file: File) -> Config:
         kind, expected = _KEYS[key]
         if not isinstance(value, kind):
             raise ConfigError(f"{path}: {key}: expected {expected}")
-    for key in ("databases", "budget"):  # for programs (pgusher.client.named), but a mistake in them is told here, too
-        file.tables(key)
+    file.tables("databases")  # for programs (pgusher.client.named), but a mistake in them is told here, too
     base = os.path.dirname(os.path.abspath(path))
     crontabs = tuple(os.path.join(base, os.path.expanduser(item)) for item in _strings(path, table, "crontabs"))
     ratios = table.get("ratios", {})
@@ -74,6 +76,22 @@ def _read(file: File) -> Config:
         tuple(_strings(path, table, "ignore")),
         tuple((name, float(value)) for name, value in ratios.items()),
         *_grafana(path, table.get("grafana", {}), base),
+        budgets=tuple(_declared(name, one, path) for name, one in file.tables("budget").items()),
+    )
+
+
+def _declared(name: str, table: Mapping[str, Any], path: str) -> Declared:
+    from pgusher.client.named import checked_budget
+
+    found, place = checked_budget(name, table, path)
+    return Declared(
+        name,
+        int(found["total"]),
+        int(found.get("hosts", 1)),
+        int(found.get("minimum", 0)),
+        str(found["holder"]) if "holder" in found else None,
+        str(found["role"]) if "role" in found else None,
+        place,
     )
 
 

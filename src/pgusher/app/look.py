@@ -23,6 +23,7 @@ from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.facts import Facts
 from pgusher.model.grafana import Grafana
+from pgusher.model.poolers import Pooler
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Rung, Server
@@ -64,6 +65,7 @@ class _Side:
     jobs: JobFacts
     pools: tuple[PoolLimit, ...]
     grafana: tuple[Grafana, ...]
+    poolers: tuple[Pooler, ...]
     gaps: tuple[Gap, ...]
 
 
@@ -230,7 +232,9 @@ class Looker:
             gaps=(*sample.gaps, *side.gaps, *ledgers.gaps),
             settings=sample.settings,
             loans=ledgers.loans,
+            own_pools=ledgers.pools,
             pools=side.pools,
+            poolers=side.poolers,
             grafana=side.grafana,
         )
         return eye.attributor.attribute(facts)
@@ -243,9 +247,10 @@ class Looker:
         processes = self._processes.look(holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
         pools, grafana = _grafana(processes.processes)
+        poolers, lacking = _poolers(processes.processes)
         more = tuple(gap for one in grafana for gap in one.gaps)
-        gaps = (*more, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps)
-        return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, grafana, gaps)
+        gaps = (*more, *lacking, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps)
+        return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, grafana, poolers, gaps)
 
 
 def _same(before: _Identities, now: _Identities) -> bool:
@@ -267,6 +272,16 @@ def _grafana(processes: Sequence[Process]) -> tuple[tuple[PoolLimit, ...], tuple
 
     facts = grafana.look(processes)
     return facts.pools, facts.grafanas
+
+
+def _poolers(processes: Sequence[Process]) -> tuple[tuple[Pooler, ...], tuple[Gap, ...]]:
+    """What PgBouncer's files say, where there is one."""
+    if not any("pgbouncer" in (process.exe or process.comm) for process in processes):
+        return (), ()
+    from pgusher.collect import pgbouncer
+
+    facts = pgbouncer.look(processes)
+    return facts.poolers, facts.gaps
 
 
 def _place(server: Server) -> tuple[int, tuple[str, ...], str | None]:

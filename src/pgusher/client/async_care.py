@@ -52,6 +52,7 @@ class AsyncCare(Core):
     def _watch(self) -> None:
         if self._ledger is not None:
             drain.look()
+            self._book()
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):

@@ -72,6 +72,7 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
     def _open(self) -> None:
         super()._open()
         self._loop = asyncio.get_running_loop()
+        self._book()
         if self._foreign_gate and not self._watched:
             self._watched = True
             self._watch_in(0.1)
@@ -338,6 +339,10 @@ class AsyncPool(AsyncCare, AsyncConnectionPool[ACT], Generic[ACT]):
         self._nconns_min = len(self._pool)
         for conn in unneeded:
             await self._close_connection(conn)
+
+    async def _signal_stop_worker(self) -> Any:
+        self._unbook()
+        return await super()._signal_stop_worker()
 
     # -- the end, and other processes ------------------------------------------------------------------------------
 

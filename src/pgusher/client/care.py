@@ -43,6 +43,7 @@ class Care(Core):
         """In the timekeeper's thread, which must not block: what takes time is put to a helper."""
         if self._ledger is not None:
             drain.look()
+            self._book()
         now = monotonic()
         for seat in list(self._out.values()):
             if gone(seat):

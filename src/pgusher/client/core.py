@@ -116,6 +116,7 @@ class Core(Heal):
         self._seats[seat.slot] = seat
         if self._ledger is not None:
             self._ledger.opened(seat.slot, seat.backend_pid, time())
+            self._book()
 
     def _ended(self, conn: Any) -> None:
         """The session is closed: its slot is free for the gate and the ledger. May be called more than once."""
@@ -253,6 +254,8 @@ class Core(Heal):
         """A loan begins, at the first frame of the user's own."""
         lend(seat, frame, task, now)
         self._out[seat.slot] = seat
+        if len(self._out) > self._most_lent:  # noqa: PLR1730 - the call of max() would double what this costs each loan
+            self._most_lent = len(self._out)
         ledger = self._ledger
         if ledger is not None:
             code = seat.code
@@ -330,6 +333,7 @@ class Core(Heal):
         self._growing = self._refilling = self._watched = False
         self._give_up_at = self._wrong_since = 0.0
         self._pool_full_event = None
+        self._most = self._most_lent = 0
         if self._foreign_gate:
             self._gate.forked()
         if self._ledger is not None:

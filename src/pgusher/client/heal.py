@@ -12,14 +12,18 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
-from time import monotonic
+from functools import partial
+from itertools import count
+from time import monotonic, time
 from typing import Any
 
+from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.gate import Gate
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.loans import SLOTS, Seat
 from pgusher.client.reports import Reports, logger
 
+_KEYS = count(1)
 LOOK = 0.5
 """Seconds between two looks: a step in the midst of which the first look came is over at the second."""
 
@@ -40,6 +44,23 @@ class Heal(Reports):
         self._missing = 0
         self._missing_since = 0.0
         self._dead: list[Seat] = []
+        self._most = self._most_lent = 0
+        self._key, self._made = next(_KEYS), int(time() * 1e6)
+
+    def _book(self) -> None:
+        """Tell the ledger how this pool stands. Not on the way of a loan."""
+        if self._ledger is not None:
+            self._most = max(self._most, len(self._seats))
+            figures = (
+                self._min_size, self._max_size, len(self._seats), self._most, self._most_lent,
+                int(self._stats[self._REQUESTS_NUM]), int(self._stats[self._USAGE_MS]), self._made,
+            )  # fmt: skip
+            self._ledger.pool(self._key, self.name, figures, getattr(self._gate, "budget", None))
+
+    def _unbook(self) -> None:
+        """It is closed. This may be in a collection, in the midst of the ledger's own work."""
+        if self._ledger is not None:
+            TIMEKEEPER.after(0.0, partial(self._ledger.pool_closed, self._key))
 
     def _note_task(self, task: Any) -> None:
         """A task goes to the helpers. While one that connects exists, the slot that it was counted for is in use."""

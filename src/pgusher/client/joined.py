@@ -14,6 +14,11 @@ class JoinedGate:
         self._budget = budget
         self.pressed = False
 
+    @property
+    def budget(self) -> tuple[str, int]:
+        """The budget's name, and its total on this host."""
+        return self._budget.budget
+
     def may_connect(self, now: float) -> float:
         """Seconds until to ask again; 0.0: a slot of the budget is taken, connect now."""
         # Asked first without taking anything: while the server is full, no slot goes back and forth.

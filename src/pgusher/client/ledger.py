@@ -14,11 +14,10 @@ import os
 import threading
 from time import time_ns
 
-from pgusher.model import loans
+from pgusher.model import loans, own_pools
 
 _MOST = 4096
-_SIZE = loans.RECORDS_AT + loans.SLOTS * loans.SIZE
-
+_SIZE = own_pools.END
 
 # Bound once: each is looked up on the way of every loan.
 _PACK, _BACK = loans.RECORD.pack_into, loans.BACK.pack_into
@@ -48,6 +47,7 @@ class Ledger:
         self._paths: dict[str, bytes] = {}
         self._names: dict[str, bytes] = {}
         self._slots: list[_Slot | None] = []
+        self._pools: list[object | None] = []
         self._sequence = 0
         self._lock = threading.Lock()
         self._fd = -1
@@ -146,6 +146,47 @@ class Ledger:
                 self._slots[slot] = None
                 _BACK(self._map, known.at + _STATE_AT, loans.NOBODYS, 0)
 
+    def pool(self, key: object, name: str, figures: tuple[int, ...], budget: tuple[str, int] | None) -> None:
+        """A pool of this process, and how it stands; see `pgusher.client.ledger_hook.Ledger`."""
+        book = self._map
+        if book is None:
+            return
+        with self._lock:
+            at = self._place(key)
+            if at is None:
+                return
+            low, high, size, most, lent, requests, busy, since = figures
+            self._sequence = sequence = (self._sequence + 1) & 0xFFFFFFFF
+            shared, total = budget or ("", 0)
+            own_pools.POOL.pack_into(
+                book, at, sequence, 1, low, high, size, most, lent, total, requests, busy, since,
+                name.encode("utf-8", "replace")[: own_pools.NAME_BYTES],
+                shared.encode("utf-8", "replace")[: own_pools.NAME_BYTES], sequence,
+            )  # fmt: skip
+
+    def pool_closed(self, key: object) -> None:
+        """It is no more."""
+        with self._lock:
+            if key in self._pools and self._map is not None:
+                index = self._pools.index(key)
+                self._pools[index] = None
+                at = own_pools.POOLS_AT + index * own_pools.POOL.size
+                self._map[at : at + own_pools.POOL.size] = bytes(own_pools.POOL.size)
+
+    def _place(self, key: object) -> int | None:
+        """Under the lock: where the record of a pool is; None where there is no room for one more."""
+        if key in self._pools:
+            index = self._pools.index(key)
+        elif None in self._pools:
+            index = self._pools.index(None)
+            self._pools[index] = key
+        elif len(self._pools) < own_pools.POOLS:
+            index = len(self._pools)
+            self._pools.append(key)
+        else:
+            return None
+        return own_pools.POOLS_AT + index * own_pools.POOL.size
+
     def _path(self, filename: str) -> bytes:
         # The end of a path says more than its beginning.
         raw = filename.encode("utf-8", "backslashreplace")[-loans.FILE_BYTES :]
@@ -172,6 +213,7 @@ class Ledger:
         # The map is not closed: a thread may be writing. It goes when nobody refers to it.
         self._map = None
         self._slots = []
+        self._pools = []
         if self._fd >= 0:
             with contextlib.suppress(OSError):
                 os.close(self._fd)

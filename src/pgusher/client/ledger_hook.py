@@ -26,5 +26,15 @@ class Ledger(Protocol):
     def closed(self, slot: int) -> None:
         """The session has ended, or this process has forgotten it: the slot is nobody's."""
 
+    def pool(self, key: object, name: str, figures: tuple[int, ...], budget: tuple[str, int] | None) -> None:
+        """How the pool of this key stands: told when it is made, when its sessions change, and now and then.
+
+        `figures`: min_size, max_size, sessions now, the most there were, the most that were lent, loans, milliseconds
+        of all loans, and when it was made in microseconds since 1970. `budget`: the name and total of its budget.
+        """
+
+    def pool_closed(self, key: object) -> None:
+        """It is no more."""
+
     def forked(self) -> None:
         """This is the child of a fork: all that was told belongs to the parent."""

@@ -31,7 +31,7 @@ DEFAULT = "default"
 
 _CONNINFO = re.compile(r"\w\s*=|^[\w+.-]+://")
 _SECTION = r"\s*\[([^\]]+)\]"
-_BUDGET = {"total": int, "hosts": int, "minimum": int, "directory": str}
+_BUDGET = {"total": int, "hosts": int, "minimum": int, "directory": str, "holder": str, "role": str}
 
 
 class Named(NamedTuple):
@@ -110,15 +110,24 @@ def budget(
             detail=f"[budget.{name[:40]}] is not in {file.path}" if file else "no pgusher.toml was found",
             hint=f'say it: Budget("{name[:40]}", 40), or write [budget.{name[:40]}] with total = 40 into pgusher.toml',
         )
-    place = f"{file.path}: budget.{name}"
-    table = _checked(tables[name], _BUDGET, place)
-    total, hosts = int(table.get("total", 0)), int(table.get("hosts", 1))
+    table, place = checked_budget(name, tables[name], file.path)
+    total, hosts = int(table["total"]), int(table.get("hosts", 1))
+    directory = table.get("directory")
+    return BudgetTable(total // hosts, int(table.get("minimum", 0)), str(directory) if directory else None, place)
+
+
+def checked_budget(name: str, table: Mapping[str, Scalar], path: str) -> tuple[dict[str, Scalar], str]:
+    """A table [budget.NAME] as it may be, and its place. Raises ConfigError with the key."""
+    place = f"{path}: budget.{name[:40]}"
+    found = _checked(table, _BUDGET, place)
+    total, hosts = int(found.get("total", 0)), int(found.get("hosts", 1))
     if total < 1 or hosts < 1:
         raise ConfigError(f"{place}: {'total' if total < 1 else 'hosts'}: expected a number from 1")
     if total < hosts:
         raise ConfigError(f"{place}: a total of {total} is not one for each of {hosts} hosts")
-    directory = table.get("directory")
-    return BudgetTable(total // hosts, int(table.get("minimum", 0)), str(directory) if directory else None, place)
+    if not 0 <= int(found.get("minimum", 0)) <= total:
+        raise ConfigError(f"{place}.minimum: expected a number from 0 to the total of {total}")
+    return found, place
 
 
 def budget_names(*, environment: Mapping[str, str] | None = None, cwd: str = ".") -> tuple[str, ...]:

@@ -87,6 +87,7 @@ class Pool(Handing[CT], Generic[CT]):
 
     def _start_workers(self) -> None:
         self._post = post = Post(self.name, self.num_workers)
+        self._book()
         self._workers = [cast("threading.Thread", post)]
         self._sched_runner = cast("threading.Thread", post)
         if self._foreign_gate:
@@ -98,6 +99,7 @@ class Pool(Handing[CT], Generic[CT]):
         if post is None:
             return []
         post.stop()
+        self._unbook()
         return [cast("threading.Thread", post)]
 
     def run_task(self, task: MaintenanceTask) -> None:

@@ -12,9 +12,10 @@ import time
 from collections.abc import Callable, Iterable
 
 from pgusher.collect import procfs
-from pgusher.model import loans
+from pgusher.model import loans, own_pools
 from pgusher.model.evidence import Gap
 from pgusher.model.loans import Loan
+from pgusher.model.own_pools import OwnPool, parse_pool
 from pgusher.model.process import Process
 from pgusher.model.values import dataclass
 
@@ -31,6 +32,7 @@ class LedgerFacts:
     """What the ledgers said, and what could not be read."""
 
     loans: tuple[Loan, ...] = ()
+    pools: tuple[OwnPool, ...] = ()
     gaps: tuple[Gap, ...] = ()
 
 
@@ -45,6 +47,7 @@ class LedgerSource:
     def read(self, processes: Iterable[Process]) -> LedgerFacts:
         """The loans of these processes. Costs a system call for each that has no ledger, and that every ten seconds."""
         found: list[Loan] = []
+        pools: list[OwnPool] = []
         denied = 0
         first, access, uid = b"%s/%%d/fd/%d" % (self._proc.encode(), loans.FIRST_FD), os.access, os.geteuid()
         now, without = self._monotonic(), {}
@@ -67,7 +70,9 @@ class LedgerSource:
                 if fd is None:
                     continue
                 try:
-                    found += self._loans(fd, process, _MOST - len(found))
+                    if (used := self._used(fd, process)) is not None:
+                        found += self._loans(fd, process, used, _MOST - len(found))
+                        pools += _pools(fd, process)
                 finally:
                     os.close(fd)
             except PermissionError:
@@ -79,7 +84,7 @@ class LedgerSource:
         if denied:
             what = f"the loan ledgers of {denied} process" + ("es" if denied > 1 else "")
             gaps = (Gap("ledgers", what, "permission denied", "run pgusher as root", denied),)
-        return LedgerFacts(tuple(found), gaps)
+        return LedgerFacts(tuple(found), tuple(pools), gaps)
 
     def _open(self, pid: int) -> int | None:
         for number in range(loans.FIRST_FD, loans.FIRST_FD + loans.FDS):
@@ -93,14 +98,19 @@ class LedgerSource:
             os.close(fd)
         return None
 
-    def _loans(self, fd: int, process: Process, room: int) -> list[Loan]:
+    def _used(self, fd: int, process: Process) -> int | None:
+        """The records that are in use; None when it is no ledger, or another process's."""
         header = loans.parse_header(os.pread(fd, loans.HEADER.size, 0))
         if header is None:
-            return []
+            return None
         pid, start, used = header
         # The child of a fork has its parent's open until it uses a pool itself.
         if start != process.start_ticks or not (pid == process.pid or pid == self._inner_pid(process.pid)):
-            return []
+            return None
+        return used
+
+    @staticmethod
+    def _loans(fd: int, process: Process, used: int, room: int) -> list[Loan]:
         found: list[Loan] = []
         before = os.pread(fd, used * loans.SIZE, loans.RECORDS_AT)
         after = os.pread(fd, used * loans.SIZE, loans.RECORDS_AT)
@@ -121,3 +131,16 @@ class LedgerSource:
             if line.startswith(b"NSpid:"):
                 return procfs.parse_number(line.split()[-1])
         return None
+
+
+def _pools(fd: int, process: Process) -> list[OwnPool]:
+    size, found, raw = own_pools.POOL.size, [], b""
+    for _ in range(_TRIES):
+        raw = os.pread(fd, own_pools.POOLS * size, own_pools.POOLS_AT)  # a ledger of before has none
+        if raw == os.pread(fd, own_pools.POOLS * size, own_pools.POOLS_AT):
+            break
+    for at in range(0, len(raw), size):
+        pool = parse_pool(raw[at : at + size], process.pid)
+        if pool is not None:
+            found.append(pool)
+    return found

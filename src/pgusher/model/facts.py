@@ -7,6 +7,8 @@ from pgusher.model.evidence import Gap
 from pgusher.model.grafana import Grafana
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.loans import Loan
+from pgusher.model.own_pools import OwnPool
+from pgusher.model.poolers import Pooler
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Server, Setting, View
@@ -43,5 +45,9 @@ class Facts:
     """The threads of the processes that were looked into; none unless asked for, as it takes time."""
     pools: tuple[PoolLimit, ...] = ()
     """What programs say themselves of how many sessions they may take."""
+    own_pools: tuple[OwnPool, ...] = ()
+    """What pools of pgusher's own say of themselves."""
+    poolers: tuple[Pooler, ...] = ()
+    """The PgBouncers that hold sessions, by their configuration."""
     grafana: tuple[Grafana, ...] = ()
     """The Grafanas that were found, with their data sources."""

@@ -145,13 +145,15 @@ def test_figures(flavour: Flavour, server: EmbeddedServer) -> None:
 
 
 class Book:
-    """A ledger that remembers."""
+    """A ledger that remembers: sessions and their loans, and apart from them how the pool stands."""
 
     def __init__(self) -> None:
         self.entries: list[tuple[Any, ...]] = []
+        self.pools: list[tuple[Any, ...]] = []
 
     def __getattr__(self, name: str) -> Any:
-        return lambda *args: self.entries.append((name, *args))
+        kept = self.pools if name.startswith("pool") else self.entries
+        return lambda *args: kept.append((name, *args))
 
 
 def test_the_ledger_is_told_of_each_loan(flavour: Flavour, server: EmbeddedServer) -> None:
@@ -176,5 +178,11 @@ def test_the_ledger_is_told_of_each_loan(flavour: Flavour, server: EmbeddedServe
         assert lent[3] > 0
         assert returned == ("returned", slot)
         assert closed == ("closed", slot)
+        await flavour.until(lambda: book.pools[-1][0] == "pool_closed")
+        told = [one for one in book.pools if one[0] == "pool"]
+        assert {(one[1], one[2]) for one in told} == {(book.pools[-1][1], told[0][2])}
+        low, high, *_ = told[0][3]
+        assert (low, high) == (1, 1)
+        assert max(one[3][2] for one in told) == max(one[3][3] for one in told) == 1
 
     run(flavour, body)

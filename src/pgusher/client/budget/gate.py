@@ -18,6 +18,11 @@ class BudgetGate:
         self.pressed = False
         member.join(self._wants)
 
+    @property
+    def budget(self) -> tuple[str, int]:
+        """Its name, and its total on this host."""
+        return self._member.name, self._member.total
+
     def may_connect(self, now: float) -> float:
         """0.0 when a slot was taken, else seconds until to ask again."""
         delay = self._member.take(self._wants, now)

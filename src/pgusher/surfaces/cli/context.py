@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pgusher.app.free_store import PlanStore
     from pgusher.app.look import Look
     from pgusher.app.request import Request
+    from pgusher.model.budget import Sheet
     from pgusher.model.findings import Diagnosis
     from pgusher.model.snapshot import Snapshot
     from pgusher.surfaces.render.doctor import Check
@@ -84,6 +85,14 @@ class App(Protocol):
 
     def free(self, request: Request) -> Free:
         """What plans and applies plans."""
+
+    def budgets(self, look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
+        """The budget of each server of the look."""
+
+    def budget_of_files(
+        self, config: Config, most: int, reserved: int, grafana: Sequence[str], pgbouncer: Sequence[str]
+    ) -> Sheet:
+        """The budget by what files say. Raises ConfigError, and UsageError when nothing says anything."""
 
     def plans(self) -> PlanStore:
         """The plans of whoever runs this."""
@@ -185,6 +194,20 @@ class RealApp:
         from pgusher.app.free import Free
 
         return Free(request)
+
+    def budgets(self, look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
+        """As App."""
+        from pgusher.app.budget import sheets
+
+        return sheets(look, config, history=history)
+
+    def budget_of_files(
+        self, config: Config, most: int, reserved: int, grafana: Sequence[str], pgbouncer: Sequence[str]
+    ) -> Sheet:
+        """As App."""
+        from pgusher.app.budget import of_files
+
+        return of_files(config, most, reserved, grafana=grafana, pgbouncer=pgbouncer)
 
     def plans(self) -> PlanStore:
         """As App."""

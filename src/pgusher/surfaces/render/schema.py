@@ -24,6 +24,7 @@ _PID = {"type": "integer"}
 _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 2026-01-24T03:12:00.123456Z"}
 
 
+_BUDGETS = ("budget",)
 _JOBS = ("jobs", "job", "output", "adopt", "cron_check")
 _GRAFANA = ("grafana", "grafana_patch", "grafana_check")
 _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "doctor", "error")
@@ -31,6 +32,7 @@ _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "do
 
 def json_schema() -> dict[str, Any]:
     """One schema for all commands; `kind` says which screen an object is."""
+    from pgusher.surfaces.render.budget_schema import budget_definitions  # as the next
     from pgusher.surfaces.render.grafana_schema import grafana_definitions  # as the next
     from pgusher.surfaces.render.jobs_schema import job_definitions  # as the next, it takes the words below
     from pgusher.surfaces.render.plan_schema import plan_definitions  # it takes the words below
@@ -38,7 +40,7 @@ def json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "what pgusher prints with --json",
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in (*_KINDS, *_JOBS, *_GRAFANA)],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in (*_KINDS, *_BUDGETS, *_JOBS, *_GRAFANA)],
         "$defs": {
             "state": page("state", elapsed_ms={"type": "number"}, servers=a_list("full_server"), gaps=a_list("gap"),
                            next=a_list("next")),
@@ -82,6 +84,7 @@ def json_schema() -> dict[str, Any]:
             **plan_definitions(),
             **job_definitions(),
             **grafana_definitions(),
+            **budget_definitions(),
         },
     }  # fmt: skip
 

@@ -30,6 +30,7 @@ _pgusher_options() {
             why) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --sample --json --plain --width --color -v --verbose -a --all --fail-on --format --watch --save --from -? --help -V --version' ;;
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
+            budget) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --max-connections --reserved --grafana --pgbouncer --strict --format --json --plain --width --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
             watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --color -? --help -V --version' ;;
             serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
@@ -54,7 +55,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--grafana-token-file|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--overlap|--ping|--port|--print|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t)
+        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--grafana|--grafana-token-file|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--max-connections|--name|--on-failure|--overlap|--pgbouncer|--ping|--port|--print|--reserved|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -69,22 +70,22 @@ _pgusher() {
         --color) _pgusher_words 'auto always never' ; return ;;
         --colour) _pgusher_words 'auto always never' ; return ;;
         --fail-on) _pgusher_words 'critical warning note never' ; return ;;
-        --format) _pgusher_words 'text json nagios' ; return ;;
+        --format) _pgusher_words 'text json github junit' ; return ;;
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
         --print) _pgusher_words 'alerts dashboard' ; return ;;
-        --config|--from|--grafana-token-file|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--name|--on-failure|--ping|--port|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
+        --config|--from|--grafana|--grafana-token-file|--pgbouncer|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
+        --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--max-connections|--name|--on-failure|--ping|--port|--reserved|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"
         return
     fi
     case $command in
-        '') _pgusher_words 'who why free undo-help watch serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
+        '') _pgusher_words 'who why free undo-help budget watch serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
         who|why|free|undo-help|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
         report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
-        help) _pgusher_words 'who why free undo-help watch serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
+        help) _pgusher_words 'who why free undo-help budget watch serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
     esac
 }
 

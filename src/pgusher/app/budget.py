@@ -1,0 +1,108 @@
+"""The budget of each server that was looked at, or of files alone: the wiring of pgusher.budget."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pgusher.app.config import Config
+from pgusher.app.look import Look
+from pgusher.budget.found import Past
+from pgusher.budget.grafana import of_one
+from pgusher.budget.sheet import files, sheet
+from pgusher.errors import ConfigError, UsageError
+from pgusher.model.budget import Claim, Sheet
+from pgusher.model.evidence import Certainty, Gap
+from pgusher.model.server import Ceilings
+from pgusher.model.values import replace
+
+_RUNS = 100
+
+
+def sheets(look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
+    """The budget of each server of a look, in its order. `history`: whether that of this user's jobs is asked."""
+    past, gaps = _past() if history else ({}, ())
+    made = [sheet(snapshot, config.budgets, past) for snapshot in look.snapshots]
+    return tuple(replace(one, gaps=(*one.gaps, *gaps)) for one in made)
+
+
+def of_files(
+    config: Config,
+    max_connections: int,
+    superuser_reserved: int = 3,
+    reserved: int = 0,
+    grafana: Sequence[str] = (),
+    pgbouncer: Sequence[str] = (),
+) -> Sheet:
+    """The budget by what files say, with no server.
+
+    `grafana`: directories that are Grafana's root (/, or a checkout that has etc/grafana); `pgbouncer`: its ini files.
+    Raises UsageError when nothing is declared at all, ConfigError when a file that was named cannot be read.
+    """
+    claims: list[Claim] = []
+    gaps: list[Gap] = []
+    for root in grafana:
+        found, lacking = _grafana(root)
+        claims += found
+        gaps += lacking
+    for path in pgbouncer:
+        claims.append(_pooler(path))
+    if not claims and not config.budgets:
+        where = f"{config.path} has no [budget.NAME]" if config.path else "no pgusher.toml was found"
+        raise UsageError(
+            "nothing says what the holders may take",
+            detail=where,
+            hint="write [budget.web] with total = 40 into pgusher.toml, or name files: --grafana DIR, --pgbouncer FILE",
+        )
+    ceilings = Ceilings(
+        max_connections, superuser_reserved, reserved, certainty=Certainty.LIKELY, source="--max-connections"
+    )
+    made = files(config.budgets, claims, ceilings, config.path or "files")
+    return replace(made, gaps=tuple(gaps))
+
+
+def _grafana(root: str) -> tuple[list[Claim], tuple[Gap, ...]]:
+    import os
+
+    if not os.path.isdir(root):
+        raise ConfigError(f"{root}: no directory", hint="--grafana DIR is the root below which etc/grafana lies")
+    from pgusher.collect.grafana.host import of_files as read
+
+    one = read(root)
+    claim = of_one(one, root)
+    if claim is None:
+        why = Gap("grafana", f"the data sources below {root}", "no PostgreSQL data source was found", "", 1)
+        return [], (*one.gaps, why)
+    return [claim], one.gaps
+
+
+def _pooler(path: str) -> Claim:
+    from pgusher.budget.poolers import of_file
+    from pgusher.collect.pgbouncer import read
+
+    try:
+        pooler = read("/", path)
+    except OSError as error:
+        raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
+    claim = of_file(pooler)
+    if claim is None:
+        raise ConfigError(f"{path}: no [databases]: it is no configuration of PgBouncer")
+    return claim
+
+
+def _past() -> tuple[Mapping[str, Past], tuple[Gap, ...]]:
+    """What the history of this user's guarded jobs tells."""
+    from pgusher.guard.history import open_history
+
+    try:
+        entries = open_history().entries(None, _RUNS * 10)
+    except OSError as error:
+        return {}, (Gap("history", "the history of jobs", (error.strerror or str(error)).lower(), ""),)
+    runs: dict[str, list[int]] = {}
+    longest: dict[str, int] = {}
+    for entry in entries:
+        peaks = runs.setdefault(entry.job, [])
+        if entry.peak_slots is not None:
+            peaks.append(entry.peak_slots)
+        if entry.good and entry.duration is not None:
+            longest[entry.job] = max(longest.get(entry.job, 0), entry.duration)
+    return {job: Past(max(peaks), longest.get(job), len(peaks)) for job, peaks in runs.items() if peaks}, ()

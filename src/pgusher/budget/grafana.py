@@ -1,0 +1,95 @@
+"""What Grafana may take: the limits of its data sources that lead to this server, times its processes."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from pgusher.budget.found import Found
+from pgusher.diagnose.text import count, listed
+from pgusher.model.budget import Amount, Claim, Setting
+from pgusher.model.evidence import Certainty
+from pgusher.model.facts import Facts
+from pgusher.model.grafana import DataSource, Grafana, OwnDatabase
+from pgusher.model.holder import Holder, HolderKind
+from pgusher.model.values import dataclass
+
+
+def of_grafana(holder: Holder, facts: Facts) -> Found | None:
+    """By its data sources that lead to this server."""
+    found = [one for one in facts.grafana if set(one.processes) & set(holder.processes)]
+    if not found and holder.program == "Grafana" and len(facts.grafana) == 1 and not facts.grafana[0].processes:
+        found = list(facts.grafana)
+    return _added(found, lambda source: _leads_here(source, facts)) if found else None
+
+
+def of_one(grafana: Grafana, place: str) -> Claim | None:
+    """One that does not run, by its files: all its data sources, wherever they lead. None where it has none."""
+    found = _added([grafana], lambda _: True)
+    if found is None:
+        return None
+    roles = tuple(sorted({source.user for source in grafana.sources if source.user}))
+    databases = tuple(sorted({source.database for source in grafana.sources if source.database}))
+    return Claim(
+        f"grafana/{place}", HolderKind.SERVICE, 0, 0, found.may, processes=found.processes, each=found.each,
+        roles=roles, databases=databases, settings=found.settings,
+    )  # fmt: skip
+
+
+@dataclass
+class _Sum:
+    """What was added up so far."""
+
+    total: int = 0
+    endless: bool = False
+    certainty: Certainty = Certainty.PROVEN
+
+
+def _added(found: Sequence[Grafana], here: Callable[[DataSource | OwnDatabase], bool]) -> Found | None:
+    parts: list[str] = []
+    settings: list[Setting] = []
+    added, elsewhere = _Sum(), 0
+    for one in found:
+        sources = [source for source in one.sources if here(source)]
+        elsewhere += len(one.sources) - len(sources)
+        for source in sources:
+            _add_source(added, one, source, parts, settings)
+        if one.own is not None and here(one.own):
+            most = one.own.max_open
+            added.endless = added.endless or most.value is None
+            added.total += (most.value or 0) * one.replicas
+            parts.append(f"its own tables {most.value or 'no limit'} ({most.origin})")
+            settings.append(Setting("max_open_conn", str(most.value or "no limit"), "[database] in grafana.ini"))
+    if not parts:
+        return None
+    notes = (f"{count(elsewhere, 'data source')} of it lead to another server.",) if elsewhere else ()
+    amount = Amount(None if added.endless else added.total, listed(parts, 4), added.certainty, added.endless)
+    replicas = max(1, *(one.replicas for one in found))
+    return Found(amount, None if added.endless else added.total // replicas, replicas, tuple(settings), notes=notes)
+
+
+def _add_source(added: _Sum, one: Grafana, source: DataSource, parts: list[str], settings: list[Setting]) -> None:
+    most = source.limits.max_open
+    added.certainty = Certainty.weakest(added.certainty, most.certainty)
+    times = f" x {one.replicas} replicas" if one.replicas > 1 else ""
+    place = source.limit_place or source.place
+    where = f"data source {source.name} of {one.name}"
+    if place is not None:
+        where = f"{place.file}:{place.line}" if place.line else place.file
+    settings.append(Setting("maxOpenConns", str(most.value or "no limit"), where, one.replicas))
+    if most.value is None:
+        added.endless = True
+        parts.append(f"data source {source.name} has no limit ({most.origin})")
+    else:
+        added.total += most.value * one.replicas
+        parts.append(f"data source {source.name} {most.value}{times} ({most.origin})")
+
+
+def _leads_here(source: DataSource | OwnDatabase, facts: Facts) -> bool:
+    """By its port, and by its host where that is an address of another machine."""
+    if source.port != facts.server.port:
+        return False
+    host = (source.host or "").strip("[]")
+    numeric = re.fullmatch(r"[0-9.]+|[0-9a-f:.]+:[0-9a-f:.]*", host) is not None
+    ours = {*facts.host.addresses, "127.0.0.1", "::1"}
+    return not (facts.server.local and numeric and facts.host.addresses and host not in ours)

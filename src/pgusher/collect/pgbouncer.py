@@ -1,0 +1,133 @@
+"""PgBouncer's configuration: its pools, by the file that it was started with. Its passwords are never kept.
+
+The file is read as PgBouncer reads it: `key = value`, sections in brackets, %include. Source: pgbouncer's
+src/loader.c and lib/usual/cfparser.c. What was changed in its admin console and not written is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+
+from pgusher.collect import rooted
+from pgusher.model.evidence import Gap
+from pgusher.model.poolers import DEFAULT_POOL_SIZE, Pooler, PoolerDatabase
+from pgusher.model.process import Process
+from pgusher.model.text import clean, decode
+from pgusher.model.values import dataclass
+
+_BYTES = 1 << 20
+_DEEPEST = 5
+_MOST = 10_000
+_LINE = re.compile(r"\s*([^\s=]+)\s*=\s*(.*)")
+_WORD = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^']|'')*'|[^\s']*)")
+
+
+@dataclass(frozen=True, slots=True)
+class PoolerFacts:
+    """The poolers of this host, and what of them could not be read."""
+
+    poolers: tuple[Pooler, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+
+def is_pgbouncer(process: Process) -> bool:
+    """Whether this is PgBouncer itself."""
+    return (process.exe or (process.argv[0] if process.argv else "")).rpartition("/")[2] == "pgbouncer"
+
+
+def look(processes: Iterable[Process], proc: str = "/proc") -> PoolerFacts:
+    """Each PgBouncer among these processes. Raises nothing."""
+    poolers, gaps = [], []
+    for process in processes:
+        if not is_pgbouncer(process):
+            continue
+        file = _file_of(process)
+        if file is None:
+            gaps.append(
+                Gap("pgbouncer", f"the configuration of process {process.pid}", "its command line names none", "")
+            )
+            continue
+        try:
+            poolers.append(read(f"{proc}/{process.pid}/root", file, process.pid))
+        except OSError as error:
+            opens = "run pgusher as root" if rooted.is_denied(error) else ""
+            gaps.append(Gap("pgbouncer", f"{rooted.name_of(file)}", rooted.reason(error), opens))
+    return PoolerFacts(tuple(poolers), tuple(gaps))
+
+
+def read(root: str, file: str, pid: int = 0) -> Pooler:
+    """What one file says. Raises OSError when it cannot be read; what makes no sense in it is left out."""
+    databases: list[PoolerDatabase] = []
+    numbers: dict[str, tuple[int, int]] = {}
+    for section, key, value, line in _lines(root, file):
+        if section == "databases" and len(databases) < _MOST:
+            databases.append(_database(key, value, line))
+        elif section == "pgbouncer" and value.isascii() and value.isdigit() and len(value) < 7:
+            numbers[key] = int(value), line
+
+    def number(key: str, default: int = 0) -> int:
+        return numbers.get(key, (default, 0))[0]
+
+    return Pooler(
+        pid,
+        rooted.name_of(file),
+        tuple(databases),
+        number("default_pool_size", DEFAULT_POOL_SIZE),
+        number("reserve_pool_size"),
+        number("max_db_connections"),
+        number("max_user_connections"),
+        numbers.get("default_pool_size", (0, 0))[1],
+    )
+
+
+def _file_of(process: Process) -> str | None:
+    """The last word of its command line that is no option, below its working directory."""
+    word = process.argv[-1] if len(process.argv) > 1 else "-"
+    if word.startswith("-"):
+        return None
+    if word.startswith("/"):
+        return word
+    return f"{process.cwd}/{word}" if process.cwd else None
+
+
+def _lines(root: str, file: str, deep: int = 0, section: str = "") -> Iterator[tuple[str, str, str, int]]:
+    """(section, key, value, line)."""
+    text = decode(rooted.read_file(root, file, _BYTES))
+    for number, line in enumerate(text.split("\n"), 1):
+        bare = line.strip()
+        if not bare or bare[0] in ";#":
+            continue
+        if bare.startswith("%include"):
+            inner = bare.removeprefix("%include").strip()
+            if deep < _DEEPEST and inner:
+                place = inner if inner.startswith("/") else f"{file.rpartition('/')[0]}/{inner}"
+                try:
+                    yield from _lines(root, place, deep + 1, section)
+                except OSError:
+                    continue
+        elif bare.startswith("[") and "]" in bare:
+            section = bare[1 : bare.index("]")].strip()
+        elif match := _LINE.fullmatch(line):
+            yield section, match[1].strip('"'), match[2].strip(), number
+
+
+def _database(name: str, text: str, line: int) -> PoolerDatabase:
+    words = {key.lower(): value.strip("'").replace("''", "'") for key, value in _WORD.findall(text)}
+
+    def number(key: str) -> int | None:
+        value = words.get(key, "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+
+    host = words.get("host") or None
+    return PoolerDatabase(
+        clean(name)[:100],
+        None if host is None or host.startswith("/") else clean(host)[:200],
+        number("port") or 5432,
+        clean(words["dbname"])[:100] if words.get("dbname") else None,
+        clean(words["user"])[:100] if words.get("user") else None,
+        number("pool_size"),
+        number("reserve_pool") if "reserve_pool" in words else number("reserve_pool_size"),
+        number("max_db_connections"),
+        line,
+    )

@@ -1,0 +1,71 @@
+"""PgBouncer's configuration as PgBouncer reads it, and nothing of it that is secret."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pgusher.collect.pgbouncer import is_pgbouncer, look, read
+from pgusher.model.poolers import PoolerDatabase
+from pgusher.model.process import Process
+
+INI = """
+;; a comment
+[databases]
+shop = host=127.0.0.1 port=6000 dbname=shop_live user=web password='hunt er2' pool_size=5
+* = host=/run/postgresql
+%include more.ini
+[pgbouncer]
+default_pool_size = 15
+reserve_pool_size=3
+max_db_connections = 40
+max_client_conn = lots
+[users]
+web = pool_mode=session
+"""
+
+
+def test_databases_and_sizes_are_read_and_no_password(tmp_path: Path) -> None:
+    (tmp_path / "a.ini").write_text(INI)
+    (tmp_path / "more.ini").write_text("late = host=h max_db_connections=9\n")
+    found = read("/", str(tmp_path / "a.ini"), 7)
+    assert found.databases == (
+        PoolerDatabase("shop", "127.0.0.1", 6000, "shop_live", "web", 5, line=4),
+        PoolerDatabase("*", None, 5432, None, line=5),
+        PoolerDatabase("late", "h", 5432, None, most=9, line=1),
+    )
+    assert (found.default_pool_size, found.reserve, found.most, found.size_line) == (15, 3, 40, 8)
+    assert "er2" not in repr(found)
+
+
+def process(pid: int, *argv: str, cwd: str | None = "/") -> Process:
+    return Process(pid, 0, 0, 1, "pgbouncer", 0, argv=argv, exe="/usr/sbin/pgbouncer", cwd=cwd)
+
+
+def test_what_cannot_be_read_is_a_gap(tmp_path: Path) -> None:
+    (tmp_path / "a.ini").write_text(INI)
+    me = os.getpid()
+    other = Process(2, 0, 0, 1, "bash", 0, argv=("bash", "pgbouncer.ini"))
+    here = process(me, "pgbouncer", "-d", "a.ini", cwd=str(tmp_path))
+    found = look([here, process(me, "pgbouncer", "/none.ini"), process(me, "pgbouncer"), other])
+    assert [one.file for one in found.poolers] == [f"{tmp_path}/a.ini"]
+    assert [gap.why for gap in found.gaps] == ["no such file or directory", "its command line names none"]
+    assert not is_pgbouncer(Process(2, 0, 0, 1, "x", 0, argv=("/usr/bin/vim", "pgbouncer")))
+
+
+def test_a_file_that_includes_itself_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.ini").write_text("[databases]\na = host=h\n%include a.ini\n")
+    assert 1 <= len(read("/", str(tmp_path / "a.ini")).databases) <= 10
+
+
+@given(st.text(alphabet="[]=%;#'\n abp_size0159ü\x1b", max_size=200))
+def test_any_file_is_read(text: str) -> None:
+    path = Path(os.environ.get("TMPDIR", "/tmp")) / f"pgusher-test-{os.getpid()}.ini"
+    path.write_text("[databases]\n" + text, encoding="utf-8")
+    try:
+        read("/", str(path))
+    finally:
+        path.unlink()
