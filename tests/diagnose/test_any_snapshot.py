@@ -12,6 +12,7 @@ from pgusher.model.address import Transport
 from pgusher.model.codec import dump, load
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Diagnosis, Evidence
+from pgusher.model.grafana import DataSource, Figure, Grafana, Limits, OwnDatabase, Seen
 from pgusher.model.jobs import CronEntry, CronKind
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Process
@@ -59,6 +60,16 @@ hangs = st.builds(
     since=maybe(micros),
     sessions=st.lists(pids, max_size=2).map(tuple),
 )
+figures = st.builds(Figure, st.none() | st.integers(0, 999), texts, st.booleans(), st.sampled_from(Certainty))
+sources = st.builds(
+    DataSource, texts, texts, st.integers(1, 3), st.just("postgres"), st.none() | texts | st.just("localhost"),
+    st.just(5432), texts, texts, st.builds(Limits, figures, figures, figures, figures, texts), st.none() | texts,
+)  # fmt: skip
+owns = st.builds(OwnDatabase, texts, st.just(5432), texts, texts, figures, figures, figures)
+grafanas = st.builds(
+    Grafana, texts, texts, st.sampled_from(Seen), st.lists(sources, max_size=3).map(tuple), st.integers(1, 3), texts,
+    st.lists(pids, max_size=2).map(tuple), st.none() | owns,
+)  # fmt: skip
 pools = st.builds(PoolLimit, pids, texts, texts, st.integers(0, 999), texts, st.integers(0, 9), texts)
 programs = st.sampled_from(["Grafana", "PgBouncer", "postgres_exporter", "psql", None])
 
@@ -74,6 +85,7 @@ def whole(draw: st.DrawFn) -> Snapshot:
         "sockets": tuple(draw(st.lists(sockets, max_size=4))),
         "settings": tuple(draw(st.lists(server_settings, max_size=2))),
         "pools": tuple(draw(st.lists(pools, max_size=2))),
+        "grafana": tuple(draw(st.lists(grafanas, max_size=2))),
         "server": replace(facts.server, opened=draw(maybe(st.integers(0, 10**6)))),
         "sessions": tuple(
             replace(session, query_start=draw(maybe(micros)), xact_start=draw(maybe(micros)))

@@ -14,6 +14,7 @@ sessions say `count`, `state`, `idle` (since its state changed), `age` (since it
 `used = false` (no statement yet), `app`, `user`, `database`, `query`, `id` and `blocked_by` (an id), `superuser`.
 [process.hang] is what its stack would have shown, `pools` what its files say of its limits.
 `copies` makes several such processes, `share` forked children that have the same sockets. Beside [[process]] there are
+[[grafana]] (`version`, `replicas`, `sources` in the words of its API with `open`, `idle` and `lifetime`, `own`),
 [[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone. [earlier] is a look before, which
 differs in what the server had counted.
 """
@@ -28,10 +29,13 @@ from itertools import count
 from typing import Any
 
 from pgusher.attribute import attribute
+from pgusher.collect.grafana.sources import Setting as Around
+from pgusher.collect.grafana.sources import source_of, where
 from pgusher.model.address import UNKNOWN, ClientAddress, Micros, Transport
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.facts import Facts
 from pgusher.model.findings import Evidence
+from pgusher.model.grafana import Figure, Grafana, OwnDatabase, Seen
 from pgusher.model.jobs import CronEntry, CronKind, Unit
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
@@ -75,6 +79,7 @@ class World:
         self._named: dict[str, int] = {}
         self._blocked: list[tuple[int, str]] = []
         self._pools: list[tuple[Any, ...]] = []
+        self._grafana: list[Grafana] = []
         self._daemon: int | None = None
         self._parents: dict[str, int] = {}
         self.before: Snapshot | None = None
@@ -88,6 +93,7 @@ class World:
         self.earlier = self._earlier(told.pop("earlier", None))
         for each in told.pop("process", []):
             self._process(each)
+        self._grafana += [_grafana_of(dict(each)) for each in told.pop("grafana", [])]
         for kind in ("remote", "gone", "hidden", "unknown"):
             for each in told.pop(kind, []):
                 self._without_process(kind, each)
@@ -156,6 +162,7 @@ class World:
             units=tuple(self.units.values()),
             gaps=gaps,
             pools=tuple(PoolLimit(*each) for each in self._pools),
+            grafana=tuple(self._grafana),
             settings=tuple(Setting(name, str(value)) for name, value in settings.items()),
         )  # fmt: skip
 
@@ -312,6 +319,26 @@ class World:
                     self._socket(session, Sight.GONE)
                 elif kind == "hidden":
                     self._socket(session, Sight.UID, uid=told.get("uid", 33))
+
+
+def _grafana_of(told: dict[str, Any]) -> Grafana:
+    """One Grafana, as its API would have told."""
+    version, replicas, own = told.pop("version", "12.1.0"), told.pop("replicas", 1), told.pop("own", None)
+    words = {"open": "maxOpenConns", "idle": "maxIdleConns", "lifetime": "connMaxLifetime"}
+    sources = []
+    for number, each in enumerate(told.pop("sources"), 1):
+        data = {word: each.pop(key) for key, word in words.items() if key in each}
+        fields = {"uid": f"u{number}", "type": "postgres", "url": "localhost:5432", "user": "grafana", "jsonData": data}
+        source = source_of({"name": f"Source {number}", "database": "app", **fields, **each}, Around(version, {}))
+        assert source is not None
+        sources.append(source)
+    assert not told, f"unknown keys of a Grafana: {sorted(told)}"
+    if own is not None:
+        host, port, directory = where(own.get("host", "localhost:5432"))
+        most, idle, life = (Figure(own.get(key), "grafana.ini:9", key not in own) for key in ("open", "idle", "life"))
+        own = OwnDatabase(host, port, "grafana", "grafana", most, idle, life, directory)
+    from_ = "one process" if replicas == 1 else f"{replicas} processes"
+    return Grafana("http://grafana:3000", version, Seen.API, tuple(sources), replicas, from_, own=own)
 
 
 _DEFAULTS: dict[str, Any] = {

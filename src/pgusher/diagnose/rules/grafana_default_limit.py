@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from pgusher.diagnose.case import Held
+from pgusher.diagnose.grafana import holder_of, limit_remedies
 from pgusher.diagnose.remedies import alter_role
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.text import count
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Evidence, Finding, Remedy, Safety, Severity
+from pgusher.model.grafana import Grafana
 from pgusher.model.pools import PoolLimit
 
 WORST = Severity.CRITICAL
@@ -21,7 +23,13 @@ _GRAFANA = "Grafana"
 YIELDS_TO = ("dead-thread-holds-slots",)
 
 
-def check(holders: tuple[Held, ...], room: Room, pools: tuple[PoolLimit, ...], ratio: float) -> Iterator[Finding]:
+def check(
+    holders: tuple[Held, ...],
+    room: Room,
+    pools: tuple[PoolLimit, ...],
+    ratio: float,
+    grafana: tuple[Grafana, ...] = (),
+) -> Iterator[Finding]:
     """A dashboard asks with all its panels at once; what it opened stays open. Half of it must be idle now."""
     found = [held for held in holders if held.holder.program == _GRAFANA]
     for held in found:
@@ -30,24 +38,41 @@ def check(holders: tuple[Held, ...], room: Room, pools: tuple[PoolLimit, ...], r
         if room.share(number) < (min(ratio, _SCARCE) if room.near else ratio) or 2 * idle < number:
             continue
         mine = [p for p in pools if p.program == _GRAFANA and (len(found) == 1 or p.pid in held.holder.processes)]
-        sources = [p for p in mine if p.about]
-        most = 0 if any(p.limit == 0 for p in sources) else sum(p.limit for p in sources)
+        told = [one for one in grafana if holder_of(one, found) is held]
+        sources = [p.limit for p in mine if p.about]
+        if not sources:
+            sources = [(each.limits.max_open.value or 0) * one.replicas for one in told for each in one.sources]
+        most = 0 if 0 in sources else sum(sources)
         if sources and most and room.share(most) <= ratio:
             continue  # it has a limit, and keeps to it
-        yield _finding(held, mine, sources, most, idle, room)
+        yield _finding(held, mine, sources, most, idle, room, told)
 
 
-def _finding(held: Held, mine: list[PoolLimit], sources: list[PoolLimit], most: int, idle: int, room: Room) -> Finding:
+def _finding(
+    held: Held,
+    mine: list[PoolLimit],
+    sources: list[int],
+    most: int,
+    idle: int,
+    room: Room,
+    told: list[Grafana],
+) -> Finding:
     number = len(held.sessions)
     evidence = [Evidence(f"{count(number, 'session')} lead to it, and {idle} of them are idle", held.holder.certainty)]
-    for pool in mine[:6]:
+    known = [source for one in told for source in one.sources]
+    for source in known[:6]:
+        figure = source.limits.max_open
+        each = "any number" if figure.value is None else count(figure.value, "session")
+        evidence.append(Evidence(f"data source {source.name} may take {each}: {figure.origin}", Certainty.LIKELY))
+    for pool in [] if known else mine[:6]:
         place = f"{pool.file}:{pool.line}" if pool.line else f"{pool.file} does not say, so the default holds"
         whose = f" of data source {pool.about}" if pool.about else ""
         evidence.append(
             Evidence(f"{pool.setting}{whose} is {pool.limit or 'without limit'}: {place}", Certainty.LIKELY)
         )
     if sources:
-        limit = f"its limit is {most}" if most else "it has no limit"
+        default = bool(known) and all(source.limits.max_open.default for source in known)
+        limit = f"{'the default' if default else 'its'} limit is {most}" if most else "it has no limit"
     elif mine:
         limit = f"its limit is {mine[0].limit} each" if mine[0].limit else "it has no limit"
     else:
@@ -55,7 +80,7 @@ def _finding(held: Held, mine: list[PoolLimit], sources: list[PoolLimit], most: 
         evidence.append(Evidence("from 9.5 on a data source may take 100 unless told otherwise", Certainty.LIKELY))
     wanted = max(2, room.ordinary // 10)
     remedies = [
-        Remedy(f'set "Max open" of the data source to {wanted}, and "Max idle" to 2', Safety.SAFE),
+        *(limit_remedies(known, wanted) or [_by_hand(wanted)]),
         Remedy(f"for all: [sql_datasources] max_open_conns_default = {wanted} in grafana.ini", Safety.SAFE),
     ]
     roles = sorted({s.user for s in held.sessions if s.user})
@@ -77,3 +102,7 @@ def _finding(held: Held, mine: list[PoolLimit], sources: list[PoolLimit], most: 
         slots=idle,
         since=held.holder.since,
     )
+
+
+def _by_hand(wanted: int) -> Remedy:
+    return Remedy(f'set "Max open" of the data source to {wanted}, and "Max idle" to 2', Safety.SAFE)
