@@ -291,7 +291,10 @@ def test_runs_that_overlapped() -> None:
     (one,) = overlaps([run(1, 0, 10), run(2, 5, 20), run(3, 15, 15, "skipped")])
     assert (one.what, one.why) == (
         "load",
-        "1 of 3 runs began before the last one had ended; 1 of 3 runs were skipped, as the last one was still there",
+        (
+            "1 of 3 runs began before the last one had ended; "
+            "1 of 3 runs were skipped, as the last one was still there or slots were taken"
+        ),
     )
 
 

@@ -27,7 +27,7 @@ from pgusher.surfaces.render.rules import rules_page
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.render.state import state_page
 from pgusher.surfaces.render.who import who_page
-from tests.surfaces import findings, worlds
+from tests.surfaces import findings, jobs, worlds
 from tests.surfaces.fakes import CHECKS, RULES
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -124,6 +124,18 @@ SCREENS: dict[str, Callable[[], str]] = {
     "budget-half-blind": lambda: budget(NARROW, worlds.half_blind()),
     "doctor": lambda: doctor(NARROW),
     "doctor-pipe": lambda: doctor(PIPE),
+    "jobs": lambda: jobs.jobs(NARROW),
+    "jobs-wide": lambda: jobs.jobs(WIDE),
+    "jobs-pipe": lambda: jobs.jobs(PIPE),
+    "jobs-show": lambda: jobs.job(NARROW),
+    "jobs-show-all": lambda: jobs.job(WIDE, every=True),
+    "jobs-show-pipe": lambda: jobs.job(PIPE),
+    "cron-adopt": lambda: jobs.adopt(NARROW),
+    "cron-adopt-colour": lambda: jobs.adopt(COLOUR),
+    "cron-adopt-applied": lambda: jobs.adopt(NARROW, applied=True),
+    "cron-adopt-pipe": lambda: jobs.adopt(PIPE),
+    "cron-check": lambda: jobs.check(NARROW),
+    "cron-check-pipe": lambda: jobs.check(PIPE),
 }
 
 

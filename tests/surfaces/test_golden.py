@@ -10,7 +10,9 @@ from pgusher.surfaces.render import cells
 from tests.surfaces.screens import GOLDEN, SCREENS
 
 SGR = re.compile(r"\x1b\[[0-9;]*m")
-WIDTHS = {"state-wide": 120, "3000-slots": 120, "who-grafana-wide": 120, "why-wide": 120, "budget-wide": 120}
+WIDTHS = dict.fromkeys(
+    ["state-wide", "3000-slots", "who-grafana-wide", "why-wide", "budget-wide", "jobs-wide", "jobs-show-all"], 120
+)
 
 
 @pytest.mark.parametrize("name", SCREENS)

@@ -228,7 +228,8 @@ def overlaps(entries: Sequence[Entry]) -> list[Trouble]:
             until = max(until, one.ended or 0)
         if skipped or overlapped:
             said = [f"{overlapped} of {len(runs)} runs began before the last one had ended"] if overlapped else []
-            said += [f"{skipped} of {len(runs)} runs were skipped, as the last one was still there"] if skipped else []
+            why = "as the last one was still there or slots were taken"
+            said += [f"{skipped} of {len(runs)} runs were skipped, {why}"] if skipped else []
             found.append(Trouble("overlap", job, "; ".join(said), f"pgusher jobs show {job}"))
     return found
 

@@ -57,14 +57,18 @@ def adopt_page(screen: Screen, changes: Sequence[Change], gaps: Sequence[Gap], a
     """The diffs, what was left and why, and how it is written."""
     lines: list[Line] = []
     for change in changes:
-        lines += [[(text, _STYLES.get(text[:1], ""))] for text in change.diff]
+        for text in change.diff:
+            style = _STYLES.get(text[:1], "")
+            # What would be written is to be read whole: it is never cut.
+            first, *rest = [text] if screen.pipe else wrap(screen, text, 4) or [text]
+            lines += [[(first, style)], *([("    ", ""), (part, style)] for part in rest)]
     if screen.pipe:  # a diff is for patch(1): nothing else
         return lines
     adopted = sum(job.state == "adopted" for change in changes for job in change.jobs)
     guarded = sum(job.state == "guarded" for change in changes for job in change.jobs)
     left = [(change, job) for change in changes for job in change.jobs if job.state == "left"]
     lines += [BLANK] if lines else []
-    done = "are now guarded" if applied else "would be guarded"
+    done = ("is" if adopted == 1 else "are") + " now guarded" if applied else "would be guarded"
     said = f"{words.count(adopted, 'job')} {done}, {guarded} already, {len(left)} left as they are"
     lines.append([(said, "bold")])
     for change, job in left:
