@@ -173,9 +173,10 @@ sessions = [{ count = 2, idle = "3h" }]
 def test_idle_for_and_state_choose_among_all_sessions() -> None:
     text = "slots = 100" + PSQL + PSQL.replace("9h", "5min").replace("pts/3", "pts/4")
     assert len(plan(text, idle_for=4 * MINUTE).steps) == 2
-    made = plan(text, idle_for=60 * MINUTE)
+    made = plan(text, idle_for=60 * MINUTE, word="--idle-for")
     assert len(made.steps) == 1
     assert "not been idle for so long" in spared(made, "pts4")
+    assert {step.why for step in made.steps} == {"chosen by --idle-for"}
     (young,) = [s for s in plan(text, idle_for=4 * MINUTE).steps if s.safety is Safety.UNSAFE]
     assert "at work less than 10 minutes ago" in young.loses
 

@@ -125,7 +125,7 @@ class Log:
             return self._unusable("it is a symbolic link")  # whoever made it chooses what is written to
         why = (error.strerror or str(error)).lower()
         hint = _HINTS.get(error.errno or 0, "look at its directory")
-        return self._error(f"could not be written: {why}", f"{hint}, or set PGUSHER_STATE to a directory elsewhere")
+        return self._error(f"could not be written: {why}", f"{hint}, or plan anew with PGUSHER_STATE elsewhere")
 
     def _error(self, why: str, hint: str) -> LogError:
         return LogError(f"nothing is done: the log {why}", f"the log is {clean(self.path)}", hint)

@@ -116,7 +116,7 @@ class _Maker:
     def __init__(self, scene: Scene, wanted: Wanted) -> None:
         self._scene = scene
         self._wanted = wanted
-        self._steps = Steps(scene)
+        self._steps = Steps(scene, "it was named" if wanted.named else f"chosen by {wanted.word or 'what it does'}")
         self._ended: set[int] = set()  # processes that are in a step already
         self._freed: set[int] = set()  # sessions
         self.checks = Checks(scene, wanted)

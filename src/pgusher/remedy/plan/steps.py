@@ -22,8 +22,10 @@ _LEAKED = frozenset({"orphaned-session", "forgotten-session"})
 class Steps:
     """Makes the steps of one plan; they get their numbers at the end."""
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: Scene, asked: str) -> None:
+        """`asked`: why what no finding is about is in the plan."""
         self._scene = scene
+        self._asked = asked
 
     def session(self, draft: Draft, session: Session, back: str | None) -> Step:
         """A step that ends one session, or what it runs. `back`: why it would come back, if anything says so."""
@@ -31,7 +33,7 @@ class Steps:
         holder = scene.holder_of(session.pid)
         safety, loses = self._safety(draft, session)
         lever, text = self._way(draft.lever), self._text(draft, session)
-        why = _why(draft.finding)
+        why = self._why(draft.finding)
         if back is not None and draft.finding is None:
             why += f"; {back}"
         frees = session.takes_slot and draft.lever is not Lever.CANCEL and (back is None or draft.finding is not None)
@@ -72,7 +74,7 @@ class Steps:
             text,
             Safety.UNSAFE,
             loses,
-            _why(finding),
+            self._why(finding),
             finding.id if finding is not None else None,
             certainty,
             holder.name if holder is not None else None,
@@ -152,6 +154,5 @@ class Steps:
             return "the notifications that it listens for"
         return None
 
-
-def _why(finding: Finding | None) -> str:
-    return "it was named" if finding is None else finding.message
+    def _why(self, finding: Finding | None) -> str:
+        return self._asked if finding is None else finding.message
