@@ -13,6 +13,7 @@ NAMES = (
     "free",
     "attribution",
     "steady",
+    "serve",
     "server_cost",
     "collect_host",
     "attribute_pure",

@@ -75,3 +75,20 @@ def test_whoever_waits_is_woken_by_the_end() -> None:
     live.close()
     woken.join(30)
     assert not woken.is_alive()
+
+
+def test_a_day_of_looks_takes_no_more_memory_than_an_hour() -> None:
+    live = Live(looker(LOOK), Config(), monotonic=lambda: 0.0)
+
+    def resident() -> int:
+        with open("/proc/self/statm", encoding="ascii") as file:
+            return int(file.read().split()[1]) * 4096
+
+    for _ in range(5000):
+        live.step()
+    before = resident()
+    for _ in range(95_000):
+        live.step()
+    assert live.newest().number == 100_000
+    assert len(live.sums()) == 3600
+    assert resident() - before < 8_000_000

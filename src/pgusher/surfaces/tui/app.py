@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _KEPT = 600
 """Looks that one can go back to."""
+_LETTERS = 1000
 _SEATS = 46
 """Columns of the seat map: three blocks of ten, and their numbers."""
 _NARROW = 100
@@ -158,6 +159,9 @@ class Watch(App[None]):
             self._show_nothing(whole)
             return
         snapshot, diagnosis = pair
+        if len(self._letters) > _LETTERS:  # names of days ago: those that are there keep theirs
+            present = {holder.name for holder in snapshot.holders}
+            self._letters = {name: letter for name, letter in self._letters.items() if name in present}
         self._letters.update(assign(snapshot.holders, self._letters))
         narrow = self.size.width < _NARROW
         beside = whole if narrow else replace(whole, width=_SEATS)

@@ -38,6 +38,7 @@ _BEAT = 15.0
 _STREAMS = 100
 """Streams at once: each is a connection that somebody keeps open."""
 _FIELDS = 50
+_LETTERS = 1000
 
 
 class Live(Protocol):
@@ -181,6 +182,9 @@ class Site:
     def _chosen(self, request: Request) -> tuple[Snapshot, Diagnosis] | None:
         found = view.chosen(self._source.live.newest(), _word(request, "server"))
         if found is not None:
+            if len(self._letters) > _LETTERS:  # names of months ago: those that are there keep theirs
+                present = {holder.name for holder in found[0].holders}
+                self._letters = {name: letter for name, letter in self._letters.items() if name in present}
             self._letters.update(assign(found[0].holders, self._letters))
         return found
 
