@@ -17,12 +17,16 @@ from pathlib import Path
 from pgusher.budget.sheet import sheet
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Diagnosis
+from pgusher.model.grafana import DataSource, Figure, Grafana, OwnDatabase, Seen
+from pgusher.model.grafana_limits import limits
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import replace
 from pgusher.surfaces.render.budget import budget_page
 from pgusher.surfaces.render.diagnosed import Diagnosed, about
 from pgusher.surfaces.render.doctor import doctor_page
 from pgusher.surfaces.render.find import find
 from pgusher.surfaces.render.findings import why_page
+from pgusher.surfaces.render.grafana import grafana_page
 from pgusher.surfaces.render.rules import rules_page
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.render.state import state_page
@@ -67,6 +71,33 @@ def who(screen: Screen, word: str | None, *snapshots: Snapshot, everything: bool
     found = find(snapshots, word)
     assert found.matches
     return screen.page(who_page(screen, found.matches, word, everything=everything))
+
+
+def grafana(screen: Screen) -> str:
+    def source(name: str, user: str, data: dict[str, object], ini: dict[str, Figure]) -> DataSource:
+        found = limits("12.1.0", "postgres", data, ini)
+        return DataSource(f"uid-{user}", name, 1, "postgres", "db1", 5432, "shop", user, found)
+
+    ini = {"max_open_conns_default": Figure(40, "max_open_conns_default in /etc/grafana/grafana.ini:412")}
+    sources = (
+        source("Shop", "grafana", {}, ini),
+        source("Till", "till", {"maxOpenConns": 10, "connMaxLifetime": 0}, {}),
+    )
+    own = OwnDatabase(
+        "db1", 5432, "grafana", "grafana_own", Figure(None, "default of [database]", True), *([ini_two()] * 2)
+    )
+    gap = Gap("grafana", "/var/lib/grafana/grafana.db", "permission denied", "run pgusher as root")
+    one = Grafana("/etc/grafana/grafana.ini", "12.1.0", Seen.FILES, sources, 2, "2 processes", (71, 72), own)
+    counts = {("grafana", "shop"): 31, ("till", "shop"): 0}
+    typed = [("pgusher grafana limit Shop 9", "plan a limit")]
+    found = [
+        replace(findings.INCIDENT.findings[0], message="Grafana may take 100 of 97 ordinary slots by 2 data sources")
+    ]
+    return screen.page(grafana_page(screen, (one,), counts, 97, found, typed, (gap,)))
+
+
+def ini_two() -> Figure:
+    return Figure(2, "default of [database] in grafana.ini", True)
 
 
 def doctor(screen: Screen) -> str:
@@ -122,6 +153,8 @@ SCREENS: dict[str, Callable[[], str]] = {
     "budget-wide": lambda: budget(WIDE, worlds.incident(), everything=True),
     "budget-pipe": lambda: budget(PIPE, worlds.incident(), worlds.quiet()),
     "budget-half-blind": lambda: budget(NARROW, worlds.half_blind()),
+    "grafana": lambda: grafana(NARROW),
+    "grafana-pipe": lambda: grafana(PIPE),
     "doctor": lambda: doctor(NARROW),
     "doctor-pipe": lambda: doctor(PIPE),
     "jobs": lambda: jobs.jobs(NARROW),

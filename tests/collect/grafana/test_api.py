@@ -46,7 +46,7 @@ def test_its_defaults_are_asked_for() -> None:
     stand_in.add("Shop", url="db1", jsonData={})
     (one,) = read_api(client_of(stand_in)).sources
     assert [figure.value for figure in (one.limits.max_open, one.limits.max_idle, one.limits.lifetime)] == [30, 5, 600]
-    assert one.limits.max_open.origin == "max_open_conns_default by /api/frontend/settings"
+    assert one.limits.max_open.origin == "max_open_conns_default, as /api/frontend/settings tells"
     assert (one.port, one.host) == (5432, "db1")
 
 

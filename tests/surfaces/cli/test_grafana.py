@@ -62,8 +62,8 @@ def test_the_table_says_where_each_figure_is_from(world: World) -> None:
     assert lines[0].startswith("Grafana 12.1.0, http://127.0.0.1:")
     assert lines[1].startswith("its 2 data sources may take together 109 sessions; the server has ")
     assert [line.split()[0] for line in lines[4:6]] == ["Shop", "Till"]
-    assert "default by /api/frontend/settings" in lines[4]
-    assert "jsonData of the data source" in lines[5]
+    assert "  Shop: 100 by the default, as /api/frontend/settings tells" in lines
+    assert "  Till: 9 by jsonData of the data source, provisioned" in lines
     assert "pgusher grafana limit Shop " in result.out
     assert "s3cr3tW0rd" not in result.out
     assert world.token not in result.out + result.err

@@ -99,7 +99,9 @@ def _defaults(client: Client, token: str, version: str | None, gaps: list[Gap]) 
         if value is not None:
             usual = value == DEFAULTS[key]
             told_by = "/api/frontend/settings"
-            found[name] = Figure(value, f"default by {told_by}" if usual else f"{name} by {told_by}", usual)
+            found[name] = Figure(
+                value, f"the default, as {told_by} tells" if usual else f"{name}, as {told_by} tells", usual
+            )
     return found
 
 

@@ -28,7 +28,6 @@ _COLUMNS = (
     Column("open", right=True),
     Column("idle", right=True),
     Column("lifetime", right=True),
-    Column("limit set by", least=12),
 )
 _PIPE = tuple(
     Column(title)
@@ -104,7 +103,6 @@ def _row(source: DataSource, counts: Counts | None, one: Grafana) -> tuple[Cell,
     limits = source.limits
     several = len({each.org for each in one.sources}) > 1
     now = "" if counts is None else str(counts.get((source.user, source.database), ""))
-    origin = limits.max_open.origin + (", provisioned" if source.read_only and source.limit_place is None else "")
     return (
         (source.name, "name"),
         str(source.org) if several else "",
@@ -118,7 +116,6 @@ def _row(source: DataSource, counts: Counts | None, one: Grafana) -> tuple[Cell,
         ),
         figure(limits.max_idle, "-"),
         seconds(limits.lifetime),
-        origin,
     )
 
 
@@ -138,9 +135,21 @@ def seconds(one: Figure) -> str:
 
 
 def _notes(screen: Screen, one: Grafana) -> list[Line]:
-    told = [f"{source.name}: {source.limits.broken}" for source in one.sources if source.limits.broken]
-    told += [f"{one.own.max_open.origin}: {own_words(one.own, one.replicas)}"] if one.own is not None else []
-    return [[("  ", ""), (part, "")] for text in told for part in wrap(screen, text, 2)]
+    """By whose word each may take that, whole: it is what a person has to change."""
+    told = []
+    for source in one.sources:
+        most = source.limits.max_open
+        by = f"{source.name}: {figure(most, 'no limit')} by {most.origin}"
+        told.append(by + (", provisioned" if source.read_only else ""))
+        if source.limits.broken:
+            told.append(f"{source.name}: {source.limits.broken}")
+    if one.own is not None:
+        told.append(f"{own_words(one.own, one.replicas)} ({one.own.max_open.origin})")
+    lines: list[Line] = [BLANK] if told else []
+    for text in told:
+        first, *rest = wrap(screen, text, 4)
+        lines += [[("  ", ""), (first, "")], *([("    ", ""), (part, "")] for part in rest)]
+    return lines
 
 
 def own_words(own: OwnDatabase, replicas: int) -> str:
@@ -158,7 +167,9 @@ def _pipe_lines(
     commands: Sequence[tuple[str, str]],
     gaps: Iterable[Gap],
 ) -> list[Line]:
-    lines = [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in gaps]
+    number = sum(len(one.sources) for one in grafanas)
+    lines = [fact_line(screen, "status", f"{words.count(number, 'data source')} of {len(grafanas)} Grafana")]
+    lines += [fact_line(screen, "gap", gap.what, gap.why, gap.opens) for gap in gaps]
     for one in grafanas:
         lines.append(fact_line(screen, "grafana", one.name, one.version or "", one.seen.value, may_take(one, None)))
         if one.own is not None:
