@@ -83,9 +83,8 @@ def grafana(screen: Screen) -> str:
         source("Shop", "grafana", {}, ini),
         source("Till", "till", {"maxOpenConns": 10, "connMaxLifetime": 0}, {}),
     )
-    own = OwnDatabase(
-        "db1", 5432, "grafana", "grafana_own", Figure(None, "default of [database]", True), *([ini_two()] * 2)
-    )
+    none, two = Figure(None, "default of [database]", True), Figure(2, "default of [database]", True)
+    own = OwnDatabase("db1", 5432, "grafana", "grafana_own", none, two, two)
     gap = Gap("grafana", "/var/lib/grafana/grafana.db", "permission denied", "run pgusher as root")
     one = Grafana("/etc/grafana/grafana.ini", "12.1.0", Seen.FILES, sources, 2, "2 processes", (71, 72), own)
     counts = {("grafana", "shop"): 31, ("till", "shop"): 0}
@@ -94,10 +93,6 @@ def grafana(screen: Screen) -> str:
         replace(findings.INCIDENT.findings[0], message="Grafana may take 100 of 97 ordinary slots by 2 data sources")
     ]
     return screen.page(grafana_page(screen, (one,), counts, 97, found, typed, (gap,)))
-
-
-def ini_two() -> Figure:
-    return Figure(2, "default of [database] in grafana.ini", True)
 
 
 def doctor(screen: Screen) -> str:
