@@ -70,7 +70,7 @@ def test_a_locked_store_holds_nobody_up_and_loses_nothing(tmp_path: Path) -> Non
     database = sqlite3.connect(os.path.join(kept.path, "history.db"))
     database.execute("begin exclusive")
     (warning,) = kept.end(run(2), NOW)
-    assert "locked" in warning
+    assert warning.startswith("the end of this run waits beside the history for the next: database is locked")
     database.close()
     assert [one.run for one in kept.entries()] == ["r2", "r1"]
     assert kept.end(run(3), NOW) == []
@@ -135,6 +135,45 @@ def test_a_full_disk_is_a_warning(tmp_path: Path) -> None:
         check=False,
     )
     assert done.stdout.split() == ["1", "1"] or done.stdout.split() == ["1", "2"], done.stderr
+
+
+_E2E = """
+mount -t tmpfs -o size=64k none $0 && mkdir -m 700 $0/history
+head -c 200000 /dev/zero > $0/fill
+for end in 3 0; do "$@" -m pgusher run --name full -- sh -c "echo out; exit $end"; echo $?; done
+rm $0/fill
+"$@" -m pgusher run --name full -- true
+"$@" -m pgusher jobs show full
+"""
+
+
+@needs_root
+def test_a_job_runs_on_a_full_disk_as_it_always_does(tmp_path: Path) -> None:
+    """Its lock, its output and its history are on that disk."""
+    done = subprocess.run(
+        ["/usr/bin/unshare", "-m", "/bin/sh", "-c", _E2E, str(tmp_path), sys.executable],
+        env={**os.environ, "PYTHONPATH": "src", "PGUSHER_STATE": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.splitlines()[:4] == ["out", "3", "out", "0"], done.stderr
+    assert done.stderr.count("the end of this run is not in the history: no space left on device") == 2
+    assert done.stdout.count("\tdone\t0\t") == 1, "with room again it is kept"
+
+
+def test_a_job_ends_as_it_does_while_the_history_is_locked(tmp_path: Path) -> None:
+    environ = {**os.environ, "PYTHONPATH": "src", "PGUSHER_STATE": str(tmp_path)}
+    run = [sys.executable, "-m", "pgusher", "run", "--name", "locked", "--"]
+    assert subprocess.run([*run, "true"], env=environ, check=False).returncode == 0
+    database = sqlite3.connect(tmp_path / "history" / "history.db")
+    database.execute("begin exclusive")
+    done = subprocess.run([*run, "sh", "-c", "exit 3"], env=environ, capture_output=True, text=True, check=False)
+    database.close()
+    assert done.returncode == 3
+    assert done.stderr.count("\n") == 1
+    assert "waits beside the history" in done.stderr
+    assert [one.exit for one in History(str(tmp_path / "history")).entries("locked")] == [3, 0]
 
 
 def test_where_it_is() -> None:

@@ -61,6 +61,8 @@ class RunSessions:
         """How many sessions these processes have; None when it is not time to look again, unless `now`."""
         if not now and self._monotonic() < self._due:
             return None
+        from pgusher.collect.sockets import held  # noqa: F401 - once: what that takes is none of the next look's
+
         began = self._cpu()
         found = self._sockets(pids)
         number = len({one.inode for one in found})

@@ -100,7 +100,7 @@ class History:
             try:
                 self._write("spool", entry)
             except OSError as failed:
-                return [*warnings, self._warning("end", failed)]
+                return [*warnings[:-1], self._warning("end", failed)]  # once is enough
             done, spooled = [entry], []
         for kind, entries in (("running", done), ("spool", spooled)):
             for one in entries:
@@ -144,7 +144,7 @@ class History:
         # "malformed", "not a database": as SQLite itself tells them from a lock or a full disk.
         broken = isinstance(error, sqlite3.DatabaseError) and getattr(error, "sqlite_errorcode", 0) & 0xFF in (11, 26)
         if not broken:
-            return [self._warning("end", error)]
+            return [f"the end of this run waits beside the history for the next: {_why(error)} ({self.path})"]
         try:
             os.replace(path, path + ".broken")
         except OSError as failed:
@@ -265,8 +265,7 @@ class History:
             os.makedirs(self.path, mode=0o700, exist_ok=True)
 
     def _warning(self, what: str, error: Exception) -> str:
-        why = (getattr(error, "strerror", None) or str(error)).lower()
-        return f"the {what} of this run is not in the history: {why} ({self.path})"
+        return f"the {what} of this run is not in the history: {_why(error)} ({self.path})"
 
 
 def open_history() -> History:
@@ -287,6 +286,10 @@ def _check(path: str) -> None:
         raise OSError(1, "it is not ours alone", path)
     if not os.access(path, os.W_OK | os.X_OK):
         raise OSError(30, "it cannot be written", path)
+
+
+def _why(error: Exception) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()
 
 
 def _shared() -> str:
