@@ -87,6 +87,16 @@ def test_a_run_that_is_there_is_named_and_no_second_begins(bench: Bench) -> None
     assert bench.of("alone") == []
 
 
+def test_a_hung_guard_is_replaced_too(bench: Bench) -> None:
+    first = bench.start("hung", ["sleep", "300"], "--grace", "0.1s")
+    until(lambda: bench.of("hung"))
+    first.send_signal(signal.SIGSTOP)  # it answers nothing any more
+    code, _, err = bench.run("hung", ["true"], "--overlap", "replace", "--grace", "0.1s")
+    assert (code, first.wait(10)) == (0, -signal.SIGKILL)
+    assert f"of pid {first.pid} was ended to make room" in err
+    assert bench.of("hung") == []
+
+
 def test_one_waits_and_the_next_does_not(bench: Bench) -> None:
     first = bench.start("queue", ["sleep", "300"])
     until(lambda: bench.of("queue"))

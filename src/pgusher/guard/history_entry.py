@@ -46,6 +46,8 @@ class Entry:
     boot: str = ""
     output: str = ""
     """The file that holds the last part of its output while it runs; "" when there is none."""
+    end_took: Micros | None = None
+    """From the first signal to what was left of it until nothing was; None when nothing had to be ended."""
 
     @property
     def good(self) -> bool:
@@ -100,5 +102,5 @@ _KINDS: dict[str, Any] = {
     "run": str, "job": str, "command": str, "started": int, "ending": str, "ended": (int, _NONE),
     "duration": (int, _NONE), "exit": (int, _NONE), "limit": (int, _NONE), "peak_slots": (int, _NONE),
     "peak_memory": (int, _NONE), "evidence": list, "uid": (int, _NONE), "guard_pid": int, "guard_ticks": int,
-    "boot": str, "output": str, "limit_source": str,
+    "boot": str, "output": str, "limit_source": str, "end_took": (int, _NONE),
 }  # fmt: skip

@@ -17,7 +17,7 @@ from pgusher.guard.start import start
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from pgusher.guard.records import Job, Sessions
+    from pgusher.guard.records import Job, Sessions, Traffic
 
 ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EVIDENCE_SECONDS = 10.0
@@ -25,6 +25,10 @@ _LOOKED_AT = 20
 """Processes that are asked what they wait for: those next to the main one."""
 _KILLING = 10.0
 """Seconds after KILL in which one more must have ended; who is in an uninterruptible sleep may take for ever."""
+_REPORT = 2.0
+"""Seconds between two looks at the size of the report of dead threads."""
+_AFTER_A_DEATH = 8.0
+"""Seconds, on top of the grace of its process, after which a run with a dead thread should have ended by itself."""
 _SLOW = 0.3
 """Seconds of a look at the job's processes after which we are short of processor time, and might miss the limit."""
 _SWARM = 100
@@ -45,15 +49,26 @@ class Life:
         output: str,
         step: Callable[[str], None],
         sessions: Sessions | None = None,
+        traffic: Traffic | None = None,
+        report: str = "",
     ) -> None:
-        """`output`: the file for the last part of the output. `step` is told each step, for tests that end us there."""
+        """`output`: the file for the last part of the output. `step` is told each step, for tests that end us there.
+
+        `report`: what the job's Python processes write when a thread dies; "" when they are not watched.
+        """
         self.job = job
+        self._traffic = traffic
+        self._report = report
+        self._report_size = 0
+        self._died: float | None = None
         self._sessions = sessions
         self.status: int | None = None
         self.asked: int | None = None
         """The first signal that told us to end."""
         self.idle_since: float | None = None
         self.peak_memory = 0
+        self.end_took: float | None = None
+        """Seconds from the first signal until nothing was left; None when nothing had to be ended."""
         self.cgroup: cgroup.Cgroup | None = None
         self.no_cgroup = ""
         """Why there is none."""
@@ -103,7 +118,11 @@ class Life:
         self._step("started")
 
     def watch(self) -> str:
-        """Until the job has "ended", its "limit" is there, a "signal" tells us to end, or it is "idle"."""
+        """Until the job has "ended", its "limit" is there, a "signal" tells us to end, or it is "idle".
+
+        "thread" when one has died in a process of it, and the run goes on although that process has had its grace:
+        its parent waits for what that should have done.
+        """
         limit = self.started + self.job.limit if self.job.limit is not None else None
         sample = self.started + min(1.0, (self.job.idle or 2.0) / 4)
         activity = (self.started, 0, 0, 0)
@@ -112,6 +131,8 @@ class Life:
             now = time.monotonic()
             if limit is not None and now >= limit:
                 return "limit"
+            if self._thread_died(now):
+                return "thread"
             if now >= sample:
                 kernel.hurry()
                 latest = self._activity()
@@ -131,7 +152,8 @@ class Life:
                     if limit is not None and sample + took > limit:
                         sample = limit
                 continue
-            self._pump(min(sample, limit if limit is not None else sample) - now)
+            wait = min(sample, limit if limit is not None else sample) - now
+            self._pump(min(wait, _REPORT) if self._report else wait)
         return "ended" if self.status is not None else "signal"
 
     def evidence(self, *asks: Callable[[tuple[int, ...]], Iterable[str]]) -> list[str]:
@@ -188,7 +210,7 @@ class Life:
     def end(self, first: int = signal.SIGTERM) -> tuple[int, ...]:
         """End all that is left: the signal, the grace, KILL, looked for anew until there is none. Gives who is left."""
         kernel.hurry()
-        began = time.monotonic()
+        first_of_all = began = time.monotonic()
         told: set[tuple[int, int]] = set()
         while found := self._left():
             if time.monotonic() - began >= self.job.grace:
@@ -217,6 +239,8 @@ class Life:
                 found = self._left(everybody=True)
             kernel.end(found, signal.SIGKILL)
             self._pump(0.01 if len(found) < _SWARM else 0.1)
+        if told:
+            self.end_took = time.monotonic() - first_of_all
         if self._trail and not found:
             with contextlib.suppress(OSError):
                 os.unlink(self._trail)
@@ -254,6 +278,19 @@ class Life:
         if everybody or not self.job.isolate:
             return found
         return [stat for stat in found if self._pid not in (stat.pid, stat.ppid)]
+
+    def _thread_died(self, now: float) -> bool:
+        """Whether one has, so long ago that nothing is to be waited for any more."""
+        if self._died is None and self._report:
+            with contextlib.suppress(OSError):
+                size = os.stat(self._report).st_size
+                if size != self._report_size:
+                    from pgusher.guard.inside.report import read
+
+                    self._report_size = size
+                    deaths = read(self._report).deaths
+                    self._died = now + min(deaths[0].grace, self.job.grace) if deaths else None
+        return self._died is not None and now - self._died >= _AFTER_A_DEATH
 
     def _stop(self) -> None:
         self._stopped = True
@@ -322,6 +359,9 @@ class Life:
             for stat in found:
                 with contextlib.suppress(OSError, ValueError), open(f"/proc/{stat.pid}/io", "rb") as file:
                     moved += sum(int(line.split()[1]) for line in file.read().splitlines()[:2])
+            if self._traffic is not None:
+                with contextlib.suppress(Exception):  # as above
+                    moved += self._traffic([stat.pid for stat in found]) or 0
         return time.monotonic(), sum(stat.cpu for stat in found), self.relay.total, moved
 
 

@@ -87,12 +87,18 @@ class Ended:
     """Pids that not even KILL has ended yet: they are in an uninterruptible sleep."""
     peak_memory: int | None = None
     """Bytes."""
+    end_took: int | None = None
+    """Microseconds from the first signal until nothing was left; None when nothing had to be ended."""
     peak_slots: int | None = None
     """The most sessions that were seen at once; None when nobody looked."""
 
 
 Evidence = Callable[[tuple[int, ...]], Iterable[str]]
 """Lines about those processes: what each waits for. It may fail and may hang."""
+
+
+Traffic = Callable[[Collection[int]], "int | None"]
+"""How many bytes the network sockets of those processes have moved; None when that cannot be told."""
 
 
 class Sessions(Protocol):

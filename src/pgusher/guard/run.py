@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pgusher.guard import kernel, records, trail
 from pgusher.guard.history_entry import Entry
 from pgusher.guard.lock import Lock, directory, leftovers, me
-from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover, Sessions
+from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover, Sessions, Traffic
 from pgusher.guard.start import NotStarted
 from pgusher.model.values import replace
 
@@ -27,7 +27,7 @@ _SLACK = 5.0
 """Seconds on top of its grace that the guard of a run that is to be replaced gets."""
 
 
-Hooks = tuple[Evidence | None, Callable[[str], None], Callable[[str], None], Sessions | None]
+Hooks = tuple[Evidence | None, Callable[[str], None], Callable[[str], None], Sessions | None, Traffic | None]
 
 
 class Skip(Exception):  # noqa: N818 - that a run is not needed is no error
@@ -47,12 +47,13 @@ def run(
     step: Callable[[str], None] = lambda _name: None,
     sessions: Sessions | None = None,
     slots: Lease | None = None,
+    traffic: Traffic | None = None,
 ) -> Ended:
     """Run it, and say what became of it. Nothing of it is left then, or `survivors` names it.
 
     `slots` are taken before it starts. `evidence` says what processes wait for; `tell` gets what is to be said while it
     runs; `step` the name of each step (for tests that kill the guard there); `sessions` knows what they have on a
-    server. Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
+    server, `traffic` what they send. Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
     """
     environ = dict(os.environ if environ is None else environ)
     started, clock = time.time_ns() // 1000, time.monotonic()
@@ -75,7 +76,7 @@ def run(
             # The lock holds all the same, and the cookie finds what we leave: only the message about us is poorer.
             warnings.append(f"the holder of the lock is not on record: {(error.strerror or '').lower()}")
         step("recorded")
-        done = _guarded(job, environ, me(name, job.grace), lock.path, (evidence, tell, step, sessions))
+        done = _guarded(job, environ, me(name, job.grace), lock.path, (evidence, tell, step, sessions, traffic))
         return replace(
             done,
             started=started,
@@ -94,14 +95,14 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
     from pgusher.guard.history import History
     from pgusher.guard.life import Life
 
-    evidence, tell, step, sessions = hooks
+    evidence, tell, step, sessions, traffic = hooks
     name, started = own.run, own.started
     output, report = path.removesuffix("lock") + "out", path.removesuffix("lock") + "report"
     # What an inner guard starts is a part of our run, too.
     environ[kernel.COOKIE] = ";".join(filter(None, (environ.get(kernel.COOKIE), f"{name}@{path}")))
     environ.setdefault("PGAPPNAME", job.name[:63])
     threads = job.watch_threads and _watch_threads(environ, report, job.grace)
-    life = Life(job, environ, output, step, sessions)
+    life = Life(job, environ, output, step, sessions, traffic, report if threads else "")
     history = History()
     entry = Entry(
         run=name, job=job.name, command=_command(job.argv), started=started, uid=os.geteuid(), guard_pid=own.pid,
@@ -123,13 +124,16 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
         ended = Ended(name, records.NOT_STARTED, error.code, evidence=(str(error),))
     finally:
         life.close()
-    dead = _dead_threads(report) if threads else []
+    dead, watched = _dead_threads(report) if threads else ([], 1)
+    if not watched and (job.verbose or ended.ending != records.DONE) and any(map(_is_python, job.argv)):
+        ended = replace(ended, evidence=(*ended.evidence, _UNWATCHED))
     if dead and ended.ending in (records.DONE, records.FAILED):
         ended = replace(ended, ending=records.THREAD, exit=ended.exit or 1)
     ended = replace(
         ended,
         evidence=(*dead, *ended.evidence),
         peak_memory=life.peak_memory or None,
+        end_took=None if life.end_took is None else int(life.end_took * 1e6),
         peak_slots=sessions.peak if sessions else None,
     )
     step("ended")
@@ -138,6 +142,7 @@ def _guarded(job: Job, environ: dict[str, str], own: Holder, path: str, hooks: H
         replace(
             entry, ending=ended.ending, ended=now, duration=int((time.monotonic() - clock) * 1e6),
             exit=ended.exit, evidence=ended.evidence, peak_memory=ended.peak_memory, peak_slots=ended.peak_slots,
+            end_took=ended.end_took,
         ),
         now,
     )  # fmt: skip
@@ -155,10 +160,10 @@ def _lived(
         tell(f"job {job.name} has no cgroup: {life.no_cgroup}")
     why = life.watch()
     while why == "idle" and not job.idle_kill:
-        tell(f"job {job.name} has done nothing for {job.idle:g} s: no output, no CPU, no disk")
+        tell(f"job {job.name} has done nothing for {job.idle:g} s: no output, no CPU, no disk, no network")
         why = life.watch()
     lines: list[str] = []
-    if why in ("limit", "idle"):
+    if why in ("limit", "idle", "thread"):
         lines = life.evidence(*filter(None, asks))
     left = life.end(life.asked or signal.SIGTERM)
     life.drain(None if why == "ended" else job.grace)
@@ -171,6 +176,8 @@ def _lived(
         ending, exit_code = records.LIMIT, records.TIMED_OUT
     elif why == "idle":
         ending, exit_code = records.IDLE, records.TIMED_OUT
+    elif why == "thread":
+        ending, exit_code = records.THREAD, 1
     elif why == "signal":
         ending, exit_code = records.SIGNAL, 128 + (life.asked or 0)
     return Ended(name, ending, exit_code, status=life.status, evidence=tuple(lines), survivors=left)
@@ -315,13 +322,21 @@ def _watch_threads(environ: dict[str, str], report: str, grace: float) -> bool:
     return True
 
 
-def _dead_threads(report: str) -> list[str]:
+_UNWATCHED = "its threads were not watched: a Python with -I, -E or -S, before 3.8, or behind a PYTHONPATH set anew"
+
+
+def _is_python(word: str) -> bool:
+    return os.path.basename(word).rstrip("0123456789.") in {"python", "pypy"}
+
+
+def _dead_threads(report: str) -> tuple[list[str], int]:
+    """What is to be told of them, and how many Python processes were watched."""
     from pgusher.guard.inside.report import read
 
     found = read(report)
     with contextlib.suppress(OSError):
         os.unlink(report)
-    return found.lines() if found.failed else []
+    return (found.lines() if found.failed else []), found.watched
 
 
 def _command(argv: Sequence[str]) -> str:

@@ -47,7 +47,14 @@ LIMITED = (
     "thread_in_c_input",
 )
 """Those in which none does: the exception is kept by a future or caught by the script, or there was none. Their time
-limit ends them. Left out are two that hang only beside others: an older run of their own, a server without a slot."""
+limit ends them."""
+BESIDE = {"advisory_lock_older_run": "ValueError", "too_many_clients_kills_worker": "RuntimeError"}
+"""Those that hang beside others, which they bring with them: an older run in a process of its own, in which the thread
+dies that had the lock, and so what they wait for when they are ended is another line; a server that is full for them.
+"""
+SCRIPTS = (*DIED, *LIMITED, *BESIDE)
+CROWD = "crowd"
+"""A role whose slots one script can fill, and leave those of the others alone."""
 NO_LINE = {"asyncio_gather_event", "fork_with_held_lock"}
 """A task that waits has no stack; the child of a fork is named by its parent's line."""
 
@@ -65,16 +72,19 @@ def ran(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     place = tmp_path_factory.mktemp("ran")
     bed = Bed(server)
     with psycopg.connect(bed.dsn(user="postgres"), autocommit=True) as connection:
-        for name in (*DIED, *LIMITED):  # a schema for each, or they would wait for each other's rows
+        connection.execute(f"create role {CROWD} login in role app connection limit 9")
+        for name in SCRIPTS:  # a schema for each, or they would wait for each other's rows
             connection.execute(f"create schema {name} authorization app; set role app; set search_path = {name}")
             connection.execute((HANGS / "schema.sql").read_bytes())
             connection.execute("reset role")
     lines = []
-    for name in (*DIED, *LIMITED):
-        limit = "60s" if name in DIED else "6s"
+    for name in SCRIPTS:
+        limit = "6s" if name in LIMITED else "60s"
         guard = command(sys.executable, "-m", "pgusher", "run", "--timeout", limit, "--grace", "1s", "--")
         job = command(sys.executable, str(HANGS / f"{name}.py"))
         guard = f"PGOPTIONS='-c search_path={name}' {guard}"
+        if name == "too_many_clients_kills_worker":
+            guard = f'PGUSHER_DSN="{bed.dsn(CROWD)}" {guard}'
         lines.append(f"@reboot {guard} {job}; echo $? > {place}/{name}.code")
     environ = {"PGUSHER_DSN": bed.dsn(), "PGUSHER_STATE": str(place), "PYTHONPATH": f"{ROOT}/src"}
     cron = Cron(users={"root": lines}, processes=0, env=environ)
@@ -83,7 +93,7 @@ def ran(server: EmbeddedServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
         deadline = time.monotonic() + 120
         while time.monotonic() < deadline and len(list(place.glob("*.code"))) < len(lines):
             time.sleep(0.1)
-        count = "select count(*) from pg_stat_activity where usename = 'app'"
+        count = "select count(*) from pg_stat_activity where usename in ('app', 'crowd')"
         while time.monotonic() < deadline and bed.admin.execute(count).fetchone() != (0,):
             time.sleep(0.1)
         left = str(bed.admin.execute(count).fetchone())
@@ -107,6 +117,17 @@ def test_a_dead_thread_is_named_with_its_line(ran: dict[str, tuple[str, Entry]],
     assert any(f"{HANGS / name}.py:{line}" in text for line in marked(name, "WAITS") for text in entry.evidence[1:])
 
 
+@pytest.mark.parametrize("name", BESIDE)
+def test_one_beside_others_is_ended_for_its_dead_thread(ran: dict[str, tuple[str, Entry]], name: str) -> None:
+    code, entry = ran[name]
+    assert (code, entry.ending, entry.exit) == ("1", "thread", 1)
+    (raises,) = marked(name, "RAISES")
+    assert f" died of {BESIDE[name]}" in entry.evidence[0]
+    assert f"{HANGS / name}.py:{raises}" in entry.evidence[0]
+    waits = f"{HANGS / name}.py:{27 if name == 'advisory_lock_older_run' else marked(name, 'WAITS')[0]}"
+    assert any(waits in text for text in entry.evidence[1:])
+
+
 @pytest.mark.parametrize("name", LIMITED)
 def test_the_limit_ends_the_others_and_their_line_is_named(ran: dict[str, tuple[str, Entry]], name: str) -> None:
     code, entry = ran[name]
@@ -122,5 +143,4 @@ def test_all_slots_are_back(ran: dict[str, tuple[str, Entry]]) -> None:
 
 def test_all_scripts_are_there() -> None:
     there = {name[:-3] for name in os.listdir(HANGS) if name.endswith(".py")}
-    alone = {"incident_db", "advisory_lock_older_run", "too_many_clients_kills_worker"}
-    assert there == {*DIED, *LIMITED, *alone}
+    assert there == {*SCRIPTS, "incident_db"}

@@ -14,6 +14,8 @@ from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, whole
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from pgusher.client.budget.lease import Lease
     from pgusher.guard.records import Ended, Job
 
@@ -48,6 +50,7 @@ def run(values: Values, context: Context) -> int:
             tell=lambda line: _say(context, [line]),
             step=step,
             sessions=sessions,
+            traffic=_traffic,
             slots=slots,
         )
     except Skip as skip:
@@ -204,6 +207,12 @@ def _evidence(pids: tuple[int, ...]) -> list[str]:
     return evidence(pids)
 
 
+def _traffic(pids: Collection[int]) -> int | None:
+    from pgusher.collect.sockets.traffic import bytes_moved
+
+    return bytes_moved(pids)
+
+
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 _INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|php|bash|dash|sh|ksh|zsh|env|nice|ionice|time)[\d.]*")
 _SCRIPT = re.compile(r"([\w.-]+)\.(?:py|sh|pl|rb|js|php)\b")
@@ -284,8 +293,8 @@ COMMAND = Command(
                parse=limit, group="When it ends"),
         Option("grace", ("--grace",), "between TERM and KILL (default 10s); after a thread's death 5s at most", "TIME",
                parse=span, default=10.0, group="When it ends"),
-        Option("idle", ("--idle-timeout",), "tell when it has no output, CPU or disk for so long", "TIME", parse=span,
-               group="When it ends"),
+        Option("idle", ("--idle-timeout",), "tell when it has no output, CPU, disk, network for so long", "TIME",
+               parse=span, group="When it ends"),
         Option("idle_kill", ("--idle-kill",), "and end it then", default=False, group="When it ends"),
         Option("no_threads", ("--no-fail-on-thread-error",), "a thread that dies in its Python is no failure",
                default=False, group="When it ends"),

@@ -197,7 +197,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from serve' -s '?' -l help -d 'sh
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -s V -l version -d 'show the versions'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -s t -l timeout -x -d 'end the job after that time, and say what it waited for; or none'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l grace -x -d 'between TERM and KILL (default 10s); after a thread\'s death 5s at most'
-complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'tell when it has no output, CPU or disk for so long'
+complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-timeout -x -d 'tell when it has no output, CPU, disk, network for so long'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l idle-kill -d 'and end it then'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l no-fail-on-thread-error -d 'a thread that dies in its Python is no failure'
 complete -c pgusher -n '__fish_seen_subcommand_from run' -l overlap -x -a 'skip wait replace' -d 'when it runs already: skip (default), wait, or replace that run'
