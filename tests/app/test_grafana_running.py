@@ -9,13 +9,17 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pgusher.app.grafana import find, running
+from pgusher.app.look import Looker
+from pgusher.app.request import Request
+from pgusher.collect.grafana import GrafanaFacts
 from pgusher.model.grafana import Place, Seen
+from pgusher.model.process import Process
 from tests.collect.grafana.test_sqlite import make
 
 SHOP = """\
@@ -79,3 +83,22 @@ def test_it_is_found_and_read(pids: list[int], tmp_path: Path) -> None:
     assert till.limits.max_open.origin.endswith("GF_SQL_DATASOURCES_MAX_OPEN_CONNS_DEFAULT in the environment")
     assert found.may_take() == 2 * (20 + 33)
     assert "s3cr3tW0rd" not in repr(found)
+
+
+def test_a_watch_reads_its_files_seldom(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[tuple[int, ...]] = []
+
+    def look(processes: Sequence[Process]) -> GrafanaFacts:
+        read.append(tuple(one.pid for one in processes))
+        return GrafanaFacts()
+
+    monkeypatch.setattr("pgusher.collect.grafana.look", look)
+    looker = Looker(Request())
+    one, other = (Process(pid, 1, 1, 1, "grafana", 0, exe="/usr/bin/grafana") for pid in (7, 8))
+    looker._grafana([Process(9, 1, 1, 1, "python3", 0)], 0.0)
+    assert read == []
+    for now in (0.0, 10.0, 29.0, 31.0):
+        looker._grafana([one], now)
+    assert read == [(7,), (7,)]
+    looker._grafana([other], 32.0)
+    assert read[2:] == [(8,)]

@@ -69,6 +69,11 @@ class _Side:
     gaps: tuple[Gap, ...]
 
 
+_GRAFANA_KEPT = 30.0
+"""Seconds."""
+_Grafanas = tuple[tuple[tuple[int, int], ...], float, tuple[tuple[PoolLimit, ...], tuple[Grafana, ...]]]
+
+
 @dataclass
 class _Eye:
     """What is kept of one server between two looks: the connection, its sockets, the last conclusions."""
@@ -107,6 +112,7 @@ class Looker:
         self._gaps: tuple[Gap, ...] = ()
         self._discover_at = 0.0
         self._host: tuple[float, Host] | None = None
+        self._grafanas: _Grafanas | None = None
 
     def look(self) -> Look:
         """One look at everything.
@@ -246,11 +252,26 @@ class Looker:
         holders = _holders(sockets)
         processes = self._processes.look(holders)
         jobs = self._jobs.look(sockets.sockets, processes.processes)
-        pools, grafana = _grafana(processes.processes)
+        pools, grafana = self._grafana(processes.processes, now)
         poolers, lacking = _poolers(processes.processes)
         more = tuple(gap for one in grafana for gap in one.gaps)
         gaps = (*more, *lacking, *unclear, *sockets.gaps, *processes.gaps, *jobs.gaps)
         return _Side(now, sessions, unstarted, sockets, holders, processes, jobs, pools, grafana, poolers, gaps)
+
+    def _grafana(self, processes: Sequence[Process], now: float) -> tuple[tuple[PoolLimit, ...], tuple[Grafana, ...]]:
+        """What Grafana's files say, where there is one: seldom, so that what reads them is not loaded before.
+
+        A watch reads them anew every half minute: its database and YAML cost more than the rest of a look.
+        """
+        found = tuple((one.pid, one.start_ticks) for one in processes if "grafana" in (one.exe or one.comm))
+        if not found:
+            return (), ()
+        if self._grafanas is None or self._grafanas[0] != found or now - self._grafanas[1] >= _GRAFANA_KEPT:
+            from pgusher.collect import grafana
+
+            facts = grafana.look(processes)
+            self._grafanas = found, now, (facts.pools, facts.grafanas)
+        return self._grafanas[2]
 
 
 def _same(before: _Identities, now: _Identities) -> bool:
@@ -262,16 +283,6 @@ def _holders(sockets: SocketFacts) -> set[int]:
     pids = {holder.pid for one in sockets.sockets for holder in one.holders}
     pids.update(one.connected_by for one in sockets.sockets if one.connected_by is not None)
     return pids
-
-
-def _grafana(processes: Sequence[Process]) -> tuple[tuple[PoolLimit, ...], tuple[Grafana, ...]]:
-    """What Grafana's files say, where there is one: seldom, so that what reads them is not loaded before."""
-    if not any("grafana" in (process.exe or process.comm) for process in processes):
-        return (), ()
-    from pgusher.collect import grafana
-
-    facts = grafana.look(processes)
-    return facts.pools, facts.grafanas
 
 
 def _poolers(processes: Sequence[Process]) -> tuple[tuple[Pooler, ...], tuple[Gap, ...]]:
