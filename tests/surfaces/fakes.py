@@ -152,6 +152,11 @@ class FakeApp:
         del history  # that of the jobs of whoever runs the tests is no matter of theirs
         return sheets(look, config, history=False)
 
+    def proposals(self, look: Any, sheets: Any) -> Any:
+        from pgusher.app.budget import proposals
+
+        return proposals(look, sheets)
+
     def budget_of_files(self, config: Config, most: int, reserved: int, grafana: Any, pgbouncer: Any) -> Any:
         from pgusher.app.budget import of_files
 

@@ -12,7 +12,9 @@ from pgusher.budget.sheet import files, sheet
 from pgusher.errors import ConfigError, UsageError
 from pgusher.model.budget import Claim, Sheet
 from pgusher.model.evidence import Certainty, Gap
+from pgusher.model.proposal import Proposal
 from pgusher.model.server import Ceilings
+from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 
 _RUNS = 100
@@ -58,6 +60,26 @@ def of_files(
     )
     made = files(config.budgets, claims, ceilings, config.path or "files")
     return replace(made, gaps=tuple(gaps))
+
+
+def proposals(look: Look, sheets: Sequence[Sheet], proc: str = "/proc") -> tuple[Proposal, ...]:
+    """What would fit, for each server whose ceilings are known."""
+    from pgusher.budget.proposal import propose
+    from pgusher.collect.memory import private_kb
+
+    made = []
+    for snapshot, one in zip(look.snapshots, sheets, strict=True):
+        local = snapshot.facts.server.local
+        pids = [session.pid for session in snapshot.slot_sessions] if local and not _saved(snapshot) else []
+        made.append(propose(one, private_kb(pids, proc)))
+    return tuple(one for one in made if one is not None)
+
+
+def _saved(snapshot: Snapshot) -> bool:
+    """Whether it is of another moment or host: pids of then mean nothing now."""
+    import os
+
+    return snapshot.facts.host.pid != os.getpid()
 
 
 def _grafana(root: str) -> tuple[list[Claim], tuple[Gap, ...]]:

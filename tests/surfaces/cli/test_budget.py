@@ -161,3 +161,35 @@ def test_what_is_configured_is_declared(tmp_path: Path) -> None:
     path = tmp_path / "pgusher.toml"
     path.write_text('[budget.web]\ntotal = 40\nhosts = 2\nholder = "unit/shop"\nminimum = 2\n')
     assert load(str(path)).budgets == (Declared("web", 40, 2, 2, "unit/shop", None, f"{path}: budget.web"),)
+
+
+def test_a_plan_tells_its_arithmetic_and_what_is_to_be_done_by_hand() -> None:
+    ran = shell(web(12)).run("budget", "plan")
+    assert ran.code == 0
+    assert "arithmetic\t97 for ordinary roles - 3 for people - 7 for a rolling deploy (one process of " in ran.out
+    assert "by hand\tunit/orders-api: the pool orders in its code or configuration: max_size 7 instead of 10" in ran.out
+    assert "instead\traising max_connections is not the answer yet: what the holders really used fits" in ran.out
+    data = checked(shell(web(12)).run("budget", "plan", "--json"))
+    assert data["proposals"][0]["limits"] == [{"role": "app", "limit": 84}]
+    assert shell(web(12)).run("budget", "plan", "--width", "60").code == 0
+
+
+@pytest.mark.parametrize("world", [worlds.incident, worlds.half_blind, worlds.quiet])
+def test_a_plan_is_made_for_any_server_whose_ceilings_are_known(world: Any) -> None:
+    ran = shell(world()).run("budget", "plan", "--json")
+    assert ran.code in (0, 1, 3)
+    if ran.code != 3:
+        checked(ran)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("budget", "apply", "--from", "x.json"), "--from is about a look: budget apply changes a server"),
+        (("budget", "plan", "--timeouts", "web"), "--timeouts is about pgusher budget apply"),
+        (("budget", "plan", "--strict"), "--strict is about pgusher budget check"),
+    ],
+)
+def test_what_is_asked_of_a_plan_wrongly_is_one_message(words: tuple[str, ...], message: str) -> None:
+    ran = shell(web()).run(*words)
+    assert (ran.code, ran.err.splitlines()[0]) == (2, f"pgusher: {message}")

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pgusher.errors import UsageError
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again
+from pgusher.errors import PgusherError, RefusedError, UsageError
+from pgusher.model.values import replace
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, meant, shown, whole
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look
+    from pgusher.model.snapshot import Snapshot
 
-VERBS = ("check",)
+VERBS = ("check", "plan", "apply")
 _FILES_ONLY = {"grafana": "--grafana", "pgbouncer": "--pgbouncer", "reserved": "--reserved"}
 _CHECK_ONLY = {"max_connections": "--max-connections", "strict": "--strict", "format": "--format", **_FILES_ONLY}
 
@@ -31,8 +33,14 @@ def run(values: Values, context: Context) -> int:
         raise UsageError(f"unexpected word {shown(words[1])}", hint=f"usage: {COMMAND.usage}")
     if verb != "check":
         _refuse(values, _CHECK_ONLY, "check")
+    if verb != "apply":
+        _refuse(values, {"timeouts": "--timeouts"}, "apply")
     if verb == "check":
         return _check(values, context)
+    if verb == "plan":
+        return _plan(values, context)
+    if verb == "apply":
+        return _apply(values, context)
     return _show(values, context)
 
 
@@ -49,8 +57,6 @@ def _show(values: Values, context: Context) -> int:
     complete = again(values, context)
 
     def show(look: Look) -> int:
-        from pgusher.model.values import replace
-
         sheets = context.app.budgets(look, config, history=values["replay"] is None)
         sheets = tuple(replace(one, gaps=complete.gaps(one.gaps)) for one in sheets)
         if values["json"]:
@@ -65,6 +71,70 @@ def _show(values: Values, context: Context) -> int:
         return int(any(one.fits is False for one in sheets))
 
     return show_looks(values, context, show)
+
+
+def _plan(values: Values, context: Context) -> int:
+    """The proposal. Exit code 1 when nothing fits."""
+    config = context.app.config(values["config"])
+
+    def show(look: Look) -> int:
+        from pgusher.surfaces.render.budget_plan import plan_page, proposals_json
+
+        sheets = context.app.budgets(look, config, history=values["replay"] is None)
+        proposals = context.app.proposals(look, sheets)
+        if not proposals:
+            raise PgusherError("the ceilings of the server could not be read", hint="name a role that may log in: -U")
+        if values["json"]:
+            _print(context, proposals_json(proposals))
+        else:
+            put(values, context, screen := watch_screen(values, context), plan_page(screen, proposals))
+        return int(any(not one.fits for one in proposals))
+
+    return show_looks(values, context, show)
+
+
+def _apply(values: Values, context: Context) -> int:
+    """A plan with a step for each role that is to have a limit: kept, and done by `pgusher free --apply`."""
+    from pgusher.remedy.plan.wanted import Wanted
+    from pgusher.surfaces.cli.free import print_plan
+    from pgusher.surfaces.render.budget_plan import by_hand
+
+    named = next((name for name in ("replay", "watch", "save") if values[name] is not None), None)
+    if named is not None:
+        raise UsageError(f"--{'from' if named == 'replay' else named} is about a look: budget apply changes a server")
+    config = context.app.config(values["config"])
+    free = context.app.free(request_of(values, config))
+    try:
+        look = free.look(lambda _: frozenset(), 0.1)
+        snapshot = look.snapshots[0]
+        others = [str(one.facts.server.port) for one in look.snapshots[1:]]
+        look = replace(look, snapshots=(snapshot,))
+        (diagnosis,) = context.app.diagnose(look, config)
+        proposals = context.app.proposals(look, context.app.budgets(look, config))
+        if not proposals or not proposals[0].fits:
+            raise RefusedError("there is no budget that fits: nothing is planned", hint="pgusher budget plan")
+        limits = [one for one in proposals[0].limits if not _is_set(snapshot, one)]
+        settings = free.settings(snapshot, limits, values["timeouts"])
+        if not settings:  # without any the plan would be one of what is leaked
+            raise RefusedError("no role is to be changed: nothing is planned", hint="pgusher budget plan")
+        print_plan(values, context, free.plan(snapshot, diagnosis, Wanted(), settings), snapshot)
+    finally:
+        free.close()
+    for share in proposals[0].shares:
+        for text in by_hand(share):
+            context.narrate(f"by hand: {text}")
+    if others:
+        context.narrate(f"only the server on port {snapshot.facts.server.port}; others: --port {' or '.join(others)}")
+    return 0
+
+
+def _is_set(snapshot: Snapshot, wanted: tuple[str, int]) -> bool:
+    ceilings = snapshot.facts.ceilings
+    return ceilings is not None and any((one.name, one.limit) == wanted for one in ceilings.roles)
+
+
+def _roles(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(part for part in text.split(",") if part))
 
 
 def _check(values: Values, context: Context) -> int:
@@ -120,6 +190,8 @@ def _print(context: Context, data: Any) -> None:
 
 _IN_CI = "For a check"
 _OPTIONS = (
+    Option("timeouts", ("--timeouts",), "apply: let the server end idle sessions of these roles: several by commas",
+           "ROLE", parse=_roles, default=(), group="To do it"),
     Option("max_connections", ("--max-connections",), "check: read files only, against a server with so many", "N",
            parse=whole(1, 262143, "1 to 262143"), group=_IN_CI),
     Option("reserved", ("--reserved",), "check: so many of them are reserved (default 3)", "N",
@@ -142,15 +214,21 @@ COMMAND = Command(
         "server, cron jobs that overlap, limits of roles and databases; the rest is declared in pgusher.toml as "
         "[budget.NAME] total = 40. What nothing tells is shown as ?, and never guessed. The sum stands against the "
         "slots for ordinary roles; exit code 1 when it is more. check is for CI, deploys and cron: with "
-        "--max-connections it reads files alone. docs/budget.md tells all of it."
+        "--max-connections it reads files alone. plan proposes what fits, and says what raising max_connections would "
+        "cost; apply makes a plan that gives roles these limits, and tells what is to be changed by hand. "
+        "docs/budget.md tells all of it."
     ),
     options=CONNECTION + _OPTIONS + PRINT + (ALL,) + REPLAY + GENERAL,
-    argument=Argument("verb", "check", "whether it fits, as an exit code", many=True),
+    argument=Argument(
+        "verb", "check|plan|apply", "whether it fits, as an exit code; what would; a plan that sets it", many=True
+    ),
     run=run,
     examples=(
         ("sudo pgusher budget", "the table; exit code 1 when the holders may take more than there is"),
         ("pgusher budget --from snapshot.json", "the same of a saved look"),
         ("pgusher budget check", "for a deploy or cron, against the server"),
+        ("pgusher budget plan", "a proposal that fits, with its arithmetic; nothing is changed"),
+        ("pgusher budget apply", "a plan that limits roles so; pgusher free --apply PLAN does it"),
         ("pgusher budget check --max-connections 100 --format github", "in CI, by pgusher.toml alone"),
     ),
 )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pgusher.app.request import Request
     from pgusher.model.budget import Sheet
     from pgusher.model.findings import Diagnosis
+    from pgusher.model.proposal import Proposal
     from pgusher.model.snapshot import Snapshot
     from pgusher.surfaces.render.doctor import Check
     from pgusher.surfaces.render.rules import Rule
@@ -88,6 +89,9 @@ class App(Protocol):
 
     def budgets(self, look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
         """The budget of each server of the look."""
+
+    def proposals(self, look: Look, sheets: Sequence[Sheet]) -> tuple[Proposal, ...]:
+        """What would fit, for each server whose ceilings are known."""
 
     def budget_of_files(
         self, config: Config, most: int, reserved: int, grafana: Sequence[str], pgbouncer: Sequence[str]
@@ -200,6 +204,12 @@ class RealApp:
         from pgusher.app.budget import sheets
 
         return sheets(look, config, history=history)
+
+    def proposals(self, look: Look, sheets: Sequence[Sheet]) -> tuple[Proposal, ...]:
+        """As App."""
+        from pgusher.app.budget import proposals
+
+        return proposals(look, sheets)
 
     def budget_of_files(
         self, config: Config, most: int, reserved: int, grafana: Sequence[str], pgbouncer: Sequence[str]

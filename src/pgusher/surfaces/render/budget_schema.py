@@ -19,11 +19,17 @@ _MAYBE: dict[str, Any] = {"type": ["integer", "null"]}
 
 
 def budget_definitions() -> dict[str, Any]:
-    """The definitions, by name; "budget" is a whole page."""
+    """The definitions, by name; "budget" and "budget_plan" are whole pages."""
     page, an_object, a_list, ref, one_of = parts.page, parts.an_object, parts.a_list, parts.ref, parts.one_of
     maybe_amount = {"oneOf": [ref("amount"), {"type": "null"}]}
     return {
         "budget": page("budget", budgets=a_list("sheet")),
+        "budget_plan": page("budget_plan", proposals=a_list("proposal")),
+        "proposal": an_object(server=_TEXT, fits=_BOOL, ordinary=_COUNT, people=_COUNT, deploy=_COUNT, give=_NUMBER,
+                              shares=a_list("share"), limits=a_list("role_limit"), first=_TEXTS, instead=_TEXTS),
+        "share": an_object(holder=_TEXT, minimum=_COUNT, maximum=_COUNT, wanted=_COUNT, known=_BOOL,
+                           processes=_COUNT, why=_TEXT, by_hand=_TEXTS),
+        "role_limit": an_object(role=_TEXT, limit=_COUNT),
         "sheet": an_object(server=_TEXT, fits=_MAYBE_BOOL, may_take=_COUNT, ordinary=_MAYBE, over=_MAYBE, taken=_COUNT,
                            unknown=_TEXTS, endless=_TEXTS, max_connections=_MAYBE, superuser_reserved=_MAYBE,
                            reserved=_MAYBE, limits=a_list("named_limit"), caps=a_list("cap"), holders=a_list("claim"),

@@ -24,7 +24,7 @@ _PID = {"type": "integer"}
 _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 2026-01-24T03:12:00.123456Z"}
 
 
-_BUDGETS = ("budget",)
+_BUDGETS = ("budget", "budget_plan")
 _JOBS = ("jobs", "job", "output", "adopt", "cron_check")
 _GRAFANA = ("grafana", "grafana_patch", "grafana_check")
 _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "doctor", "error")

@@ -144,6 +144,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from budget' -l service -x -d 'a 
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l no-sql -d 'take no slot: look at process titles and sockets only'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l timeout -x -d 'wait this long for a connection or an answer (default 3)'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l config -r -F -d 'read this configuration file'
+complete -c pgusher -n '__fish_seen_subcommand_from budget' -l timeouts -x -d 'apply: let the server end idle sessions of these roles: several by commas'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l max-connections -x -d 'check: read files only, against a server with so many'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l reserved -x -d 'check: so many of them are reserved (default 3)'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l grafana -r -F -d 'check: the files of Grafana below this root: several by commas'

@@ -1,0 +1,92 @@
+"""A proposal of who should take how many slots, and what raising max_connections instead would cost."""
+
+from __future__ import annotations
+
+from pgusher.model.budget import Setting
+from pgusher.model.values import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What one holder is to have."""
+
+    holder: str
+    minimum: int
+    """Guaranteed."""
+    maximum: int
+    wanted: int
+    """What it may take now, or had at most where that is not known."""
+    known: bool
+    """Whether it is known what it may take."""
+    processes: int
+    why: str
+    """Where its minimum is from."""
+    roles: tuple[str, ...] = ()
+    superuser: bool = False
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def changes(self) -> bool:
+        """Whether it is to have less than it may take, or a limit for the first time."""
+        return self.maximum < self.wanted or not self.known
+
+
+@dataclass(frozen=True, slots=True)
+class Raise:
+    """What raising max_connections would cost, and what speaks against it."""
+
+    to: int
+    """What max_connections would have to be; what it is where the proposal fits."""
+    more: int
+    backend_kb: int
+    """Memory that a backend has for itself alone, in kB: what one more slot costs once it is taken."""
+    source: str
+    against: tuple[str, ...]
+    """Why it is not the answer yet; empty when it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """Who is to have what on one server, with the arithmetic."""
+
+    server: str
+    ordinary: int
+    """Slots for ordinary roles."""
+    people: int
+    deploy: int
+    shares: tuple[Share, ...]
+    fits: bool
+    """Whether at least the minimums do."""
+    deploys: str = ""
+    """Whose process is the largest that a rolling deploy starts."""
+    gives: tuple[str, ...] = ()
+    raising: Raise | None = None
+
+    @property
+    def give(self) -> int:
+        """What there is to be divided."""
+        return self.ordinary - self.people - self.deploy
+
+    @property
+    def least(self) -> int:
+        """The sum of the minimums."""
+        return sum(share.minimum for share in self.shares)
+
+    @property
+    def most(self) -> int:
+        """The sum of the maximums."""
+        return sum(share.maximum for share in self.shares)
+
+    @property
+    def limits(self) -> tuple[tuple[str, int], ...]:
+        """A CONNECTION LIMIT for each role that is used by holders of this proposal: the sum of their maximums.
+
+        Not for a superuser, whom no limit holds, nor where a holder logs in by several roles.
+        """
+        roles = {role for share in self.shares for role in share.roles}
+        found = []
+        for role in sorted(roles):
+            users = [share for share in self.shares if role in share.roles]
+            if all(share.roles == (role,) and not share.superuser for share in users):
+                found.append((role, sum(share.maximum for share in users)))
+        return tuple(found)
