@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is loaded when it is needed
     from pgusher.client.budget import Budget
     from pgusher.client.limits import Limits
 
-IDLE = TransactionStatus.IDLE
+IDLE, INERROR = TransactionStatus.IDLE, TransactionStatus.INERROR
 
 Row = TypeVar("Row")
 
@@ -324,13 +324,13 @@ class AsyncConnectionLoan:
 class AsyncTransactionLoan:
     """A session and a transaction on it for an `async with` block."""
 
-    __slots__ = ("_lending", "_transaction")
+    __slots__ = ("_conn", "_lending", "_transaction")
 
     def __init__(self, entry: registry.Entry, timeout: float | None) -> None:
         self._lending = AsyncConnectionLoan(entry, timeout)
 
     async def __aenter__(self) -> AsyncConnection[DictRow]:
-        conn = await self._lending.__aenter__()
+        self._conn = conn = await self._lending.__aenter__()
         try:
             self._transaction = conn.transaction()
             await self._transaction.__aenter__()
@@ -342,6 +342,12 @@ class AsyncTransactionLoan:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> bool | None:
+        aborted: BaseException | None = None
+        if kind is None and self._conn.pgconn.transaction_status == INERROR:
+            from pgusher.client.failures import not_committed  # late: it is rare
+
+            aborted = error = not_committed()
+            kind = type(aborted)
         try:
             # psycopg.Rollback ends here, and with it the reason to roll back.
             swallowed: bool | None = await self._transaction.__aexit__(kind, error, at)
@@ -351,4 +357,6 @@ class AsyncTransactionLoan:
         if swallowed:
             kind = error = at = None
         await self._lending.__aexit__(kind, error, at)
+        if aborted is not None:
+            raise aborted
         return swallowed

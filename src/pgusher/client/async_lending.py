@@ -12,8 +12,9 @@ from typing import Any, Generic
 from psycopg_pool.abc import ACT
 
 from pgusher.client.blocks import ENTERED, NOT_ENTERED
-from pgusher.client.core import IDLE
+from pgusher.client.core import IDLE, INERROR
 from pgusher.client.crew import TIMEKEEPER
+from pgusher.client.failures import not_committed
 
 
 class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Generic[ACT]):
@@ -49,6 +50,7 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
         pool, conn = self._pool, self._conn
         if conn is None:
             raise RuntimeError(NOT_ENTERED)
+        aborted: BaseException | None = None
         try:
             # With nothing to commit, the commit would only cost time. It looks at the same three things.
             if (
@@ -58,11 +60,16 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
                 or conn._num_transactions  # noqa: SLF001  # as AsyncConnection.commit does
                 or conn._tpc is not None  # noqa: SLF001  # as AsyncConnection.commit does
             ):
+                if kind is None and pool.tells_aborted and conn.pgconn.transaction_status == INERROR:
+                    aborted = error = not_committed()
+                    kind = type(aborted)
                 await conn.__aexit__(kind, error, at)
         finally:
             self._conn = None
             self._entered = False
             await pool.putconn(conn)
+        if aborted is not None:
+            raise aborted
 
     def __del__(self, finalizing: Callable[[], bool] = sys.is_finalizing) -> None:
         # Entered, never left, and forgotten. This may be the midst of anything: the loop gives it back.

@@ -46,6 +46,7 @@ LONG_LOAN = 60.0
 JUST_NOW = 0.001
 """Seconds for which a session that came back is taken to be alive: so a loop that borrows and returns asks nobody."""
 IDLE = psycopg.pq.TransactionStatus.IDLE
+INERROR = psycopg.pq.TransactionStatus.INERROR
 UNKNOWN = psycopg.pq.TransactionStatus.UNKNOWN
 
 
@@ -56,6 +57,8 @@ class Core(Heal):
     _finalizing = staticmethod(sys.is_finalizing)
     _signals_strike = False
     """Whether its callers may be interrupted at any step: a signal's exception ends an event loop altogether."""
+    tells_aborted = False
+    """Whether a block that ends in order in a failed transaction is an error: psycopg's commit tells nobody."""
     _exiting = False
     """The program is over, but for what functions at exit and destructors do."""
     _waiting: Any

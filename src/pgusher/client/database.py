@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is loaded when it is needed
     from pgusher.client.limits import Limits
     from pgusher.client.pool import Pool
 
-IDLE = TransactionStatus.IDLE
+IDLE, INERROR = TransactionStatus.IDLE, TransactionStatus.INERROR
 
 Row = TypeVar("Row")
 
@@ -340,7 +340,13 @@ class TransactionLoan:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> bool | None:
+        aborted: BaseException | None = None
         try:
+            if kind is None and self._lending.conn.pgconn.transaction_status == INERROR:
+                from pgusher.client.failures import not_committed  # late: it is rare
+
+                aborted = error = not_committed()
+                kind = type(aborted)
             # psycopg.Rollback ends here, and with it the reason to roll back.
             swallowed: bool | None = self._transaction.__exit__(kind, error, at)
             if swallowed:
@@ -349,6 +355,8 @@ class TransactionLoan:
         except BaseException as failed:
             _leave(self._lending, failed)
             raise
+        if aborted is not None:
+            raise aborted
         return swallowed
 
 

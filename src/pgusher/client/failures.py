@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import psycopg
 from psycopg_pool import PoolTimeout
 
 
@@ -12,3 +13,13 @@ class ConnectFailed(PoolTimeout):
     """
 
     __module__ = "pgusher.client"
+
+
+def not_committed() -> psycopg.Error:
+    """What the end of a block raises that was left in order, in a transaction that had failed before.
+
+    COMMIT rolls such a transaction back and says so in a word that psycopg does not look at.
+    """
+    return psycopg.errors.InFailedSqlTransaction(
+        "nothing of the block was committed: a statement in it had failed, and its error was caught in the block"
+    )

@@ -12,8 +12,9 @@ from typing import Any, Generic
 from psycopg_pool.abc import CT
 
 from pgusher.client.blocks import ENTERED, NOT_ENTERED
-from pgusher.client.core import IDLE
+from pgusher.client.core import IDLE, INERROR
 from pgusher.client.crew import TIMEKEEPER
+from pgusher.client.failures import not_committed
 
 
 class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
@@ -50,6 +51,7 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
         pool, conn = self._pool, self.conn
         if conn is None:
             raise RuntimeError(NOT_ENTERED)
+        aborted: BaseException | None = None
         try:
             # With nothing to commit, the commit would only cost time. It looks at the same three things.
             if (
@@ -59,6 +61,9 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
                 or conn._num_transactions  # noqa: SLF001  # as Connection.commit does
                 or conn._tpc is not None  # noqa: SLF001  # as Connection.commit does
             ):
+                if kind is None and pool.tells_aborted and conn.pgconn.transaction_status == INERROR:
+                    aborted = error = not_committed()
+                    kind = type(aborted)
                 conn.__exit__(kind, error, at)
         finally:
             try:
@@ -68,6 +73,8 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
                 raise
             finally:
                 self.conn = None
+        if aborted is not None:
+            raise aborted
 
     def undo(self) -> None:
         """End it without its end having been reached: an exception came in between."""

@@ -101,6 +101,7 @@ class Entry:
 
                     threads.watch.install()
                     pool = Pool(self.conninfo, open=True, **self._arguments(waits=False))
+                    pool.tells_aborted = True
                     self.pool = pool
         return pool
 
@@ -117,6 +118,7 @@ class Entry:
                 # One that is not open yet is being opened by another task.
                 if pool is None or (pool.closed and getattr(pool, "_opened", False)):
                     pool = self._pools[loop] = AsyncPool(self.conninfo, open=False, **self._arguments(waits=True))
+                    pool.tells_aborted = True
             await pool.open()
         return pool
 

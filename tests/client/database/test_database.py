@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import psycopg
@@ -163,5 +164,40 @@ def test_sessions_carry_a_name_and_limit_themselves(make: Any, server: Any, play
         )
         assert row["name"].startswith("orders-api ")
         assert (row["idle"], row["looks"]) == ("100s", "10s")
+
+    play(body)
+
+
+@pytest.mark.parametrize("block", ["cursor", "connection", "transaction"])
+def test_a_block_whose_error_was_caught_inside_does_not_end_as_if_it_were_committed(
+    make: Any, dsn: str, play: Play, block: str
+) -> None:
+    async def body() -> None:
+        db = make(dsn)
+        await db.execute("drop table if exists kept")
+        await db.execute("create table kept (n int)")
+
+        async def careless() -> None:
+            async with getattr(db, block)() as thing:
+                await thing.execute("insert into kept values (1)")
+                with suppress(psycopg.errors.DivisionByZero):
+                    await thing.execute("select 1/0")
+
+        with pytest.raises(psycopg.errors.InFailedSqlTransaction, match="nothing of the block was committed"):
+            await careless()
+        assert await db.fetch_all("select * from kept") == []
+        assert db.stats()["loans_out"] == 0
+
+        async with db.transaction() as conn:  # with a savepoint it is dealt with
+            await conn.execute("insert into kept values (2)")
+            await conn.execute("savepoint s")
+            with suppress(psycopg.errors.DivisionByZero):
+                await conn.execute("select 1/0")
+            await conn.execute("rollback to savepoint s")
+        async with db.connection() as conn:
+            with suppress(psycopg.errors.DivisionByZero):
+                await conn.execute("select 1/0")
+            await conn.rollback()
+        assert await db.fetch_all("select n from kept") == [{"n": 2}]
 
     play(body)
