@@ -342,7 +342,8 @@ class TransactionLoan:
     ) -> bool | None:
         aborted: BaseException | None = None
         try:
-            if kind is None and self._lending.conn.pgconn.transaction_status == INERROR:
+            conn = self._lending.conn
+            if kind is None and conn is not None and conn.pgconn.transaction_status == INERROR:
                 from pgusher.client.failures import not_committed  # late: it is rare
 
                 aborted = error = not_committed()
