@@ -14,8 +14,8 @@ import pytest
 from pgusher.client.farewell import keep_socket, wait_until_gone, wait_until_gone_async
 from pgusher.demo.server import EmbeddedServer
 
-# max_wal_senders: the postmaster has room for twice the sum of both, and gives it back when it reaps a process, which on
-# a machine at its limits comes late (source: pmchild.c). That is no slot of the server, and not what is looked at here.
+# max_wal_senders: the postmaster has room for twice the sum of both, and gives it back when it reaps a process, on
+# a machine at its limits late (source: pmchild.c). That is no slot of the server, and not what is looked at here.
 SERVER_SETTINGS = {"max_connections": 6, "superuser_reserved_connections": 0, "max_wal_senders": 200}
 
 Wait = Callable[[int], bool]
