@@ -199,6 +199,10 @@ def test_a_unit_gets_a_drop_in(tmp_path: Path) -> None:
     (one,) = cron.drop_ins()
     assert (one.unit, one.timers, one.limit, one.packaged) == ("load.service", ("load.timer",), "9m", False)
     assert one.text == "[Service]\nTimeoutStartSec=9m\n"
+    found = [trouble for trouble in cron.troubles()[0] if trouble.what == "load.service"]
+    assert [(one.kind, one.remedy, one.counts) for one in found] == [
+        ("no start timeout", "pgusher cron adopt --systemd", True)
+    ]
     assert cron.write_drop_in(one) == "/etc/systemd/system/load.service.d/pgusher.conf"
     assert cron.drop_ins() == []
     with pytest.raises(Exception, match="could not be written: file exists"):

@@ -32,6 +32,15 @@ time.sleep(300)
 """
 
 
+LENDS = """
+import sys, time, pgusher
+with pgusher.Database(sys.argv[1]) as cursor:
+    cursor.execute("select 42")
+    print(cursor.connection.info.backend_pid, flush=True)
+    time.sleep(300)
+"""
+
+
 @pytest.fixture
 def bench(tmp_path: Path) -> Iterator[Bench]:
     bench = Bench(tmp_path)
@@ -109,6 +118,27 @@ def test_where_the_server_cannot_be_asked_the_sockets_are_told(holder: int, serv
     assert f"1 session of the server on 127.0.0.1:{server.port}" in line
     assert f"2 sessions of the server on {server.socket_dir}/.s.PGSQL.{server.port}" in line
     assert list(sessions.left("x", 0)) == [], "a server that cannot be reached has none that could be told"
+
+
+def test_of_our_own_pools_the_borrowing_line_is_told(server: EmbeddedServer, tmp_path: Path) -> None:
+    script = tmp_path / "lends.py"
+    script.write_text(LENDS)
+    process = subprocess.Popen([sys.executable, str(script), server.dsn()], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    try:
+        backend = int(process.stdout.readline())
+        asked = [line for line in RunSessions({}, server.dsn()).lines([process.pid]) if "lent" in line]
+        environ = {"PGPORT": str(server.port)}
+        unasked = [
+            line for line in RunSessions(environ, "host=127.0.0.1 port=1").lines([process.pid]) if "lent" in line
+        ]
+    finally:
+        process.kill()
+        process.communicate()
+    assert len(asked) == len(unasked) == 1
+    assert asked[0].startswith(f"pid {process.pid} holds session {backend} of the server on ")
+    assert f"{script}:3" in asked[0]
+    assert unasked == [f"pid {process.pid} has lent session {backend} by thread MainThread at {script}:3"]
 
 
 def test_a_session_that_is_left_is_told_and_the_exit_code_is_the_jobs(server: EmbeddedServer, bench: Bench) -> None:
