@@ -94,6 +94,16 @@ def test_a_cut_text_says_that_it_is_cut_and_what_that_leaves_open() -> None:
     assert larger.match(long + "1").fit is Fit.EXACT
 
 
+def test_what_a_switched_on_source_sends_may_also_be_written_by_hand() -> None:
+    macro = "SELECT $__timeGroup(ts, '5m') AS t, sum(x) FROM readings GROUP BY 1"
+    by_hand = "SELECT time_bucket('300.000s',ts) AS t, sum(x) FROM readings GROUP BY 1"
+    index = PanelIndex([Panel(macro, uid="macro"), Panel(by_hand, uid="hand")])
+    match = index.match(by_hand)
+    assert (match.fit, {one.uid for one in match.panels}) == (Fit.SAME_SQL, {"macro", "hand"})
+    plain = index.match("SELECT floor(extract(epoch from ts)/300)*300 AS t, sum(x) FROM readings GROUP BY 1")
+    assert (plain.fit, [one.uid for one in plain.panels]) == (Fit.EXACT, ["macro"])
+
+
 def test_a_sign_of_several_bytes_at_the_cut_is_still_a_cut() -> None:
     sql = "SELECT '" + "é" * 600 + "' AS a, b, c FROM t"
     index = PanelIndex([Panel(sql, uid="a")])

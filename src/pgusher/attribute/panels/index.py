@@ -8,7 +8,7 @@ from itertools import chain
 
 from pgusher.attribute.panels.encode import encode, words
 from pgusher.attribute.panels.holes import without_marks
-from pgusher.attribute.panels.macros import dialects
+from pgusher.attribute.panels.macros import Dialect, needed
 from pgusher.attribute.panels.template import Template, early_words, marked
 from pgusher.model.panels import Fit, Match, Panel
 
@@ -18,6 +18,7 @@ _WIDEST_SIGN = 3
 """So many bytes a cut text may be short of the limit: a sign of several bytes is never cut in two."""
 _ENOUGH_WORDS = 3
 """Words that must be known before one fitting panel is called exact: "select 1" is sent by many."""
+_BUCKET = "time_bucket("
 _MOST = 50
 """Panels that an answer names at most."""
 
@@ -41,26 +42,26 @@ class PanelIndex:
         self,
         panels: Iterable[Panel],
         *,
-        timescale: bool | None = None,
-        old: bool = False,
+        dialects: tuple[Dialect, ...] = (Dialect.PLAIN,),
         limit: int = DEFAULT_LIMIT,
     ) -> None:
-        """`timescale`: the data sources' switch of that name, None when it is not known; `old`: Grafana before 5.3.
+        """`limit` is the server's track_activity_query_size, in bytes.
 
-        `limit` is the server's track_activity_query_size, in bytes.
+        `dialects`: what the macros become. It is not known of a data source whether its TimescaleDB switch is on: with
+        the usual dialect alone the other is added as soon as a query has the function that it would make.
         """
+        self._saved = tuple(panels)
+        self._dialects = dialects
+        self._timescale: PanelIndex | None = None
         self.limit = limit
-        self.panels = 0
-        """How many queries it holds."""
         entries: dict[str, _Entry] = {}
         made: dict[tuple[str, tuple[str, ...]], list[_Entry]] = {}
-        for panel in panels:
-            self.panels += 1
+        for panel in self._saved:
             key = panel.sql, panel.wild
             found = made.get(key)
             if found is None:
                 found = made[key] = []
-                for dialect in dialects(panel.sql, timescale, old):
+                for dialect in needed(panel.sql, dialects):
                     raw = marked(panel.sql, panel.wild, dialect)
                     text = encode(raw)
                     if not text:
@@ -95,6 +96,13 @@ class PanelIndex:
         whose data source is not known stays in. None for all.
         """
         cut = len(query.encode("utf-8", "replace")) >= self.limit - 1 - _WIDEST_SIGN
+        if self._dialects == (Dialect.PLAIN,) and _BUCKET in query:
+            # Whatever else it holds, a text without that function is no query of a switched-on source, or is cut
+            # before it, where both are the same.
+            if self._timescale is None:
+                both = Dialect.PLAIN, Dialect.TIMESCALE
+                self._timescale = PanelIndex(self._saved, dialects=both, limit=self.limit)
+            return self._timescale.match(query, sources)
         text = encode(without_marks(query), cut=cut)
         if not text:
             return Match(Fit.NONE, cut=cut)

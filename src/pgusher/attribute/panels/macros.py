@@ -97,12 +97,6 @@ def _go_float(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def dialects(sql: str, timescale: bool | None, old: bool = False) -> tuple[Dialect, ...]:
-    """Which must be tried: one where it is known, or makes no difference to this SQL."""
-    if old:
-        return (Dialect.BEFORE_5_3,)
-    if "$__timeGroup" not in sql:
-        return (Dialect.PLAIN,)
-    if timescale is None:
-        return Dialect.PLAIN, Dialect.TIMESCALE
-    return (Dialect.TIMESCALE,) if timescale else (Dialect.PLAIN,)
+def needed(sql: str, wanted: tuple[Dialect, ...]) -> tuple[Dialect, ...]:
+    """Those of the wanted ones that make a difference to this SQL."""
+    return wanted if len(wanted) == 1 or "$__timeGroup" in sql else wanted[:1]

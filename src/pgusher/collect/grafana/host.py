@@ -110,6 +110,21 @@ class _Reading:
             gaps=tuple(self._gaps),
         )
 
+    def places(self) -> tuple[str, str, str]:
+        """As `places_of`."""
+        words = inis.options(self._process.argv)
+        environment = self._environment()
+        for name, option in inis.HOMES.items():
+            if name in environment:
+                words.setdefault(option, environment[name])
+        home = words.get("homepath", _HOME)
+        path, content = self._ini_file(words.get("config", ""), home)
+        ini = inis.settings(content, path, words, environment)
+        told = ini.get(("database", "path"))
+        file = told.value if told is not None and told.value else "grafana.db"
+        data = _path(ini, "data", home, "/var/lib/grafana")
+        return self._root, _path(ini, "provisioning", home, "/etc/grafana/provisioning"), os.path.join(data, file)
+
     def _environment(self) -> dict[str, str]:
         """Those names alone that are wanted: the others may be secrets."""
         if self._environ is None:
@@ -246,3 +261,8 @@ def _path(ini: inis.Ini, key: str, home: str, usual: str) -> str:
     if told is None or not told.value or "$" in told.value:
         return usual
     return told.value if told.value.startswith("/") else os.path.join(home, told.value)
+
+
+def places_of(process: Process, proc: str = "/proc") -> tuple[str, str, str]:
+    """Its root as we see it, and below that its directory of provisioning files and its embedded database."""
+    return _Reading(process, proc).places()

@@ -26,6 +26,7 @@ OPTIONS = (
            group=_GRAFANA),
     Option("grafana_token_file", ("--grafana-token-file",), "a file with a token a line, one for each organisation "
            "(PGUSHER_GRAFANA_TOKEN holds one)", "FILE", group=_GRAFANA, files=True),
+    Option("slow", ("--slow",), "with panels: the longest statement first", group=_GRAFANA),
     Option("write", ("--write",), "with check: also send this data source back as it is", "UID", group=_GRAFANA),
 )  # fmt: skip
 
@@ -57,7 +58,7 @@ def _verbs() -> dict[str, Callable[[Values, Context, list[str]], int]]:
     return {name: of(name) for name in VERBS}
 
 
-VERBS = ("limit", "check")
+VERBS = ("limit", "panels", "check")
 """What may follow `pgusher grafana`; each is surfaces/cli/grafana_VERB.py with its `run`."""
 
 
@@ -171,13 +172,14 @@ COMMAND = Command(
         "Shows the PostgreSQL data sources of each Grafana with the limits of their pools and where each figure comes "
         "from: by its API, when a URL and a token are given, or else by the files and the embedded database of the "
         "Grafanas that run on this host. limit SOURCE N plans another limit, which pgusher free --apply sets; where "
-        "the API may not change it the exact change of the provisioning file is printed. check asks a Grafana whether "
+        "the API may not change it the exact change of the provisioning file is printed. panels tells which panel, "
+        "alert rule, variable or annotation sent what Grafana's sessions run or ran last. check asks a Grafana whether "
         "its API behaves as pgusher relies on. docs/grafana.md tells all of it."
     ),
     options=OPTIONS + CONNECTION + PRINT + (ALL,) + GENERAL,
     argument=Argument(
         "words",
-        "limit SOURCE N|check",
+        "limit SOURCE N|panels|check",
         "limit: the name or uid of a data source (ORG/UID where several have it) and a number of sessions, or default; "
         "check: the points of the contract, read-only unless --write names a data source",
         many=True,
@@ -187,6 +189,7 @@ COMMAND = Command(
         ("sudo pgusher grafana", "the data sources of the Grafanas on this host"),
         ("PGUSHER_GRAFANA_URL=http://grafana:3000 pgusher grafana --grafana-token-file token", "those of another"),
         ("pgusher grafana limit Shop 10", "plan: ten sessions at most"),
+        ("sudo pgusher grafana panels --slow", "which panels have the slots, the slowest first"),
         ("pgusher grafana check", "does its API behave as it should?"),
     ),
 )

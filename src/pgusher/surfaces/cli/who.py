@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
-from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again
+from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Values, shown
@@ -23,6 +23,12 @@ def run(values: Values, context: Context) -> int:
     word: str | None = values["holder"]
 
     complete = again(values, context)
+    looker = panels = None
+    if word is not None and not values["json"] and values["replay"] is None:
+        from pgusher.surfaces.cli.grafana_panels import InWho
+
+        looker = context.app.looker(request_of(values, context.app.config(values["config"])))
+        panels = InWho(values, context, looker)
 
     def show(look: Look) -> int:
         snapshots, gaps = tuple(map(complete.snapshot, look.snapshots)), complete.gaps(look.gaps)
@@ -39,6 +45,8 @@ def run(values: Values, context: Context) -> int:
 
         screen = watch_screen(values, context)
         lines = who_page(screen, found.matches, word, gaps, values["all"])
+        if panels is not None and any(holder.program == "Grafana" for one in found.matches for holder in one.holders):
+            lines += panels.lines(look.snapshots)
         put(
             values,
             context,
@@ -47,7 +55,7 @@ def run(values: Values, context: Context) -> int:
         )
         return exit_code(look)
 
-    return show_looks(values, context, show)
+    return show_looks(values, context, show, looker)
 
 
 def not_found(word: str, found: Found) -> UsageError:
@@ -78,7 +86,8 @@ COMMAND = Command(
     description=(
         "Shows how each session leads to a process and to what a person can name and stop: a cron job, a unit, a "
         "container, a service, a terminal; each link with its evidence, and how sure it is (proven, likely or "
-        "guessed). With a word: only what it means, with its sessions."
+        "guessed). With a word: only what it means, with its sessions; of a Grafana also its panels, where its "
+        "dashboards can be read."
     ),
     options=CONNECTION + PRINT + (ALL,) + REPLAY + GENERAL,
     argument=Argument(

@@ -6,6 +6,7 @@ from typing import Any
 
 from pgusher.model.evidence import Certainty
 from pgusher.model.grafana import Seen
+from pgusher.model.panels import Fit, PanelKind
 from pgusher.surfaces.render import schema as parts
 
 _TEXT: dict[str, Any] = {"type": "string"}
@@ -17,7 +18,7 @@ _PIDS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
 
 
 def grafana_definitions() -> dict[str, Any]:
-    """The definitions, by name; "grafana", "grafana_patch" and "grafana_check" are whole pages."""
+    """The definitions, by name; "grafana" and those that begin with "grafana_", but for its points, are whole pages."""
     page, an_object, a_list, ref, one_of = parts.page, parts.an_object, parts.a_list, parts.ref, parts.one_of
     figure = ref("figure")
     where = {"host": _MAYBE_TEXT, "port": _COUNT, "socket": _MAYBE_TEXT, "database": _TEXT, "user": _TEXT,
@@ -28,6 +29,14 @@ def grafana_definitions() -> dict[str, Any]:
         "grafana_patch": page("grafana_patch", org=_COUNT, uid=_TEXT, name=_TEXT, before=_MAYBE_COUNT,
                               after=_MAYBE_COUNT, file=_MAYBE_TEXT, diff=_TEXT, text=_TEXT, next=a_list("next")),
         "grafana_check": page("grafana_check", url=_TEXT, version=_MAYBE_TEXT, checks=a_list("grafana_point")),
+        "grafana_panels": page("grafana_panels", queries=_COUNT, dashboards=_COUNT, limit=_COUNT, cut=_COUNT,
+                               slots=a_list("panel_slots"), gaps=a_list("gap")),
+        "panel_slots": an_object(fit={"enum": [*(fit.value for fit in Fit), None]}, pids=_PIDS, running=_COUNT,
+                                 longest_ms={"type": ["number", "null"]}, cut=_BOOL, learned=_BOOL, why=_TEXT,
+                                 certainty={"enum": [*(one.value for one in Certainty), None]},
+                                 panels=a_list("panel")),
+        "panel": an_object(kind=one_of(PanelKind), folder=_TEXT, dashboard=_TEXT, title=_TEXT, ref_id=_TEXT,
+                           org=_COUNT, uid=_TEXT, panel_id=_MAYBE_COUNT, link=_TEXT, source=_MAYBE_TEXT),
         "grafana_point": an_object(point=_TEXT, outcome={"enum": ["holds", "differs", "not asked"]}, text=_TEXT),
         "figure": an_object(value=_MAYBE_COUNT, origin=_TEXT, default=_BOOL, certainty=one_of(Certainty)),
         "own_database": an_object(**where),

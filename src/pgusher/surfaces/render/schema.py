@@ -26,7 +26,7 @@ _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 20
 
 _BUDGETS = ("budget", "budget_plan")
 _JOBS = ("jobs", "job", "output", "adopt", "cron_check")
-_GRAFANA = ("grafana", "grafana_patch", "grafana_check")
+_GRAFANA = ("grafana", "grafana_patch", "grafana_panels", "grafana_check")
 _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "doctor", "error")
 
 

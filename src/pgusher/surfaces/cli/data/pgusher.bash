@@ -36,7 +36,7 @@ _pgusher_options() {
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
-            grafana) echo '--grafana-url --grafana-token-file --write --dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
+            grafana) echo '--grafana-url --grafana-token-file --slow --write --dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             explain) echo '--json --plain --width --color -? --help -V --version' ;;
             rules) echo '--json --plain --width --color -? --help -V --version' ;;
             report) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --redact --force -v --verbose --from -? --help -V --version' ;;

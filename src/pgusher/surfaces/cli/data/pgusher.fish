@@ -233,6 +233,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from cron' -s '?' -l help -d 'sho
 complete -c pgusher -n '__fish_seen_subcommand_from cron' -s V -l version -d 'show the versions'
 complete -c pgusher -n '__fish_seen_subcommand_from grafana' -l grafana-url -x -d 'its URL (PGUSHER_GRAFANA_URL); without it the files of this host'
 complete -c pgusher -n '__fish_seen_subcommand_from grafana' -l grafana-token-file -r -F -d 'a file with a token a line, one for each organisation (PGUSHER_GRAFANA_TOKEN holds one)'
+complete -c pgusher -n '__fish_seen_subcommand_from grafana' -l slow -d 'with panels: the longest statement first'
 complete -c pgusher -n '__fish_seen_subcommand_from grafana' -l write -x -d 'with check: also send this data source back as it is'
 complete -c pgusher -n '__fish_seen_subcommand_from grafana' -l dsn -x -d 'a connection string or URI, as libpq takes it'
 complete -c pgusher -n '__fish_seen_subcommand_from grafana' -s h -l host -x -d 'host, address or socket directory'
