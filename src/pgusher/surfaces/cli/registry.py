@@ -5,8 +5,8 @@ from __future__ import annotations
 from pgusher.surfaces.cli.options import Command
 
 NAMES = (
-    "who", "why", "free", "undo-help", "budget", "watch", "serve", "run", "jobs", "cron", "grafana", "explain", "rules",
-    "report", "doctor", "demo", "schema", "completion",
+    "who", "why", "free", "undo-help", "budget", "watch", "record", "history", "serve", "run", "jobs", "cron",
+    "grafana", "explain", "rules", "report", "doctor", "demo", "schema", "completion",
 )  # fmt: skip
 """As help lists them. The bare command is ""."""
 

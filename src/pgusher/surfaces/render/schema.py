@@ -27,6 +27,7 @@ _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 20
 _BUDGETS = ("budget", "budget_plan")
 _JOBS = ("jobs", "job", "output", "adopt", "cron_check")
 _GRAFANA = ("grafana", "grafana_patch", "grafana_panels", "grafana_check")
+_PAST = ("history", "history_moment")
 _KINDS = ("state", "who", "why", "plan", "applied", "undo", "rules", "page", "doctor", "error")
 
 
@@ -34,13 +35,14 @@ def json_schema() -> dict[str, Any]:
     """One schema for all commands; `kind` says which screen an object is."""
     from pgusher.surfaces.render.budget_schema import budget_definitions  # as the next
     from pgusher.surfaces.render.grafana_schema import grafana_definitions  # as the next
+    from pgusher.surfaces.render.history_schema import history_definitions  # as the next
     from pgusher.surfaces.render.jobs_schema import job_definitions  # as the next, it takes the words below
     from pgusher.surfaces.render.plan_schema import plan_definitions  # it takes the words below
 
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "what pgusher prints with --json",
-        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in (*_KINDS, *_BUDGETS, *_JOBS, *_GRAFANA)],
+        "oneOf": [{"$ref": f"#/$defs/{name}"} for name in (*_KINDS, *_BUDGETS, *_JOBS, *_GRAFANA, *_PAST)],
         "$defs": {
             "state": page("state", elapsed_ms={"type": "number"}, servers=a_list("full_server"), gaps=a_list("gap"),
                            next=a_list("next")),
@@ -83,6 +85,7 @@ def json_schema() -> dict[str, Any]:
             "next": an_object(command=_TEXT, reason=_TEXT),
             **plan_definitions(),
             **job_definitions(),
+            **history_definitions(),
             **grafana_definitions(),
             **budget_definitions(),
         },
