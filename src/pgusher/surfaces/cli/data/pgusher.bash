@@ -32,6 +32,8 @@ _pgusher_options() {
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
             budget) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --timeouts --max-connections --reserved --grafana --pgbouncer --strict --format --json --plain --width --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
             watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --color -? --help -V --version' ;;
+            record) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --for --keep --max-size --store -? --help -V --version' ;;
+            history) echo '--at --since --until --holder --server --format -o --output --store --json --plain --width --color -v --verbose -? --help -V --version' ;;
             serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
@@ -55,7 +57,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--format|--from|--grace|--grafana|--grafana-token-file|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--max-connections|--name|--on-failure|--overlap|--pgbouncer|--ping|--port|--print|--reserved|--sample|--save|--service|--slots|--state|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t)
+        --apply|--at|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--for|--format|--from|--grace|--grafana|--grafana-token-file|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--output|--overlap|--pgbouncer|--ping|--port|--print|--reserved|--sample|--save|--server|--service|--since|--slots|--state|--store|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-o|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -70,22 +72,22 @@ _pgusher() {
         --color) _pgusher_words 'auto always never' ; return ;;
         --colour) _pgusher_words 'auto always never' ; return ;;
         --fail-on) _pgusher_words 'critical warning note never' ; return ;;
-        --format) _pgusher_words 'text json github junit' ; return ;;
+        --format) _pgusher_words 'csv parquet' ; return ;;
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
         --print) _pgusher_words 'alerts dashboard' ; return ;;
-        --config|--from|--grafana|--grafana-token-file|--pgbouncer|--save|--textfile|--tls-cert|--tls-key|--token-file) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --apply|--budget|--confirm|--database|--dbname|--dsn|--every|--grace|--grafana-url|--host|--idle-for|--idle-timeout|--last|--limit|--listen|--max|--max-connections|--name|--on-failure|--ping|--port|--reserved|--sample|--service|--slots|--state|--timeout|--timeouts|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
+        --config|--from|--grafana|--grafana-token-file|--output|--pgbouncer|--save|--store|--textfile|--tls-cert|--tls-key|--token-file|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
+        --apply|--at|--budget|--confirm|--database|--dbname|--dsn|--every|--for|--grace|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--ping|--port|--reserved|--sample|--server|--service|--since|--slots|--state|--timeout|--timeouts|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"
         return
     fi
     case $command in
-        '') _pgusher_words 'who why free undo-help budget watch serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
+        '') _pgusher_words 'who why free undo-help budget watch record history serve run jobs cron grafana explain rules report doctor demo schema completion help' ;;
         who|why|free|undo-help|explain) _pgusher_holders "$1" ;;
         completion) _pgusher_words 'bash zsh fish' ;;
         report) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null ;;
-        help) _pgusher_words 'who why free undo-help budget watch serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
+        help) _pgusher_words 'who why free undo-help budget watch record history serve run jobs cron grafana explain rules report doctor demo schema completion' ;;
     esac
 }
 
