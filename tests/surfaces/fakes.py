@@ -142,7 +142,7 @@ class FakeApp:
     def plans(self) -> Any:
         return self.freeing.store
 
-    def served(self, request: Request, *_: Any) -> Any:
+    def served(self, request: Request, *_: Any, **__: Any) -> Any:
         self.requests.append(request)
         return self.freeing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -12,13 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from pgusher.app.deep import DeepLooker
 from pgusher.app.live import Live
-from pgusher.app.look import Looker
-from pgusher.app.past import Past, from_memory
+from pgusher.app.look import Look, Looker
+from pgusher.app.past import Past, from_memory, from_store
 from pgusher.app.request import Request
 from pgusher.app.why import page
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.snapshot import Snapshot
+from pgusher.record.database import StoreError
+from pgusher.record.reading import Reader
+from pgusher.record.recorder import Recorder
+from pgusher.record.store import exists, open_store
 
 if TYPE_CHECKING:
     from pgusher.guard.history_entry import Entry
@@ -41,21 +46,36 @@ class Served:
         options: Sequence[str] = (),
         allow_actions: bool = False,
         looker: Looker | None = None,
+        store: str | None = None,
+        record: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`options`: the connection options as they were typed, for the commands that are run on demand."""
+        """`options`: the connection options as they were typed, for the commands that are run on demand.
+
+        `store`: the recorder's, None for the usual one; `record`: write what is looked at into it.
+        """
         self._request = request
         self._options = list(options)
         self._looker = looker or Looker(request)
         self._monotonic = monotonic
         self.allow_actions = allow_actions
         self._turn = threading.Lock()
-        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every)
+        self._store = store
+        self._memory = Memory(store, every) if record else None
+        told = self._memory.take if self._memory is not None else None
+        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every, told=told)
         self._threads: dict[str, tuple[float, tuple[ProcessStacks, ...]]] = {}
 
+    @property
+    def trouble(self) -> str:
+        """Why looks are not kept just now; "" when they are, or are not to be."""
+        return str(self._memory.error) if self._memory is not None and self._memory.error is not None else ""
+
     def close(self) -> None:
-        """Ends the looks, and gives every slot back."""
+        """Ends the looks, and gives every slot back; what was recorded is kept."""
         self.live.close()
+        if self._memory is not None:
+            self._memory.close()
 
     def threads(self, snapshot: Snapshot, name: str, /) -> tuple[ProcessStacks, ...]:
         """The stacks of a holder's processes; the same for a while, so that asking often stops nobody often."""
@@ -101,10 +121,19 @@ class Served:
         except OSError:
             return []
 
-    def past(self, server: str, at: str, _span: str, /) -> Past:
-        """Who held what at that moment of a server."""
+    def past(self, server: str, at: str, span: str, /) -> Past:
+        """Who held what at that moment of a server: out of the store where it has that server, else out of memory."""
+        now = int(time.time() * 1_000_000)
+        if exists(self._store):
+            reader = Reader(open_store(self._store))
+            try:
+                label = next((one for one in reader.servers() if one.removeprefix("port ") == server), None)
+                if label is not None:
+                    return from_store(reader, label, at, span, now)
+            finally:
+                reader.close()
         sums = [one for one in self.live.sums() if str(one.port) == server.rpartition(":")[2]]
-        return from_memory(sums, at, int(time.time() * 1_000_000))
+        return from_memory(sums, at, now)
 
     def rule(self, name: str) -> str:
         """The page of a rule, in Markdown. Raises UsageError for a name of none."""
@@ -135,6 +164,31 @@ class Served:
             raise PgusherError(data["message"], data.get("detail"), data.get("hint"))
         found: dict[str, Any] = data
         return found
+
+
+class Memory:
+    """Writes each look into the store. What goes wrong with that is remembered, and never ends a look."""
+
+    def __init__(self, place: str | None, every: float) -> None:
+        """Raises StoreError when the store cannot be written, or another recorder has it."""
+        self._recorder = Recorder(open_store(place, write=True), every=every)
+        self._lock = threading.Lock()
+        self.error: StoreError | None = None
+        """Why the last look could not be stored."""
+
+    def take(self, look: Look) -> None:
+        """One look."""
+        with self._lock:
+            try:
+                self._recorder.take(look.snapshots)
+                self.error = None
+            except StoreError as error:
+                self.error = error
+
+    def close(self) -> None:
+        """What was taken is kept."""
+        with self._lock, contextlib.suppress(StoreError):
+            self._recorder.close()
 
 
 class _OneAtATime:

@@ -79,7 +79,10 @@ class SqliteDatabase:
         with self._told("opened"):
             if write:
                 os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-                self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None)
+                # One at a time writes, but not always the same thread: a page closes what its looks have written.
+                self._connection = sqlite3.connect(
+                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
+                )
                 self._connection.execute("pragma auto_vacuum = incremental")  # counts for a new file only
                 self._connection.execute("pragma journal_mode = wal")
                 self._connection.execute("pragma synchronous = normal")

@@ -29,6 +29,7 @@ class Source:
         self.live.step()
         self.allow_actions = allow_actions
         self.gate: Gate | None = None
+        self.trouble = ""
         self.applied: list[str] = []
         self.plans: list[tuple[str | None, str | None]] = []
         self.planned: dict[str, Any] = {

@@ -176,7 +176,7 @@ def test_a_moment_of_the_past_shows_who_held_what() -> None:
     text = shown(source, "/history?at=2026-01-24T03:12:00Z")
     assert "97 slots taken" in text or "slots taken" in text
     assert "cron/version_history" in text
-    assert "cannot read the time" in shown(source, "/history?at=nonsense")
+    assert "cannot read that: give a time" in shown(source, "/history?at=nonsense")
     assert "Nothing was seen then" in shown(source, "/history?at=2001-01-01T00:00Z")
 
 

@@ -101,8 +101,8 @@ class App(Protocol):
     def plans(self) -> PlanStore:
         """The plans of whoever runs this."""
 
-    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool) -> Any:
-        """What the pages of a web server are made of."""
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **more: Any) -> Any:
+        """What a screen or a web page is made of; `store` and `record` as pgusher.app.served has them."""
 
 
 class RealApp:
@@ -225,14 +225,14 @@ class RealApp:
 
         return PlanStore()
 
-    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool) -> Any:
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **more: Any) -> Any:
         """As App."""
         from pgusher.app.served import Served
         from pgusher.model.values import replace
 
         # Every third second or so, as a watch: sockets and processes change with the sessions.
         request = replace(request, patience=2.9)
-        return Served(request, every=every, options=options, allow_actions=allow_actions)
+        return Served(request, every=every, options=options, allow_actions=allow_actions, **more)
 
 
 class Context:

@@ -54,7 +54,10 @@ def run(values: Values, context: Context) -> int:
     scheme = "https" if certificate else "http"
     shown = f"[{names[0]}]" if ":" in names[0] else names[0]
     place = f"{scheme}://{shown}:{listener.getsockname()[1]}/"
-    served = context.app.served(request, values["every"], connection_words(values), values["allow_actions"])
+    served = context.app.served(
+        request, values["every"], connection_words(values), values["allow_actions"],
+        store=values["store"], record=values["record"],
+    )  # fmt: skip
 
     def ready() -> None:
         context.out.write(f"{place}?token={token}\n")
@@ -162,6 +165,10 @@ _OPTIONS: tuple[Any, ...] = (
     Option("tls_key", ("--tls-key",), "and this key", "FILE", group=_WHERE, files=True),
     Option("every", ("--every",), "look every N seconds (default 2)", "N",
            parse=number(0.5, 3600, "seconds from 0.5 to 3600"), default=2.0, group="How to look"),
+    Option("record", ("--record",), "keep what is seen, for /history and pgusher history", group="Memory",
+           default=False),
+    Option("store", ("--store",), "the store of pgusher record, if it is not the usual one: a file or DSN", "PLACE",
+           group="Memory", files=True),
     Option("token_file", ("--token-file",), "keep the token in FILE, and take it from there", "FILE", group=_MAY,
            files=True),
     Option("allow_actions", ("--allow-actions",), "let the page do the safe steps of a plan; else it only shows",

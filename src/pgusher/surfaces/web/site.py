@@ -62,6 +62,10 @@ class Source(Protocol):
     def allow_actions(self) -> bool:
         """Whether a page may do the safe steps of a plan."""
 
+    @property
+    def trouble(self) -> str:
+        """Why looks are not kept just now."""
+
     def threads(self, snapshot: Snapshot, name: str, /) -> Sequence[ProcessStacks]:
         """The stacks of a holder's processes."""
 
@@ -166,6 +170,7 @@ class Site:
             "json": f"{data}?{request.url.query}" if request.url.query else data,
             "servers": pages.servers(moment, server),
             "still": False,
+            "trouble": self._source.trouble,
             "may_act": self._source.allow_actions,
             "place": "",
             "now": moment.look.snapshots[0].facts.taken_at if moment.look and moment.look.snapshots else moment.at,
@@ -363,7 +368,8 @@ class Site:
     async def _healthz(self, _request: Request) -> Response:
         moment = self._source.live.newest()
         well = moment.look is not None and moment.error is None
-        told = {"looks": moment.number, "error": str(moment.error) if moment.error is not None else None}
+        error = str(moment.error) if moment.error is not None else None
+        told = {"looks": moment.number, "error": error, "not_kept": self._source.trouble or None}
         return _json(told, 200 if well else 503)
 
     async def _events(self, _request: Request) -> Response:
