@@ -136,7 +136,7 @@ def test_a_server_is_recorded_until_sigterm_also_while_full(bed: Bed, server: Em
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "recording every 0.2 s" in process.stderr.readline()
-        held = len(bed.fill().sessions)
+        held = len(bed.fill().truth.sessions)
         _await(store, held)
         process.send_signal(signal.SIGTERM)
         said = process.stderr.read()

@@ -223,6 +223,8 @@ complete -c pgusher -n '__fish_seen_subcommand_from serve' -l name -x -d 'how br
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l tls-cert -r -F -d 'serve by TLS with this certificate'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l tls-key -r -F -d 'and this key'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l every -x -d 'look every N seconds (default 2)'
+complete -c pgusher -n '__fish_seen_subcommand_from serve' -l record -d 'keep what is seen, for /history and pgusher history'
+complete -c pgusher -n '__fish_seen_subcommand_from serve' -l store -r -F -d 'the store of pgusher record, if it is not the usual one: a file or DSN'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l token-file -r -F -d 'keep the token in FILE, and take it from there'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l allow-actions -d 'let the page do the safe steps of a plan; else it only shows'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l print -x -a 'alerts dashboard' -d 'print alerts for Prometheus, or a dashboard for Grafana, and end'
