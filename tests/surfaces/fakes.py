@@ -152,6 +152,11 @@ class FakeApp:
         del history  # that of the jobs of whoever runs the tests is no matter of theirs
         return sheets(look, config, history=False)
 
+    def sizes(self, look: Any) -> Any:
+        from pgusher.app.budget import sizes
+
+        return sizes(look)
+
     def proposals(self, look: Any, sheets: Any) -> Any:
         from pgusher.app.budget import proposals
 

@@ -12,7 +12,7 @@ from pgusher.budget.sheet import files, sheet
 from pgusher.errors import ConfigError, UsageError
 from pgusher.model.budget import Claim, Sheet
 from pgusher.model.evidence import Certainty, Gap
-from pgusher.model.proposal import Proposal
+from pgusher.model.proposal import Proposal, Size
 from pgusher.model.server import Ceilings
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
@@ -73,6 +73,15 @@ def proposals(look: Look, sheets: Sequence[Sheet], proc: str = "/proc") -> tuple
         pids = [session.pid for session in snapshot.slot_sessions] if local and not _saved(snapshot) else []
         made.append(propose(one, private_kb(pids, proc)))
     return tuple(one for one in made if one is not None)
+
+
+def sizes(look: Look) -> tuple[tuple[Size, ...], tuple[str, ...]]:
+    """The pools of our own with what they used, and the holders of which nothing is measured."""
+    from pgusher.budget.sizing import silent
+    from pgusher.budget.sizing import sizes as of_one
+
+    found = tuple(size for snapshot in look.snapshots for size in of_one(snapshot))
+    return found, tuple(name for snapshot in look.snapshots for name in silent(snapshot))
 
 
 def _saved(snapshot: Snapshot) -> bool:

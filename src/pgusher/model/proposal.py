@@ -1,9 +1,12 @@
-"""A proposal of who should take how many slots, and what raising max_connections instead would cost."""
+"""What is proposed: who should take how many slots, what raising max_connections would cost, how large pools be."""
 
 from __future__ import annotations
 
 from pgusher.model.budget import Setting
 from pgusher.model.values import dataclass
+
+_SHORT = 60.0
+"""Seconds that a pool must have lived for its mean to mean something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,3 +93,43 @@ class Proposal:
             if all(share.roles == (role,) and not share.superuser for share in users):
                 found.append((role, sum(share.maximum for share in users)))
         return tuple(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The pools of one holder, or of one database in it, together."""
+
+    holder: str
+    pool: str
+    processes: int
+    max_size: int
+    """Of one process, the largest."""
+    used: int
+    """The most that were lent at once, the sum over the processes: an upper bound of what they used together."""
+    busiest: int
+    """The most in one process."""
+    loans: int
+    per_second: float
+    loan_ms: float
+    """The mean length of a loan, of those that took a millisecond at least."""
+    mean: float
+    """Loans at once on average, over all processes, by Little's law."""
+    seconds: float
+    """How long the youngest of these pools has been measured."""
+    proposed: int
+    """max_size of one process."""
+
+    @property
+    def may(self) -> int:
+        """What all its processes may take."""
+        return self.max_size * self.processes
+
+    @property
+    def at_limit(self) -> bool:
+        """A process had all of its pool lent: it might have used more."""
+        return self.busiest >= self.max_size
+
+    @property
+    def young(self) -> bool:
+        """It has not been measured for long enough to conclude from."""
+        return self.seconds < _SHORT or not self.loans

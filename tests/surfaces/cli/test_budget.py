@@ -193,3 +193,10 @@ def test_a_plan_is_made_for_any_server_whose_ceilings_are_known(world: Any) -> N
 def test_what_is_asked_of_a_plan_wrongly_is_one_message(words: tuple[str, ...], message: str) -> None:
     ran = shell(web()).run(*words)
     assert (ran.code, ran.err.splitlines()[0]) == (2, f"pgusher: {message}")
+
+
+def test_sizing_says_what_is_used_of_what_may_be() -> None:
+    data = checked(shell(web()).run("budget", "sizing", "--json"))
+    assert data["pools"][0]["text"].startswith("unit/orders-api uses at most 4 of 20 (2 x max_size 10)")
+    assert shell(web()).run("budget", "sizing", "--width", "60").code == 0
+    assert "no pool of pgusher's own" in shell(snapshot(World())).run("budget", "sizing", "--width", "80").out

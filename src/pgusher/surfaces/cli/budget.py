@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pgusher.app.look import Look
     from pgusher.model.snapshot import Snapshot
 
-VERBS = ("check", "plan", "apply")
+VERBS = ("check", "plan", "apply", "sizing")
 _FILES_ONLY = {"grafana": "--grafana", "pgbouncer": "--pgbouncer", "reserved": "--reserved"}
 _CHECK_ONLY = {"max_connections": "--max-connections", "strict": "--strict", "format": "--format", **_FILES_ONLY}
 
@@ -41,6 +41,8 @@ def run(values: Values, context: Context) -> int:
         return _plan(values, context)
     if verb == "apply":
         return _apply(values, context)
+    if verb == "sizing":
+        return _sizing(values, context)
     return _show(values, context)
 
 
@@ -89,6 +91,27 @@ def _plan(values: Values, context: Context) -> int:
         else:
             put(values, context, screen := watch_screen(values, context), plan_page(screen, proposals))
         return int(any(not one.fits for one in proposals))
+
+    return show_looks(values, context, show)
+
+
+def _sizing(values: Values, context: Context) -> int:
+    """How large the pools have to be."""
+
+    def show(look: Look) -> int:
+        import os
+
+        from pgusher.surfaces.render.sizing import sizing_json, sizing_page
+
+        sizes, silent = context.app.sizes(look)
+        here = values["replay"] is None and all(one.facts.server.local for one in look.snapshots)
+        cores = os.cpu_count() if here else None
+        if values["json"]:
+            _print(context, sizing_json(sizes, silent, cores))
+        else:
+            screen = watch_screen(values, context)
+            put(values, context, screen, sizing_page(screen, sizes, silent, cores))
+        return 0
 
     return show_looks(values, context, show)
 
@@ -220,7 +243,10 @@ COMMAND = Command(
     ),
     options=CONNECTION + _OPTIONS + PRINT + (ALL,) + REPLAY + GENERAL,
     argument=Argument(
-        "verb", "check|plan|apply", "whether it fits, as an exit code; what would; a plan that sets it", many=True
+        "verb",
+        "check|plan|apply|sizing",
+        "whether it fits, as an exit code; what would; a plan that sets it; how large pools must be",
+        many=True,
     ),
     run=run,
     examples=(
@@ -228,6 +254,7 @@ COMMAND = Command(
         ("pgusher budget --from snapshot.json", "the same of a saved look"),
         ("pgusher budget check", "for a deploy or cron, against the server"),
         ("pgusher budget plan", "a proposal that fits, with its arithmetic; nothing is changed"),
+        ("pgusher budget sizing", "how large pools are, were used, and have to be"),
         ("pgusher budget apply", "a plan that limits roles so; pgusher free --apply PLAN does it"),
         ("pgusher budget check --max-connections 100 --format github", "in CI, by pgusher.toml alone"),
     ),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pgusher.app.request import Request
     from pgusher.model.budget import Sheet
     from pgusher.model.findings import Diagnosis
-    from pgusher.model.proposal import Proposal
+    from pgusher.model.proposal import Proposal, Size
     from pgusher.model.snapshot import Snapshot
     from pgusher.surfaces.render.doctor import Check
     from pgusher.surfaces.render.rules import Rule
@@ -89,6 +89,9 @@ class App(Protocol):
 
     def budgets(self, look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
         """The budget of each server of the look."""
+
+    def sizes(self, look: Look) -> tuple[tuple[Size, ...], tuple[str, ...]]:
+        """The pools of our own with what they used, and the holders of which nothing is measured."""
 
     def proposals(self, look: Look, sheets: Sequence[Sheet]) -> tuple[Proposal, ...]:
         """What would fit, for each server whose ceilings are known."""
@@ -204,6 +207,12 @@ class RealApp:
         from pgusher.app.budget import sheets
 
         return sheets(look, config, history=history)
+
+    def sizes(self, look: Look) -> tuple[tuple[Size, ...], tuple[str, ...]]:
+        """As App."""
+        from pgusher.app.budget import sizes
+
+        return sizes(look)
 
     def proposals(self, look: Look, sheets: Sequence[Sheet]) -> tuple[Proposal, ...]:
         """As App."""

@@ -14,17 +14,22 @@ _MAYBE_TEXT: dict[str, Any] = {"type": ["string", "null"]}
 _BOOL: dict[str, Any] = {"type": "boolean"}
 _MAYBE_BOOL: dict[str, Any] = {"type": ["boolean", "null"]}
 _NUMBER: dict[str, Any] = {"type": "integer"}
+_REAL: dict[str, Any] = {"type": "number", "minimum": 0}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 _MAYBE: dict[str, Any] = {"type": ["integer", "null"]}
 
 
 def budget_definitions() -> dict[str, Any]:
-    """The definitions, by name; "budget" and "budget_plan" are whole pages."""
+    """The definitions, by name; "budget", "budget_plan" and "budget_sizing" are whole pages."""
     page, an_object, a_list, ref, one_of = parts.page, parts.an_object, parts.a_list, parts.ref, parts.one_of
     maybe_amount = {"oneOf": [ref("amount"), {"type": "null"}]}
     return {
         "budget": page("budget", budgets=a_list("sheet")),
         "budget_plan": page("budget_plan", proposals=a_list("proposal")),
+        "budget_sizing": page("budget_sizing", cores=_MAYBE, pools=a_list("sized"), unmeasured=_TEXTS),
+        "sized": an_object(holder=_TEXT, pool=_TEXT, processes=_COUNT, max_size=_COUNT, may=_COUNT, used=_COUNT,
+                           busiest=_COUNT, loans=_COUNT, loans_per_second=_REAL, loan_ms=_REAL, mean=_REAL,
+                           seconds=_REAL, proposed=_MAYBE, at_limit=_BOOL, text=_TEXT),
         "proposal": an_object(server=_TEXT, fits=_BOOL, ordinary=_COUNT, people=_COUNT, deploy=_COUNT, give=_NUMBER,
                               shares=a_list("share"), limits=a_list("role_limit"), first=_TEXTS, instead=_TEXTS),
         "share": an_object(holder=_TEXT, minimum=_COUNT, maximum=_COUNT, wanted=_COUNT, known=_BOOL,

@@ -24,7 +24,7 @@ _PID = {"type": "integer"}
 _TIME = {"type": ["string", "null"], "description": "UTC, to the microsecond: 2026-01-24T03:12:00.123456Z"}
 
 
-_BUDGETS = ("budget", "budget_plan")
+_BUDGETS = ("budget", "budget_plan", "budget_sizing")
 _JOBS = ("jobs", "job", "output", "adopt", "cron_check")
 _GRAFANA = ("grafana", "grafana_patch", "grafana_panels", "grafana_check")
 _PAST = ("history", "history_moment")
