@@ -131,7 +131,7 @@ def test_a_connection_string_may_stand_where_psql_takes_one(words: list[str]) ->
     ("words", "message", "hint"),
     [
         (["docter"], '"docter" is not a command', "did you mean doctor?"),
-        (["grafana"], '"grafana" is not a command', "what it holds: pgusher who grafana"),
+        (["metabase"], '"metabase" is not a command', "what it holds: pgusher who metabase"),
         (["--jsn"], 'unknown option "--jsn"', "did you mean --json?"),
         (["-h"], "option -h needs a value: HOST", "-h is the host, as in psql; help is --help or -?"),
         (["help", "whom"], '"whom" is not a command', "did you mean who?"),
