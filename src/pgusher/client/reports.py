@@ -15,6 +15,20 @@ from pgusher.client.stats import Waits
 logger = logging.getLogger("pgusher.pool")
 pool_logger = logging.getLogger("psycopg.pool")
 
+ZEROS = dict.fromkeys(
+    (
+        "connections_refused",
+        "generations_dropped",
+        "loans_forgotten",
+        "loans_long",
+        "loans_reclaimed",
+        "requests_timeouts",
+        "slots_found",
+    ),
+    0,
+)
+"""Counters of ours that nothing has counted yet: psycopg_pool leaves such ones out."""
+
 
 class Reports(BasePool):
     """The part of a pool that tells."""
@@ -110,10 +124,10 @@ class Reports(BasePool):
         `connections_refused` (the server was full), `generations_dropped`, `requests_timeouts`, and the waits of the
         callers as a cumulative histogram: `waits_le_1ms` ... `waits_le_30000ms`, `waits`.
         """
-        return {**super().get_stats(), **self._waits.measured()}
+        return {**ZEROS, **super().get_stats(), **self._waits.measured()}
 
     def pop_stats(self) -> dict[str, int]:
         """The same, and all counters are reset to zero."""
-        found = {**super().pop_stats(), **self._waits.measured()}
+        found = {**ZEROS, **super().pop_stats(), **self._waits.measured()}
         self._waits = Waits()
         return found

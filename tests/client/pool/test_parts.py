@@ -229,3 +229,9 @@ def test_the_last_attempt_comes_when_the_time_is_up() -> None:
     assert not gave_up
     assert delay is not None
     assert delay == pytest.approx(0.05, abs=0.01)
+
+
+def test_what_was_never_counted_is_zero() -> None:
+    pool = pgusher.Pool("host=127.0.0.1 port=1", open=False)
+    for stats in (pool.get_stats(), pool.pop_stats()):
+        assert {stats[name] for name in ("loans_reclaimed", "loans_forgotten", "connections_refused")} == {0}
