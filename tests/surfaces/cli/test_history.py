@@ -136,9 +136,11 @@ def test_a_server_is_recorded_until_sigterm_also_while_full(bed: Bed, server: Em
     with subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         assert "recording every 0.2 s" in process.stderr.readline()
-        held = len(bed.fill().truth.sessions)
-        _await(store, held)
-        process.send_signal(signal.SIGTERM)
+        try:
+            held = len(bed.fill().truth.sessions)
+            _await(store, held)
+        finally:
+            process.send_signal(signal.SIGTERM)
         said = process.stderr.read()
         assert process.wait(30) == 0, said
     assert "recorded" in said
