@@ -30,7 +30,7 @@ def printed(finding: Finding) -> str:
 def diagnosed(example: Example) -> Diagnosis:
     world = World(example.world)
     snapshot = world.snapshot()
-    return diagnose(snapshot, hangs=world.found_hangs(), earlier=world.before, strict=True)
+    return diagnose(snapshot, hangs=world.found_hangs(), earlier=world.before, history=world.past, strict=True)
 
 
 @pytest.mark.parametrize("name", RULES)

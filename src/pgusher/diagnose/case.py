@@ -22,6 +22,7 @@ argument with a default value is a need that the rule can do without.
 | `stacks` | the threads of processes | they were not looked at |
 | `hangs` | processes that hang, with mechanism, thread and line | their threads were not looked at |
 | `earlier` | the snapshot before this one | there was no look before |
+| `history` | who held how many slots, minute by minute | nothing was recorded |
 | `gaps` | all that could not be read | never |
 | `ratio` | the rule's threshold | never |
 """
@@ -36,6 +37,7 @@ from pgusher.diagnose.runs import Run, find_runs
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Gap
 from pgusher.model.holder import Chain, Holder, HolderKind
+from pgusher.model.past import Past
 from pgusher.model.process import Process
 from pgusher.model.server import Limit, Rung, Setting
 from pgusher.model.session import Session
@@ -51,6 +53,7 @@ _ELSEWHERE = Gap(
     "sockets", "the processes of the clients", "the server is on another host", "run pgusher on the server's own host"
 )
 _NO_GRAFANA = Gap("grafana", "Grafana's data sources", "none was looked at", "pgusher grafana")
+_NO_HISTORY = Gap("history", "the past of this server", "nothing was recorded", "pgusher record")
 _NO_STACKS = Gap("stacks", "the threads of the processes", "they were not looked at", "pgusher why")
 
 
@@ -76,8 +79,10 @@ class Case:
         *,
         hangs: Sequence[Hang] | Gap | None = None,
         earlier: Snapshot | None = None,
+        history: Past | Gap | None = None,
     ) -> None:
         self.snapshot = snapshot
+        self._history = history
         self._facts = snapshot.facts
         self._hangs = hangs
         self._earlier = earlier
@@ -106,6 +111,7 @@ class Case:
             "stacks": self._stacks,
             "hangs": self._found_hangs,
             "earlier": self._before,
+            "history": lambda: self._history or _NO_HISTORY,
         }
 
     @property

@@ -13,6 +13,7 @@ from pgusher.diagnose.fold import folded
 from pgusher.diagnose.remedies import with_free
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Diagnosis, Finding, Severity, Skipped
+from pgusher.model.past import Past
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.stacks import Hang
 from pgusher.model.values import dataclass
@@ -77,6 +78,7 @@ def diagnose(
     *,
     hangs: Sequence[Hang] | Gap | None = None,
     earlier: Snapshot | None = None,
+    history: Past | Gap | None = None,
     ignore: Iterable[str] = (),
     ratios: Mapping[str, float] | None = None,
     strict: bool = False,
@@ -85,11 +87,11 @@ def diagnose(
     """What the rules find in a snapshot.
 
     `hangs` are what the stacks showed; a Gap when they could not be taken, None when nobody asked. `earlier` is the
-    snapshot of the look before. `ignore` has names of rules ("stuck-job") and of findings ("stuck-job:cron/report");
-    `ratios` thresholds by the names of rules. A rule that raises is skipped, and its words are the reason; if `strict`
-    it is a finding, so that tests see it. `of`: these rules instead of all.
+    snapshot of the look before, `history` what was recorded. `ignore` has names of rules ("stuck-job") and of findings
+    ("stuck-job:cron/report"); `ratios` thresholds by the names of rules. A rule that raises is skipped, and its words
+    are the reason; if `strict` it is a finding, so that tests see it. `of`: these rules instead of all.
     """
-    case = Case(snapshot, hangs=hangs, earlier=earlier)
+    case = Case(snapshot, hangs=hangs, earlier=earlier, history=history)
     unwanted = frozenset(ignore)
     found: list[Finding] = []
     skipped: list[Skipped] = []

@@ -3,33 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 
 from pgusher.record import schema
 from pgusher.record.database import Database, SqliteDatabase, StoreError
-
-
-def default_path(environ: Mapping[str, str] | None = None, uid: int | None = None) -> str:
-    """The store of a user: /var/lib/pgusher/record/record.db for root, below $XDG_STATE_HOME/pgusher for others.
-
-    Below PGUSHER_STATE where that is set.
-    """
-    environ = os.environ if environ is None else environ
-    if (state := environ.get("PGUSHER_STATE", "")).startswith("/"):
-        base = state
-    elif (os.geteuid() if uid is None else uid) == 0:
-        base = "/var/lib/pgusher"
-    else:
-        state = environ.get("XDG_STATE_HOME", "")
-        if not state.startswith("/"):
-            state = os.path.join(environ.get("HOME") or os.path.expanduser("~"), ".local", "state")
-        base = os.path.join(state, "pgusher")
-    return os.path.join(base, "record", "record.db")
-
-
-def is_dsn(place: str) -> bool:
-    """Whether a place names a server, and no file."""
-    return place.startswith(("postgresql://", "postgres://")) or ("=" in place and "/" not in place.partition("=")[0])
+from pgusher.record.place import default_path, is_dsn
 
 
 def open_store(place: str | None = None, *, write: bool = False) -> Database:
@@ -57,12 +34,6 @@ def open_store(place: str | None = None, *, write: bool = False) -> Database:
         database.close()
         raise
     return database
-
-
-def exists(place: str | None = None) -> bool:
-    """Whether there is a store in a file, for who would look into it only if there is one."""
-    place = place or default_path()
-    return not is_dsn(place) and os.path.exists(place)
 
 
 def _make(directory: str) -> None:
