@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pgusher.collect.processes import ProcessSource
 from pgusher.model.plan import Lever, Plan, ProcessIdentity
 from pgusher.model.process import Process
+from pgusher.remedy.act.pinned import Pinned, Stat, pin
 from pgusher.remedy.act.table import descendants
 from pgusher.remedy.act.tree import read_table
 
@@ -34,8 +35,21 @@ class Trees:
 
     def _look(self, roots: Iterable[ProcessIdentity]) -> None:
         table = read_table(self._proc)
-        found = {root.pid: {one.key for one in descendants(table, (root.pid, root.start_ticks))} for root in roots}
+        found = {
+            root.pid: {one.key for one in descendants(table, (root.pid, root.start_ticks)) if self._lives(one)}
+            for root in roots
+        }
         every = {pid for keys in found.values() for pid, _ in keys}
         seen = {(one.pid, one.start_ticks): one for one in self._source.look(every).processes} if every else {}
         for root, keys in found.items():
             self.below[root] = tuple(seen[key] for key in sorted(keys) if key in seen)
+
+    def _lives(self, one: Stat) -> bool:
+        """A zombie is not ended any more; one whose first thread alone has ended is."""
+        if one.state != "Z":
+            return True
+        held = pin(one.pid, self._proc, one.start_ticks)
+        if not isinstance(held, Pinned):
+            return False
+        held.close()
+        return True

@@ -6,6 +6,7 @@ ignore      it ignores TERM
 child       a child that waits
 stubborn    a child in a session of its own that ignores TERM
 orphan      a grandchild whose parent has ended; it is in our session still
+daemon      the same in a session that the parent led; nobody has waited for that parent
 stopped     a child that is stopped
 many        forks children without end, each of which waits; at most 400
 chain       a child that forks and ends, again and again; at most 4,000 times
@@ -41,13 +42,15 @@ def child(*, session: bool = False, ignore: bool = False) -> int:
     return pid
 
 
-def orphan() -> int:
+def orphan(*, daemon: bool = False) -> int:
     reading, writing = os.pipe()
     middle = os.fork()
     if middle == 0:
+        if daemon:
+            os.setsid()
         os.write(writing, str(child()).encode())
         os._exit(0)
-    os.waitpid(middle, 0)
+    os.waitid(os.P_PID, middle, os.WEXITED | (os.WNOWAIT if daemon else 0))
     return int(os.read(reading, 20))
 
 
@@ -101,7 +104,7 @@ def late(*_: object) -> None:
         os.setsid()
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         wait()
-    time.sleep(0.3)
+    time.sleep(1.0)  # long enough for a look on a busy machine
     os._exit(0)
 
 
@@ -120,8 +123,8 @@ def main() -> None:
             pids.append(child())
         elif word == "stubborn":
             pids.append(child(session=True, ignore=True))
-        elif word == "orphan":
-            pids.append(orphan())
+        elif word in {"orphan", "daemon"}:
+            pids.append(orphan(daemon=word == "daemon"))
         elif word == "stopped":
             pids.append(child())
             os.kill(pids[-1], signal.SIGSTOP)

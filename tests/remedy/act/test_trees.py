@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from pgusher.app.free_trees import Trees
 from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, Outcome, OutcomeKind, ProcessIdentity, Step
 from pgusher.model.values import replace
@@ -66,11 +67,13 @@ def left_of_group(group: int) -> list[Stat]:
         ("wait", 5.0),
         ("child", 5.0),
         ("orphan", 5.0),
+        ("daemon", 5.0),
+        ("daemon ignore", 0.05),
         ("stopped", 5.0),
         ("many", 5.0),
         ("ignore", 0.05),
         ("child orphan stopped stubborn ignore", 0.05),
-        ("late", 0.6),
+        ("late", 1.6),
     ],
 )
 def test_it_ends_with_all_its_descendants(words: str, grace: float, log: Log, victims: Victims) -> None:
@@ -84,6 +87,17 @@ def test_it_ends_with_all_its_descendants(words: str, grace: float, log: Log, vi
     needs_kill = "ignore" in words or "late" in words
     assert process.wait(5) == (0 if words == "late" else -signal.SIGKILL if needs_kill else -signal.SIGTERM)
     assert ("ignored TERM, and got KILL" in outcome.text) is needs_kill
+
+
+def test_the_plan_counts_the_same_processes_as_the_act_ends(log: Log, victims: Victims) -> None:
+    """The daemon and the child; not the zombie between the root and the daemon, which is ended already."""
+    process = victims.start("daemon", "child")
+    step = replace(step_of(victims.identity(process)), lever=Lever.END_PROCESS)
+    trees = Trees()
+    assert trees.look(plan_of(None, [step]))
+    assert {one.pid for one in trees.below[process.pid]} == victims.pids - {process.pid}
+    (outcome,) = end(log, victims.identity(process))
+    assert outcome.text == f"ended process {process.pid} and 2 descendants"
 
 
 def test_a_chain_that_forks_and_ends_without_rest_is_caught(log: Log, victims: Victims) -> None:

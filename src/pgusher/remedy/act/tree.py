@@ -64,6 +64,8 @@ class Tree:
         self._root = root
         self._stopped: list[Pinned] = []
         self._numbers: set[int] = set()
+        self._dead: set[tuple[int, int]] = set()
+        """Zombies that no member has waited for: while they are there, what they led is known by their number."""
         self._groups = False
         self.members: dict[tuple[int, int], Pinned] = {}
         """By pid and start."""
@@ -141,8 +143,9 @@ class Tree:
         table = read_table(self._proc)
         known = {pid for pid, _ in self.members}
         self._numbers |= own_numbers(stat for stat in table.values() if stat.key in self.members and stat.pid in known)
+        self._bury(table)
         new = []
-        for stat in related(table, self.members, self._numbers):
+        for stat in related(table, {*self.members, *self._dead}, self._numbers):
             if self.left and self._is_left(stat, table):
                 self._let_run(stat)
                 continue
@@ -214,6 +217,20 @@ class Tree:
     def _take(self, held: Pinned) -> None:
         self.members[held.pid, held.start_ticks] = held
 
+    def _bury(self, table: Mapping[int, Stat]) -> None:
+        """Takes the numbers of children that have ended and that no member has waited for.
+
+        What forks twice, as a daemon does, leaves one behind, and its session is that one's.
+        """
+        for stat in table.values():
+            if stat.state == "Z" and stat.key not in self.members and self._is_child(stat):
+                self._dead.add(stat.key)
+                self._numbers |= own_numbers([stat])
+
+    def _is_child(self, seen: Stat) -> bool:
+        """Whether its parent is of the tree, and has not ended: so it is no other one with that pid."""
+        return any(pid == seen.ppid and held.alive() for (pid, _), held in self.members.items())
+
     def _belongs(self, seen: Stat) -> bool:
         """Whether what was seen in the table holds now that the process is held: it cannot become another any more."""
         now = read_stat(seen.pid, self._proc)
@@ -221,8 +238,7 @@ class Tree:
             return False
         if now.session in self._numbers or now.group in self._numbers:
             return True
-        # Its parent is of the tree, and has not ended: so it is no other one with that pid.
-        return any(pid == now.ppid and held.alive() for (pid, _), held in self.members.items())
+        return self._is_child(now)
 
     def _check(self, held: Pinned, *, root: bool = False) -> None:
         """Raises RefusedError when it is never ended, or may not be by us."""
