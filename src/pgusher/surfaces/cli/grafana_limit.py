@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.errors import RefusedError, UsageError
 from pgusher.model.grafana import Seen
+from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import Waiting
@@ -71,7 +72,9 @@ def _plan(
         step = limit_step(grafana, source, most, how, file, snapshot)
         diagnosis = context.app.diagnose(look, config)[look.snapshots.index(snapshot)]
         plan = free.plan(snapshot, diagnosis, Wanted(), [step])
-        print_plan(values, context, plan, snapshot)
+        # Nobody's threads were wanted, so that it is no gap that none were looked at.
+        gaps = tuple(gap for gap in snapshot.facts.gaps if gap.source != "stacks")
+        print_plan(values, context, plan, replace(snapshot, facts=replace(snapshot.facts, gaps=gaps)))
     finally:
         free.close()
     return 0
