@@ -21,9 +21,10 @@ from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.snapshot import Snapshot
 from pgusher.record.database import StoreError
+from pgusher.record.place import exists
 from pgusher.record.reading import Reader
 from pgusher.record.recorder import Recorder
-from pgusher.record.store import exists, open_store
+from pgusher.record.store import open_store
 
 if TYPE_CHECKING:
     from pgusher.guard.history_entry import Entry

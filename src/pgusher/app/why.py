@@ -70,10 +70,8 @@ def _same_server(snapshot: Snapshot, others: Sequence[Snapshot]) -> Snapshot | N
 
 def _past(snapshot: Snapshot) -> Past | Gap | None:
     """What was recorded of a server in the last day before the look; None where nothing was."""
-    from pgusher.record.store import (  # late, as all of it: where nothing is recorded it is not read
-        default_path,
-        exists,
-    )
+    # Late, as all of it: where nothing is recorded nothing of it is loaded.
+    from pgusher.record.place import default_path, exists
 
     if not exists():
         return None
