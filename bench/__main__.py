@@ -20,6 +20,7 @@ NAMES = (
     "pool",
     "act",
     "panels",
+    "run",
 )
 
 

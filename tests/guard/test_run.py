@@ -46,6 +46,32 @@ def test_output_passes_unchanged_and_only_what_is_wrong_is_added(bench: Bench) -
     assert (code, out, err) == (0, "a\nc", "b\n")
 
 
+def test_closed_descriptors_are_never_ours(bench: Bench) -> None:
+    """Bytes 1, 2, 3 and 15 are what the guard's own pipe would take for signals."""
+    text = f"exec {sys.executable} -m pgusher run --name closed -- sh -c 'printf \"\\001\\002\\003\\017\"; exit 4'"
+    for closed, said in ((">&-", b""), ("<&- >&- 2>&-", b""), ("<&-", b"\1\2\3\17")):
+        done = subprocess.run(["sh", "-c", f"{text} {closed}"], env=bench.environ, capture_output=True, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (4, said, b"")
+
+
+def test_what_cron_and_terminals_send_ends_it(bench: Bench) -> None:
+    guard = bench.start("quit", ["sleep", "300"], "--grace", "1s")
+    until(lambda: bench.of("quit"))
+    guard.send_signal(signal.SIGQUIT)
+    assert guard.wait(20) == 131
+    assert bench.of("quit") == []
+
+
+def test_of_many_starts_at_once_one_runs(bench: Bench) -> None:
+    guards = [bench.start("pile", ["sleep", "30"], stderr=subprocess.DEVNULL) for _ in range(12)]
+    until(lambda: sum(guard.poll() is not None for guard in guards) == 11, 60)
+    (last,) = [guard for guard in guards if guard.poll() is None]
+    assert {guard.returncode for guard in guards} == {75, None}
+    assert len(bench.of("pile")) == 1
+    last.terminate()
+    assert last.wait(20) == 143
+
+
 def test_words_of_the_job_are_no_options_of_ours(bench: Bench) -> None:
     words = [sys.executable, "-m", "pgusher", "run", "--name", "words", "echo", "--name", "-n", "--", "--timeout=1s"]
     done = subprocess.run(words, env=bench.environ, capture_output=True, check=True)

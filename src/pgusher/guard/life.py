@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.guard import cgroup, kernel, trail
 from pgusher.guard.output import Relay
+from pgusher.guard.start import ENDING as ASKED
 from pgusher.guard.start import start
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from pgusher.guard.records import Job, Sessions, Traffic
 
-ASKED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 EVIDENCE_SECONDS = 10.0
 _LOOKED_AT = 20
 """Processes that are asked what they wait for: those next to the main one."""

@@ -56,6 +56,7 @@ def run(
     server, `traffic` what they send. Raises NotStarted, Skip, and OSError for what the guard cannot do itself.
     """
     environ = dict(os.environ if environ is None else environ)
+    _open_standard()
     started, clock = time.time_ns() // 1000, time.monotonic()
     name = f"{started:x}-{os.getpid()}"
     place = directory(environ)
@@ -309,6 +310,13 @@ def _wait_pid(pid: int, ticks: int, seconds: float) -> bool:
 
 
 # -- small things
+
+
+def _open_standard() -> None:
+    """Where 0, 1 or 2 is closed the next file that we open would be it: what is printed would go into our lock."""
+    while (fd := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(fd, True)
+    os.close(fd)
 
 
 def _watch_threads(environ: dict[str, str], report: str, grace: float) -> bool:

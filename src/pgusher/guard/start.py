@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from pgusher.guard.cgroup import Cgroup
 
 
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
+"""Signals by which a guard is told to end its job."""
+
+
 class NotStarted(Exception):  # noqa: N818 - it is what happened, and no error of the guard's
     """The job could not be started, with the exit code that says so."""
 
@@ -79,7 +83,7 @@ def _child(
         if cgroup is not None:
             cgroup.enter()
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
+        for number in (*ENDING, signal.SIGCHLD, signal.SIGPIPE, signal.SIGXFSZ):
             # Python switches the last two off for itself; what nohup has switched off stays so.
             if signal.getsignal(number) is not signal.SIG_IGN or number in (signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
@@ -116,7 +120,7 @@ def _isolated(tell: int) -> str:
         return f"cannot isolate the job: {(error.strerror or str(error)).lower()}"
     kernel.die_with_parent(signal.SIGKILL)  # the kernel forgets it with a new user namespace
     living, alive = os.pipe2(os.O_CLOEXEC)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.SIG_IGN)  # they are for the job, which we are to outlive
     first = os.fork()
     if first:
@@ -135,7 +139,7 @@ def _isolated(tell: int) -> str:
     main = os.fork()
     if main:
         _outlive(main, tell)
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in ENDING:
         signal.signal(number, signal.SIG_DFL)
     return ""
 
