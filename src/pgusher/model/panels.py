@@ -78,4 +78,4 @@ class Match:
     learned: bool = False
     """The order was settled by an earlier exact match with the same query id."""
     why: str = ""
-    """What leaves the doubt: "the text was cut at 1,023 bytes"; "" when there is none."""
+    """What leaves a doubt: "the server shows 1,023 bytes of a query"; "" when there is none."""

@@ -140,7 +140,7 @@ class PanelIndex:
         elif len(words(text)) < _ENOUGH_WORDS:
             why = "so short a query may be anybody's"
         elif len(panels) == 1:
-            return Match(Fit.EXACT, panels, cut)
+            return Match(Fit.EXACT, panels, cut, why=f"by its beginning: {cut_at}" if cut else "")
         else:
             return Match(Fit.SAME_SQL, panels[:_MOST], cut, why=f"{len(panels)} panels keep the same SQL")
         return Match(Fit.CANDIDATES, panels[:_MOST], cut, why=why)

@@ -88,7 +88,7 @@ def _said(match: Match | None, url: str) -> list[str]:
     more = [f"and {left} more"] if left > 0 else []
     if match.fit is Fit.EXACT:
         (panel,) = match.panels
-        return [panel.place, *([f"{url}{panel.link}"] if panel.link else [])]
+        return [panel.place, *([f"{url}{panel.link}"] if panel.link else []), *([match.why] if match.why else [])]
     if match.fit is Fit.SAME_SQL:
         return [f"one of {len(match.panels)} panels with the same SQL", *links, *more]
     learned = ["the first had this query id before"] if match.learned else []
