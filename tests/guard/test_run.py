@@ -243,12 +243,15 @@ def test_killed_at_any_step_no_lock_is_lost_no_run_is_doubled_and_all_is_found(b
     }
     assert {name: guard.wait(60) for name, guard in guards.items()} == dict.fromkeys(STEPS, -9)
     assert {"at-started", "at-terminated"} & bench.all().keys(), "a guard that was killed has left something"
-    for name in STEPS:
-        job = f"at-{name}"
-        # What had been told to end may be ending: what counts is what is there when the next run looks.
-        code, _, err = bench.run(job, ["true"])
-        assert code in (0, 75)
-        assert (code == 75) == ("whose guard is gone" in err)
-        assert code == 75 or not bench.of(job), "nothing runs beside a new run"
-        assert bench.run(job, ["true"], "--overlap", "replace", "--grace", "1s")[0] == 0
-        assert bench.of(job) == []
+    jobs = [f"at-{name}" for name in STEPS]
+    # What had been told to end may be ending: what counts is what is there when the next run looks.
+    next_runs = {job: bench.start(job, ["true"]) for job in jobs}
+    for guard in next_runs.values():
+        _, err = guard.communicate(timeout=60)
+        assert guard.returncode in (0, 75)
+        assert (guard.returncode == 75) == (b"whose guard is gone" in err)
+    beside = bench.all().keys() & {job for job, guard in next_runs.items() if guard.returncode == 0}
+    assert beside == set(), "nothing runs beside a new run"
+    replacing = [bench.start(job, ["true"], "--overlap", "replace", "--grace", "1s") for job in jobs]
+    assert [guard.wait(60) for guard in replacing] == [0] * len(jobs)
+    assert bench.all().keys() & set(jobs) == set()
