@@ -26,6 +26,7 @@ from pgusher.model.server import Attempt, Rung, View
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 from pgusher.remedy.plan import Wanted, make_plan
+from pgusher.surfaces.cli import free as cli
 from pgusher.surfaces.render.schema import json_schema
 from tests.diagnose.worlds import NOW
 from tests.remedy.planning import PSQL, SEEN, STUCK, TERMS, WEB, look
@@ -293,6 +294,9 @@ def test_an_interrupted_look_before_acting_did_nothing(tmp_path: Path, monkeypat
     done = run.run("free", "--apply", "k7f3")
     assert done.code == 130
     assert done.err == "pgusher: interrupted: nothing was done\n"
+    monkeypatch.setattr(cli, "_asked", pressed)  # at the question whom it may hit
+    done = run.run("free", "--apply", "k7f3")
+    assert (done.code, done.err) == (130, "pgusher: interrupted: nothing was done\n")
 
 
 def test_what_was_not_verified_is_exit_code_4(tmp_path: Path) -> None:

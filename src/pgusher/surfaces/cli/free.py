@@ -158,31 +158,10 @@ def _looks(plan: Plan) -> list[tuple[str, str]]:
 
 
 def _apply(values: Values, context: Context, free: Any) -> int:
-    plan: Plan = free.load(values["apply"])
-    names = [name for name in (values["confirm"] or "").split(",") if name]
-    known = list(dict.fromkeys(confirm_name(step) for step in plan.unsafe))
-    for name in names:
-        if name not in known:
-            hint = (
-                f"it has, by the names of then: {', '.join(known)}"
-                if known
-                else "all its steps are safe: leave --unsafe out"
-            )
-            raise UsageError(f"plan {plan.id} has no unsafe step about {name}", hint=hint)
-    steps = [*plan.safe, *(step for step in plan.unsafe if confirm_name(step) in names)]
-    if not names and plan.unsafe:
-        steps += _asked(values, context, plan)
-    steps.sort(key=lambda step: step.number)
-    if not steps:
-        raise RefusedError(
-            f"nothing was done: each of the {len(plan.unsafe)} steps of plan {plan.id} loses something"
-            if len(plan.unsafe) > 1
-            else f"nothing was done: the one step of plan {plan.id} loses something",
-            detail=f"step {plan.unsafe[0].number} ({known[0]}) loses {plan.unsafe[0].loses}" if plan.unsafe else None,
-            hint=f"pgusher free --apply {plan.id} --unsafe --confirm {quote(known[0])}" if known else None,
-        )
-    grace = values["grace"]
     try:
+        plan: Plan = free.load(values["apply"])
+        steps = _agreed(values, context, plan)
+        grace = values["grace"]
         applied = free.apply(plan, steps, **({} if grace is None else {"grace": grace}))
     except KeyboardInterrupt:  # before it began to act: what comes later is in what it gives back
         context.narrate("pgusher: interrupted: nothing was done")
@@ -206,6 +185,33 @@ def _apply(values: Values, context: Context, free: Any) -> int:
         name = confirm_name(left[0])
         context.narrate(f"not done: {len(left)} unsafe; to do them: --apply {plan.id} --unsafe --confirm {name}")
     return code
+
+
+def _agreed(values: Values, context: Context, plan: Plan) -> list[Step]:
+    """The steps to do: the safe ones, and those that were agreed to. Raises UsageError, RefusedError when none is."""
+    names = [name for name in (values["confirm"] or "").split(",") if name]
+    known = list(dict.fromkeys(confirm_name(step) for step in plan.unsafe))
+    for name in names:
+        if name not in known:
+            hint = (
+                f"it has, by the names of then: {', '.join(known)}"
+                if known
+                else "all its steps are safe: leave --unsafe out"
+            )
+            raise UsageError(f"plan {plan.id} has no unsafe step about {name}", hint=hint)
+    steps = [*plan.safe, *(step for step in plan.unsafe if confirm_name(step) in names)]
+    if not names and plan.unsafe:
+        steps += _asked(values, context, plan)
+    steps.sort(key=lambda step: step.number)
+    if not steps:
+        raise RefusedError(
+            f"nothing was done: each of the {len(plan.unsafe)} steps of plan {plan.id} loses something"
+            if len(plan.unsafe) > 1
+            else f"nothing was done: the one step of plan {plan.id} loses something",
+            detail=f"step {plan.unsafe[0].number} ({known[0]}) loses {plan.unsafe[0].loses}" if plan.unsafe else None,
+            hint=f"pgusher free --apply {plan.id} --unsafe --confirm {quote(known[0])}" if known else None,
+        )
+    return steps
 
 
 def _asked(values: Values, context: Context, plan: Plan) -> list[Step]:
