@@ -8,7 +8,7 @@ import pytest
 
 from pgusher.app.look import Look
 from pgusher.app.request import Request
-from pgusher.app.served import Served
+from pgusher.app.served import Keep, Served
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.values import replace
 from pgusher.record.database import StoreError
@@ -38,7 +38,7 @@ def store(tmp_path: Path) -> str:
 def recorded(store: str) -> Iterator[Served]:
     """Five minutes of looks, kept; all from the thread of the tests."""
     looks = [at(second) for second in range(0, 300, 2)]
-    served = Served(Request(), looker=looker(*looks), store=store, record=True)
+    served = Served(Request(), looker=looker(*looks), keep=Keep(store, record=True))
     for _ in looks:
         served.live.step()
     yield served
@@ -47,7 +47,7 @@ def recorded(store: str) -> Iterator[Served]:
 
 def test_what_was_looked_at_is_there_after_the_end(recorded: Served, store: str) -> None:
     recorded.close()
-    later = Served(Request(), looker=looker(at(0)), store=store)
+    later = Served(Request(), looker=looker(at(0)), keep=Keep(store))
     past = later.past(SERVER, "2026-01-24T03:14:00Z", "10min")
     assert past.wrong == ""
     assert past.held is not None
@@ -62,7 +62,7 @@ def test_what_was_looked_at_is_there_after_the_end(recorded: Served, store: str)
 
 def test_a_time_in_which_nobody_looked_is_not_called_empty(recorded: Served, store: str) -> None:
     recorded.close()
-    later = Served(Request(), looker=looker(at(0)), store=store)
+    later = Served(Request(), looker=looker(at(0)), keep=Keep(store))
     past = later.past(SERVER, "2026-01-24T05:00:00Z", "")
     assert past.held is None
     assert past.nothing.startswith("Nobody looked then")
@@ -75,7 +75,7 @@ def test_what_is_no_time_is_told(recorded: Served, when: str, span: str) -> None
 
 def test_a_second_writer_is_refused_before_it_looks(recorded: Served, store: str) -> None:
     with pytest.raises(StoreError):
-        Served(Request(), looker=looker(at(0)), store=store, record=True)
+        Served(Request(), looker=looker(at(0)), keep=Keep(store, record=True))
 
 
 def test_a_store_that_fails_ends_no_look(recorded: Served, monkeypatch: pytest.MonkeyPatch) -> None:

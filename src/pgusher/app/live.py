@@ -77,9 +77,9 @@ class Live:
         every: float = 2.0,
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
-        told: Callable[[Look], None] | None = None,
+        told: Callable[[Moment], None] | None = None,
     ) -> None:
-        """`every`: seconds from the beginning of a look to that of the next; `told` gets each look, in that thread."""
+        """`every`: seconds from the beginning of a look to the next; `told` gets each moment, in that thread."""
         self._looker = looker
         self._config = config
         self._every = every
@@ -152,8 +152,8 @@ class Live:
             if look is not None:
                 self._sums.extend(_sums(look))
             self._news.notify_all()
-        if look is not None and self._told is not None:
-            self._told(look)
+        if self._told is not None:
+            self._told(moment)
         return moment
 
     def _run(self) -> None:

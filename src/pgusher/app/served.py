@@ -11,15 +11,18 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from pgusher.app.alerting import Teller, Ways
+from pgusher.app.alerts import Alerts
 from pgusher.app.deep import DeepLooker
-from pgusher.app.live import Live
-from pgusher.app.look import Look, Looker
+from pgusher.app.live import Live, Moment
+from pgusher.app.look import Looker
 from pgusher.app.past import Past, from_memory, from_store
 from pgusher.app.request import Request
 from pgusher.app.why import page
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass
 from pgusher.record.database import StoreError
 from pgusher.record.place import exists
 from pgusher.record.reading import Reader
@@ -36,6 +39,24 @@ _COMMAND_WITHIN = 120.0
 _RUNS = 20
 
 
+def _nobody(_line: str) -> None:
+    """Tells nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """What becomes of the looks beside being shown."""
+
+    store: str | None = None
+    """The recorder's store, which is read; None for the usual one."""
+    record: bool = False
+    """They are written into it, too."""
+    alert: Ways | None = None
+    """How alerts are told; None: not at all."""
+    narrate: Callable[[str], None] = _nobody
+    """Gets what went wrong with that, a line each."""
+
+
 class Served:
     """One server of pages: the looks, and what is done on demand, never two things at once."""
 
@@ -47,13 +68,12 @@ class Served:
         options: Sequence[str] = (),
         allow_actions: bool = False,
         looker: Looker | None = None,
-        store: str | None = None,
-        record: bool = False,
+        keep: Keep | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """`options`: the connection options as they were typed, for the commands that are run on demand.
 
-        `store`: the recorder's, None for the usual one; `record`: write what is looked at into it.
+        `keep`: what becomes of the looks beside being shown.
         """
         self._request = request
         self._options = list(options)
@@ -61,10 +81,12 @@ class Served:
         self._monotonic = monotonic
         self.allow_actions = allow_actions
         self._turn = threading.Lock()
-        self._store = store
-        self._memory = Memory(store, every) if record else None
-        told = self._memory.take if self._memory is not None else None
-        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every, told=told)
+        keep = keep or Keep()
+        self._store = keep.store
+        self._memory = Memory(keep.store, every) if keep.record else None
+        self._teller = Teller(keep.alert, keep.narrate) if keep.alert is not None and keep.alert.any else None
+        self._alerts = Alerts()
+        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every, told=self._tell)
         self._threads: dict[str, tuple[float, tuple[ProcessStacks, ...]]] = {}
 
     @property
@@ -77,6 +99,16 @@ class Served:
         self.live.close()
         if self._memory is not None:
             self._memory.close()
+        if self._teller is not None:
+            self._teller.close()
+
+    def _tell(self, moment: Moment) -> None:
+        """Each look is kept, and what is new about it told."""
+        if self._memory is not None:
+            self._memory.take(moment)
+        if self._teller is not None:
+            for one in self._alerts.take(moment):
+                self._teller.tell(one)
 
     def threads(self, snapshot: Snapshot, name: str, /) -> tuple[ProcessStacks, ...]:
         """The stacks of a holder's processes; the same for a while, so that asking often stops nobody often."""
@@ -177,11 +209,14 @@ class Memory:
         self.error: StoreError | None = None
         """Why the last look could not be stored."""
 
-    def take(self, look: Look) -> None:
-        """One look."""
+    def take(self, moment: Moment) -> None:
+        """One look, also one that showed nothing."""
         with self._lock:
             try:
-                self._recorder.take(look.snapshots)
+                if moment.error is None and moment.look is not None:
+                    self._recorder.take(moment.look.snapshots)
+                else:
+                    self._recorder.blind()
                 self.error = None
             except StoreError as error:
                 self.error = error

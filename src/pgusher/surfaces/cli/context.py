@@ -104,8 +104,8 @@ class App(Protocol):
     def plans(self) -> PlanStore:
         """The plans of whoever runs this."""
 
-    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **more: Any) -> Any:
-        """What a screen or a web page is made of; `store` and `record` as pgusher.app.served has them."""
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **keep: Any) -> Any:
+        """What a screen or a web page is made of; `keep` as pgusher.app.served.Keep has it."""
 
 
 class RealApp:
@@ -234,14 +234,14 @@ class RealApp:
 
         return PlanStore()
 
-    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **more: Any) -> Any:
+    def served(self, request: Request, every: float, options: Sequence[str], allow_actions: bool, **keep: Any) -> Any:
         """As App."""
-        from pgusher.app.served import Served
+        from pgusher.app.served import Keep, Served
         from pgusher.model.values import replace
 
         # Every third second or so, as a watch: sockets and processes change with the sessions.
         request = replace(request, patience=2.9)
-        return Served(request, every=every, options=options, allow_actions=allow_actions, **more)
+        return Served(request, every=every, options=options, allow_actions=allow_actions, keep=Keep(**keep))
 
 
 class Context:

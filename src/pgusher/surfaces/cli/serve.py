@@ -56,7 +56,7 @@ def run(values: Values, context: Context) -> int:
     place = f"{scheme}://{shown}:{listener.getsockname()[1]}/"
     served = context.app.served(
         request, values["every"], connection_words(values), values["allow_actions"],
-        store=values["store"], record=values["record"],
+        store=values["store"], record=values["record"], alert=_ways(values), narrate=context.narrate,
     )  # fmt: skip
 
     def ready() -> None:
@@ -87,6 +87,28 @@ def _print(what: str, context: Context) -> None:
     from pgusher.surfaces.metrics.dashboard import dashboard
 
     context.out.write(json.dumps(dashboard(), indent=1) + "\n")
+
+
+def _ways(values: Values) -> Any:
+    """How alerts are told; None: not at all."""
+    given = [values[name] for name in ("alert_command", "alert_webhook", "alert_mail")]
+    if given == [None, None, None]:
+        return None
+    from pgusher.app.alerting import Ways
+
+    return Ways(*given)
+
+
+def _webhook(text: str) -> str:
+    from pgusher.app.alerting import web_address
+
+    return web_address(text)
+
+
+def _mail(text: str) -> str:
+    from pgusher.app.alerting import mail_address
+
+    return mail_address(text)
 
 
 def _certificate(values: Values) -> tuple[str, str] | None:
@@ -155,7 +177,7 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-_WHERE, _MAY = "Where to serve", "Who may do what"
+_WHERE, _MAY, _ALERTS = "Where to serve", "Who may do what", "Who is told"
 _OPTIONS: tuple[Any, ...] = (
     Option("listen", ("-l", "--listen"), f"serve here (default 127.0.0.1:{_PORT}); 0 takes a free port", "ADDRESS:PORT",
            parse=_listen, default=("127.0.0.1", _PORT), group=_WHERE),
@@ -169,6 +191,12 @@ _OPTIONS: tuple[Any, ...] = (
            default=False),
     Option("store", ("--store",), "the store of pgusher record, if it is not the usual one: a file or DSN", "PLACE",
            group="Memory", files=True),
+    Option("alert_command", ("--alert-command",), "run this when something goes wrong, and when it is over", "CMD",
+           group=_ALERTS),
+    Option("alert_webhook", ("--alert-webhook",), "post it as JSON to this address", "URL", parse=_webhook,
+           group=_ALERTS),
+    Option("alert_mail", ("--alert-mail",), "mail it to this address by the system's sendmail", "ADDRESS", parse=_mail,
+           group=_ALERTS),
     Option("token_file", ("--token-file",), "keep the token in FILE, and take it from there", "FILE", group=_MAY,
            files=True),
     Option("allow_actions", ("--allow-actions",), "let the page do the safe steps of a plan; else it only shows",

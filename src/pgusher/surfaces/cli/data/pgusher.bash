@@ -34,7 +34,7 @@ _pgusher_options() {
             watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --color -? --help -V --version' ;;
             record) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --for --keep --max-size --store -? --help -V --version' ;;
             history) echo '--at --since --until --holder --server --format -o --output --store --json --plain --width --color -v --verbose -? --help -V --version' ;;
-            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --record --store --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
+            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --record --store --alert-command --alert-webhook --alert-mail --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;
@@ -57,7 +57,7 @@ _pgusher() {
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in
-        --apply|--at|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--for|--format|--from|--grace|--grafana|--grafana-token-file|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--output|--overlap|--pgbouncer|--ping|--port|--print|--reserved|--sample|--save|--server|--service|--since|--slots|--state|--store|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-o|-p|-t)
+        --alert-command|--alert-mail|--alert-webhook|--apply|--at|--budget|--color|--colour|--config|--confirm|--database|--dbname|--dsn|--every|--fail-on|--for|--format|--from|--grace|--grafana|--grafana-token-file|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--output|--overlap|--pgbouncer|--ping|--port|--print|--reserved|--sample|--save|--server|--service|--since|--slots|--state|--store|--textfile|--timeout|--timeouts|--tls-cert|--tls-key|--token-file|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-o|-p|-t)
             ((i++))
             [[ ${COMP_WORDS[i]} == = ]] && ((i++))
             ;;
@@ -76,7 +76,7 @@ _pgusher() {
         --overlap) _pgusher_words 'skip wait replace' ; return ;;
         --print) _pgusher_words 'alerts dashboard' ; return ;;
         --config|--from|--grafana|--grafana-token-file|--output|--pgbouncer|--save|--store|--textfile|--tls-cert|--tls-key|--token-file|-o) mapfile -t COMPREPLY < <(compgen -f -- "$cur"); compopt -o filenames 2>/dev/null; return ;;
-        --apply|--at|--budget|--confirm|--database|--dbname|--dsn|--every|--for|--grace|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--ping|--port|--reserved|--sample|--server|--service|--since|--slots|--state|--timeout|--timeouts|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
+        --alert-command|--alert-mail|--alert-webhook|--apply|--at|--budget|--confirm|--database|--dbname|--dsn|--every|--for|--grace|--grafana-url|--holder|--host|--idle-for|--idle-timeout|--keep|--last|--limit|--listen|--max|--max-connections|--max-size|--name|--on-failure|--ping|--port|--reserved|--sample|--server|--service|--since|--slots|--state|--timeout|--timeouts|--until|--user|--username|--watch|--webhook|--width|--write|-U|-d|-h|-l|-n|-p|-t) return ;;
     esac
     if [[ $cur == -* ]]; then
         _pgusher_words "$(_pgusher_options "$command")"
