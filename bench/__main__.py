@@ -19,6 +19,7 @@ NAMES = (
     "attribute_pure",
     "pool",
     "act",
+    "record",
     "panels",
     "run",
 )

@@ -18,6 +18,8 @@ _LIFE = (
     "l.id, l.pid, l.backend_start, h.name, l.since, l.until, w.usename, w.datname, w.app, w.client, l.port, l.process,"
     " l.chain, l.turns"
 )
+_AT_ONCE = 5000
+"""Lives whose turns are asked for in one statement."""
 _NAMED = "join holder h on h.id = l.holder join who w on w.id = l.who"
 _SPAN = "select since, until, rung, samples, opened_first, opened_last from span where server = ? and since "
 
@@ -60,14 +62,15 @@ class Reader:
         found = overlapping(self._database, number, ms, ms + 1, _LIFE, _NAMED)
         if inside is None and after is None:
             found = []  # those that are open were there when last looked: whether they are now nobody knows
-        lives = sorted((self._life(row, ms // 1000) for row in found), key=lambda one: (one.since, one.pid))
+        turns = self._turns_at(found, ms // 1000)
+        lives = sorted((_life(row, turns.get(row[0])) for row in found), key=lambda one: (one.since, one.pid))
         return Moment(at, server, inside, None if inside else before, after, tuple(lives), self.ceiling(server, at))
 
     def lives(self, server: str, since: Micros, until: Micros) -> Iterator[Life]:
         """The lives that were there at some time of it, the oldest first."""
         rows = overlapping(self._database, self._server(server), since // 1000, until // 1000, _LIFE, _NAMED)
         for row in sorted(rows, key=lambda row: (row[4], row[0])):
-            yield self._life(row, None)
+            yield _life(row, None)
 
     def chain(self, number: int) -> tuple[Link, ...]:
         """The links of a stored chain, with their evidence."""
@@ -273,13 +276,30 @@ class Reader:
         rows = self._database.rows("select id, name, title from holder where server = ?", (server,))
         return {sweep.ALL: (ALL, ""), **{int(key): (name, title) for key, name, title in rows}}
 
-    def _life(self, row: Row, second: int | None) -> Life:
-        number, pid, start, holder, since, until, user, database, app, client, port, process, chain, raw = row
-        turn = states.at(self._turns(number, since, raw), second) if second is not None else None
-        return Life(
-            pid, start, holder, since * 1000, until * 1000 if until is not None else None, user, database, app, client,
-            port, process, states.NAMES[turn[1]] if turn else None, turn[0] * 1_000_000 if turn else None, chain,
-        )  # fmt: skip
+    def _turns_at(self, rows: list[Row], second: int) -> dict[int, states.Turn]:
+        """By life the turn that holds at a moment: asked for all of them at once."""
+        found: dict[int, states.Turn] = {}
+        for at in range(0, len(rows), _AT_ONCE):
+            numbers = [row[0] for row in rows[at : at + _AT_ONCE]]
+            marks = ", ".join("?" * len(numbers))
+            packed = self._database.rows(
+                f"select t.life, t.since, t.body from turns t where t.life in ({marks}) and t.since ="  # noqa: S608 - question marks
+                " (select max(x.since) from turns x where x.life = t.life and x.since <= ?)",
+                (*numbers, second),
+            )
+            single = self._database.rows(
+                f"select t.life, t.at, t.state from turn t where t.life in ({marks}) and t.at ="  # noqa: S608 - as above
+                " (select max(x.at) from turn x where x.life = t.life and x.at <= ?)",
+                (*numbers, second),
+            )
+            for life, since, body in packed:
+                if (turn := states.at(states.unpack(since, body), second)) is not None:
+                    found[life] = turn
+            found.update((life, (since, state)) for life, since, state in single)
+        for row in rows:
+            if row[13] is not None and (turn := states.at(states.unpack(row[4] // 1000, row[13]), second)) is not None:
+                found[row[0]] = turn
+        return found
 
     def _turns(self, number: int, since: int, raw: bytes | None) -> list[states.Turn]:
         """All turns of a life, in their order."""
@@ -293,6 +313,14 @@ class Reader:
         else:
             found += self._database.rows("select at, state from turn where life = ? order by at", (number,))
         return found
+
+
+def _life(row: Row, turn: states.Turn | None) -> Life:
+    _, pid, start, holder, since, until, user, database, app, client, port, process, chain, _ = row
+    return Life(
+        pid, start, holder, since * 1000, until * 1000 if until is not None else None, user, database, app, client,
+        port, process, states.NAMES[turn[1]] if turn else None, turn[0] * 1_000_000 if turn else None, chain,
+    )  # fmt: skip
 
 
 class _Sum:
