@@ -73,6 +73,8 @@ def test_hung_runs_and_sessions_of_nobody_go_first() -> None:
     gone = claim("gone/x", 5, 0, holds=5, kind=HolderKind.GONE)
     found = proposed(hung, gone, claim("web", 50))
     assert {share.holder: share.maximum for share in found.shares} == {"cron/report": 3, "web": 50}
+    scarce = proposed(hung, claim("web", 500))
+    assert {share.holder: share.minimum for share in scarce.shares} == {"cron/report": 3, "web": 1}
     assert found.gives == (
         "gone/x: 5 slots whose client is gone: pgusher free gone/x",
         "cron/report: as one run at a time it takes 3 instead of 9: pgusher run",

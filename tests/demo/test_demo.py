@@ -85,6 +85,7 @@ def guarded(told: str, out: str) -> None:
 
 def freed(told: str, out: str) -> None:
     """What was typed to give the slots back, and what was seen: 12 slots of two jobs, then 6 of the one by its name."""
+    assert len(re.findall(r"^\$ pgusher budget (?:plan )?--config \S+/budget.toml(?: --port \d+)?$", told, re.M)) == 2
     assert len(re.findall(r"^\$ pgusher free(?: --port \d+)?$", told, re.M)) == 1
     assert len(re.findall(r"^\$ pgusher free --apply \w{4} --unsafe --confirm \S+", told, re.M)) == 2
     assert re.search(r"^\$ pgusher free \w+/stock_report\S*", told, re.M)

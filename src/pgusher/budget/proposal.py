@@ -4,7 +4,7 @@
 2. A service of several processes is replaced one process at a time: the new one starts before the old one ends. The
    largest share of one such process is kept free.
 3. Each holder has as its minimum what it really used at most, by its pools' ledgers or the history of jobs; where
-   nothing has kept that, what is at work now, and at least 1. A declared minimum counts where it is larger.
+   nothing has kept that, what is at work now, and at least 1; of a cron job one run. A larger declared one counts.
 4. Each holder wants what it may take; where that is not known what it had at most; a cron job one run.
 5. When all that fits, nothing is changed. Else each gets its minimum, and of the rest in proportion to what it wants
    beyond that, rounded down to a multiple of its processes.
@@ -50,7 +50,8 @@ def propose(sheet: Sheet, backend_kb: int | None = None) -> Proposal | None:
 def _minimum(claim: Claim) -> int:
     used = claim.busiest.value if claim.busiest is not None else None
     declared = claim.declared.minimum if claim.declared is not None else 0
-    return max(1, claim.used if used is None else used, declared)
+    run = claim.each or 0 if claim.kind is HolderKind.CRON else 0  # with less it could not even start
+    return max(1, claim.used if used is None else used, declared, run)
 
 
 def _wanted(claim: Claim) -> int:

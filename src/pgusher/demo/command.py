@@ -113,6 +113,7 @@ def run(*, keep: bool = False, out: TextIO | None = None) -> int:
             director.keep()
             _tell_kept(narrator, director.directory, server["port"], server["socket"])
         else:
+            _budget(director, narrator, pgusher)
             _free(director, narrator, pgusher)
             _guard(director, narrator, pgusher)
     except Interrupted as interrupted:
@@ -159,6 +160,19 @@ def _show(director: Director, narrator: Narrator, port: int) -> _Pgusher:
     # They hang since seconds here, not since weeks: what tells that from being slow is to watch them for a while.
     show("why", "--sample", "20")
     return pgusher
+
+
+def _budget(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
+    """Who may take how many, and what would fit. What no program tells of itself here is declared, as a person does."""
+    file = os.path.join(director.directory, "budget.toml")
+    with open(file, "w", encoding="utf-8") as written:
+        for name, total, of in (("dashboards", 100, "grafana_stand_in"), ("api", 20, "shop_api")):
+            holder = pgusher.holder_of(_a_job(director.directory, of))
+            written.write(f"[budget.{name}]\ntotal = {total}\nholder = {json.dumps(holder or name)}\n")
+    narrator.plain()
+    narrator.plain("Who may take how many? The stand-in's 100 and the back end's 2 x 10 are declared in budget.toml.")
+    pgusher.show("budget", "--config", file)
+    pgusher.show("budget", "plan", "--config", file)
 
 
 def _free(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
