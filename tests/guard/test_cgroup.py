@@ -59,6 +59,22 @@ def test_where_there_is_none_it_is_said_why(tmp_path: Path) -> None:
         cgroup.make("x", str(tmp_path))
 
 
+def test_empty_ones_of_killed_guards_go_and_those_of_others_stay(own: Cgroup) -> None:
+    above = os.path.dirname(own.path)
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    old, living = f"{above}/pgusher.t.1-{gone.pid}", f"{above}/pgusher.t.1-{os.getpid()}"
+    os.mkdir(old)
+    os.mkdir(living)
+    try:
+        another = cgroup.make(f"pgusher.t.2-{os.getpid()}")
+        another.remove()
+        assert not os.path.exists(old)
+        assert os.path.exists(living)
+    finally:
+        os.rmdir(living)
+
+
 def test_a_run_has_one_and_takes_it_away(own: Cgroup, tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     try:

@@ -86,7 +86,19 @@ def make(name: str, proc: str = "/proc") -> Cgroup:
     below = os.path.relpath(own, mount[0]) if mount[0] != "/" else own.lstrip("/")
     if below.startswith(".."):
         raise OSError(errno.EACCES, "our cgroup is not below the one that is mounted")
-    return Cgroup(os.path.normpath(os.path.join(mount[1], below, name)))
+    path = os.path.normpath(os.path.join(mount[1], below, name))
+    _sweep(os.path.dirname(path))
+    return Cgroup(path)
+
+
+def _sweep(above: str) -> None:
+    """Remove the empty ones of guards that were killed: their jobs may never run again. Others the kernel keeps."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir(above):
+            words, _, pid = name.rpartition("-")
+            if words.startswith("pgusher.") and pid.isdecimal() and not os.path.exists(f"/proc/{pid}"):
+                with contextlib.suppress(OSError):
+                    os.rmdir(f"{above}/{name}")
 
 
 def members(path: str) -> list[int]:

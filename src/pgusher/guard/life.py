@@ -73,7 +73,7 @@ class Life:
         self.no_cgroup = ""
         """Why there is none."""
         self._run, self._trail = "", ""
-        self._inside = self._many = self._stopped = False
+        self._gone = self._inside = self._many = self._stopped = False
         self._priority = os.getpriority(os.PRIO_PROCESS, 0)
         self._environ = environ
         self._step = step
@@ -241,9 +241,7 @@ class Life:
             self._pump(0.01 if len(found) < _SWARM else 0.1)
         if told:
             self.end_took = time.monotonic() - first_of_all
-        if self._trail and not found:
-            with contextlib.suppress(OSError):
-                os.unlink(self._trail)
+        self._gone = not found
         self._step("killed")
         return tuple(stat.pid for stat in found)
 
@@ -261,6 +259,9 @@ class Life:
         self.relay.close()
         if self.cgroup is not None:
             self.cgroup.remove()
+        if self._trail and self._gone:
+            with contextlib.suppress(OSError):
+                os.unlink(self._trail)
         kernel.hurry(self._priority)
         signal.set_wakeup_fd(self._old_waker)
         for number, handler in self._handlers.items():
