@@ -35,6 +35,9 @@ def test_opens_a_pool():
     pool.wait()
     kept.append(pool)
 
+def test_opens_one_that_has_no_session_yet():
+    kept.append(Pool("host=127.0.0.1 port=1 connect_timeout=1", min_size=1, open=True))  # line D
+
 def test_closes_it():
     with Pool(DSN, min_size=1) as pool:
         pool.wait()
@@ -73,18 +76,20 @@ def test_what_is_left_fails_the_test_that_left_it(dsn: str, tmp_path: Path) -> N
         mark: number for number, line in enumerate(source.splitlines(), 1) for mark in re.findall(r"# line (\w)", line)
     }
     said = dict(re.findall(r"ERROR at teardown of (test_\w+) _+\n(.+?)(?=\n_{5}|\n={5}|\Z)", done.stdout, re.DOTALL))
-    assert set(said) == {"test_keeps_a_loan", "test_opens_a_pool", "test_loop_ends_first"}, done.stdout
+    early = "test_opens_one_that_has_no_session_yet"
+    assert set(said) == {"test_keeps_a_loan", "test_opens_a_pool", early, "test_loop_ends_first"}, done.stdout
+    assert re.search(rf"test_leaking.py:{lines['D']} in {early}, was not closed: it is opening", said[early])
     assert f"test_leaking.py:{lines['A']} in test_keeps_a_loan" in said["test_keeps_a_loan"]
     assert f"test_leaking.py:{lines['B']} in test_opens_a_pool" in said["test_opens_a_pool"]
     assert f"test_leaking.py:{lines['C']} in test_loop_ends_first.<locals>.careless" in said["test_loop_ends_first"]
     assert re.search(r"sessions \d+ are left on the server", said["test_opens_a_pool"])
-    assert re.search(r"7 passed.* 3 errors", done.stdout)
+    assert re.search(r"8 passed.* 4 errors", done.stdout)
     assert done.returncode == 1
 
 
 def test_it_can_be_switched_off_and_a_wrong_word_is_told(dsn: str, tmp_path: Path) -> None:
     (tmp_path / "test_leaking.py").write_text(LEAKING.format(dsn=dsn))
-    assert "7 passed" in run(tmp_path, "-o", "pgusher_leaks=off").stdout
+    assert "8 passed" in run(tmp_path, "-o", "pgusher_leaks=off").stdout
     wrong = run(tmp_path, "-o", "pgusher_leaks=perhaps")
     assert "pgusher_leaks is 'fail' or 'off', not 'perhaps'" in wrong.stderr + wrong.stdout
     assert "Traceback" not in wrong.stderr
