@@ -19,6 +19,7 @@ MODULES = (
     "idle_in_transaction",
     "idle_pool_oversized",
     "invisible_sessions",
+    "leaking_slots",
     "monitor_crowd",
     "nameless_sessions",
     "no_idle_timeout",
