@@ -225,7 +225,8 @@ class _Pgusher:
         own = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PGUSHER"))}
         if "PYTHONPATH" in own:  # it may be relative to where we are
             own["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, own["PYTHONPATH"].split(os.pathsep)))
-        self._env = own | {"PGUSHER_STATE": state}  # its plans and its log go with the staging
+        # Its plans, its log and what processes share go with the staging.
+        self._env = own | {"PGUSHER_STATE": state, "PGUSHER_SHARED": os.path.join(director.directory, "shared")}
 
     def show(self, *words: str, cwd: str | None = None, more: Mapping[str, str] | None = None) -> int:
         """Run it as a person would type it, below a line that shows what is typed; its exit code."""

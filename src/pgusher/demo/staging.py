@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 from pgusher.demo import crontab, record, web, world
@@ -111,7 +111,11 @@ class Staging:
 
         note = self._wait("the start of the second back end", filled, lambda: second.log)
         seconds = round(time.monotonic() - began, 1)
-        return "started", {"sessions": len(note.sessions), "seconds": seconds, "orders": self._ask_orders(orders)}
+        told = {"sessions": len(note.sessions), "seconds": seconds, "orders": self._ask_orders(orders)}
+        # It has shown that it starts. What comes next are the jobs, and they need slots, too.
+        second.process.terminate()
+        self._wait("the end of the second back end", lambda: not _there(note.sessions) or None, lambda: second.log)
+        return "started", told
 
     def directories(self) -> tuple[str, ...]:
         """The directories outside of our own that go with the staging, as far as they are known."""
@@ -363,3 +367,8 @@ def _write_note(directory: str, facts: Mapping[str, Any]) -> None:
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(facts, file)
     os.replace(path + ".new", path + ".json")
+
+
+def _there(pids: Sequence[int]) -> bool:
+    """Whether one of these server processes is still there."""
+    return any(os.path.exists(f"/proc/{pid}") for pid in pids)

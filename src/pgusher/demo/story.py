@@ -66,6 +66,7 @@ def started(event: Event) -> list[str]:
         _slots(f"the refused back end now starts, in {event['seconds']} s, its pool is full", event),
         f"one with pgusher's Database, {workers}, Budget({orders['budget']}), answers",
         _slots(f"  {requests} made at once, and has no more sessions", orders),
+        "the first of the two is ended again: what comes next needs room",
     ]
 
 

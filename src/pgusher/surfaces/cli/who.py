@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again, request_of
-from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Values, shown
 from pgusher.surfaces.render.find import Found, find
@@ -16,6 +16,7 @@ from pgusher.surfaces.render.words import listed
 if TYPE_CHECKING:
     from pgusher.app.look import Look
     from pgusher.model.evidence import Gap
+    from pgusher.surfaces.cli.grafana_panels import InWho
 
 
 def run(values: Values, context: Context) -> int:
@@ -23,12 +24,11 @@ def run(values: Values, context: Context) -> int:
     word: str | None = values["holder"]
 
     complete = again(values, context)
-    looker = panels = None
+    looker: Looks | None = None
+    panels: list[InWho] = []
+    config = context.app.config(values["config"])
     if word is not None and not values["json"] and values["replay"] is None:
-        from pgusher.surfaces.cli.grafana_panels import InWho
-
-        looker = context.app.looker(request_of(values, context.app.config(values["config"])))
-        panels = InWho(values, context, looker)
+        looker = context.app.looker(request_of(values, config))
 
     def show(look: Look) -> int:
         snapshots, gaps = tuple(map(complete.snapshot, look.snapshots)), complete.gaps(look.gaps)
@@ -45,8 +45,12 @@ def run(values: Values, context: Context) -> int:
 
         screen = watch_screen(values, context)
         lines = who_page(screen, found.matches, word, gaps, values["all"])
-        if panels is not None and any(holder.program == "Grafana" for one in found.matches for holder in one.holders):
-            lines += panels.lines(look.snapshots)
+        named = context.environ.get("PGUSHER_GRAFANA_URL") or config.grafana_url
+        if looker is not None and _shows_grafana(found) and (named or any(s.facts.grafana for s in look.snapshots)):
+            # What reads dashboards is loaded here alone: where there is a Grafana that can be read.
+            if not panels:
+                panels.append(_panels(values, context, looker))
+            lines += panels[0].lines(look.snapshots)
         put(
             values,
             context,
@@ -56,6 +60,16 @@ def run(values: Values, context: Context) -> int:
         return exit_code(look)
 
     return show_looks(values, context, show, looker)
+
+
+def _shows_grafana(found: Found) -> bool:
+    return any(holder.program == "Grafana" for one in found.matches for holder in one.holders)
+
+
+def _panels(values: Values, context: Context, looker: Looks) -> InWho:
+    from pgusher.surfaces.cli.grafana_panels import InWho
+
+    return InWho(values, context, looker)
 
 
 def not_found(word: str, found: Found) -> UsageError:
