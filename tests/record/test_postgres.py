@@ -90,6 +90,15 @@ def test_the_server_that_is_recorded_takes_no_memory_of_itself(reader: Reader, d
     made.close()
 
 
+def test_a_size_that_cannot_be_told_takes_nothing_away(reader: Reader, dsn: str) -> None:
+    database = open_store(dsn, write=True)
+    before = database.rows("select count(*) as n from life")[0][0]
+    assert database.size() is None
+    assert Retention(most_bytes=1).trim(database, (EIGHT // 1000) + 86_400_000, at_once=True)
+    assert database.rows("select count(*) as n from life")[0][0] == before
+    database.close()
+
+
 def test_it_is_trimmed_as_a_file_is(reader: Reader, dsn: str) -> None:
     database = open_store(dsn, write=True)
     assert Retention(keep=1).trim(database, (EIGHT // 1000) + 3 * 86_400_000, at_once=True)

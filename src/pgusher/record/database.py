@@ -50,8 +50,8 @@ class Database(Protocol):
     def rollback(self) -> None:
         """What was changed since the last commit is forgotten."""
 
-    def size(self) -> int:
-        """Bytes that the content takes."""
+    def size(self) -> int | None:
+        """Bytes that the content takes; None where that cannot be told from the room that deleted rows have left."""
 
     def shrink(self) -> None:
         """Gives room that is free back to the system, a little at a time."""

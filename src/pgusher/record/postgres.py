@@ -86,13 +86,9 @@ class PostgresDatabase:
             with contextlib.suppress(StoreError):
                 self._run("rollback")
 
-    def size(self) -> int:
-        """As Database: also what is free in the tables, which the server uses again."""
-        rows = self.rows(
-            "select coalesce(sum(pg_catalog.pg_total_relation_size(c.oid)), 0)::bigint as size"
-            " from pg_catalog.pg_class c where c.relnamespace = 'pgusher'::regnamespace and c.relkind = 'r'"
-        )
-        return int(rows[0][0])
+    def size(self) -> int | None:
+        """As Database: a table of a server does not shrink when rows go, so its size says nothing of what is left."""
+        return None
 
     def shrink(self) -> None:
         """The server's own autovacuum does."""

@@ -28,7 +28,7 @@ class Retention:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`keep`: days of lives; `most_bytes`: of the store."""
+        """`keep`: days of lives; `most_bytes`: of the store, where it is a file."""
         self._keep = int(keep * DAY)
         self._most = most_bytes
         self._monotonic = monotonic
@@ -43,7 +43,8 @@ class Retention:
         database.run("update hour set minutes = null where at < ? and minutes is not null", (now - self._keep,))
         database.run("delete from hour where at < ?", (now - self._keep * _HOURS_LONGER,))
         for _ in range(20):
-            if database.size() <= self._most or not self._remove_oldest(database, now):
+            size = database.size()
+            if size is None or size <= self._most or not self._remove_oldest(database, now):
                 break
         self._orphans(database)
         database.commit()

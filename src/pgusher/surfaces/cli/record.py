@@ -6,7 +6,7 @@ import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from pgusher.errors import PgusherError
+from pgusher.errors import PgusherError, UsageError
 from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import CONNECTION, GENERAL, request_of
 from pgusher.surfaces.cli.options import Command, Option, Values, number
@@ -19,6 +19,8 @@ STORE = Option(
     "FILE|DSN", group="The store", files=True,
 )  # fmt: skip
 
+_MOST = 1 << 30
+
 
 def run(values: Values, context: Context) -> int:
     """Records until it is told to end. Exit code 0, also after SIGTERM; 3 when the first look saw nothing."""
@@ -26,14 +28,20 @@ def run(values: Values, context: Context) -> int:
     from threading import Event
 
     from pgusher.app.recording import notify, record
+    from pgusher.record.place import is_dsn
     from pgusher.record.recorder import Recorder
     from pgusher.record.retention import Retention
     from pgusher.record.store import open_store
 
+    if values["most"] is not None and values["store"] is not None and is_dsn(values["store"]):
+        raise UsageError(
+            "--max-size is about a file: a table of a server does not shrink when rows go",
+            hint="--keep says how long sessions are kept: --keep 30d",
+        )
     every: float = values["every"]
     request = request_of({**values, "watch": every}, context.app.config(values["config"]))
     database = open_store(values["store"], write=True)
-    recorder = Recorder(database, every=every, retention=Retention(values["keep"], values["most"]))
+    recorder = Recorder(database, every=every, retention=Retention(values["keep"], values["most"] or _MOST))
     looker = context.app.looker(replace(request, patience=2.9))
     stop = Event()
     before: dict[int, Any] = {}
@@ -92,8 +100,8 @@ COMMAND = Command(
                group="What to keep"),
         Option("keep", ("--keep",), "how long sessions are kept; the figures of hours ten times as long (default 90d)",
                "TIME", parse=_days, default=90.0, group="What to keep"),
-        Option("most", ("--max-size",), "how large the store may get; the oldest goes first (default 1GB)", "SIZE",
-               parse=_size, default=1 << 30, group="What to keep"),
+        Option("most", ("--max-size",), "how large a file may get; the oldest goes first (default 1GB)", "SIZE",
+               parse=_size, group="What to keep"),
         STORE,
         *GENERAL,
     ),
