@@ -52,4 +52,7 @@ def test_the_matrix_is_large_and_has_every_rule() -> None:
     # Those that tell a state are symptoms of the others, and are held by the rules' own pages.
     states = {"slots-exhausted", "slots-running-out", "nameless-sessions"}
     meant = {rule for incident in SICK for rule in (incident.about, *incident.causes)}
-    assert set(names()) - meant == states
+    # These need more than sessions and processes: what a Grafana is set to, a memory of the past. The worlds of their
+    # own pages, and the tests beside them, have it.
+    beyond = {name for name in names() if name.startswith("grafana-")} | {"leaking-slots"}
+    assert set(names()) - meant - beyond == states

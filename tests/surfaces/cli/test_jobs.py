@@ -31,6 +31,8 @@ STUCK = (
 def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
     monkeypatch.setenv("PGUSHER_STATE", str(tmp_path))
     monkeypatch.setattr("pgusher.surfaces.cli.jobs._now", lambda: NOW)
+    # Where jobs without a home are kept: others of this host may have left some there.
+    monkeypatch.setattr("pgusher.guard.history._shared", lambda: str(tmp_path / "shared"))
     return History(str(tmp_path / "history"))
 
 
