@@ -263,3 +263,12 @@ def test_a_large_server_is_drawn() -> None:
 
     world = worlds.crowd(1000, 300)
     played(play, source_of(world))
+
+
+def test_what_is_kept_for_going_back_is_what_is_drawn() -> None:
+    async def play(app: Watch, _pilot: Pilot[None]) -> None:
+        (kept,) = [one.facts for one in (app._kept[-1].look or Look((), 0.0)).snapshots]
+        assert (kept.processes, kept.sockets, kept.cron) == ((), (), ())
+        assert len(kept.sessions) == len(worlds.incident().facts.sessions)
+
+    played(play, source_of(worlds.incident()))

@@ -130,7 +130,7 @@ class Watch(App[None]):
             self._take(newest)
 
     def _take(self, moment: Moment) -> None:
-        self._kept.append(moment)
+        self._kept.append(view.slim(moment))
         if self._at or self._paused:  # what is looked at stays; it is one further back now
             self._at = min(self._at + 1, len(self._kept) - 1)
             self._show_when()

@@ -8,10 +8,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.style import Style
 from rich.text import Text
 
+from pgusher.app.live import Moment
 from pgusher.model.findings import Diagnosis
 from pgusher.model.holder import Holder
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.chains import chain_lines, labelled
 from pgusher.surfaces.render.headline import gap_lines, heading
@@ -48,6 +49,17 @@ class Row:
     name: str
     cells: tuple[Text, ...]
     gone: bool = False
+
+
+def slim(moment: Moment) -> Moment:
+    """The moment without what is not drawn: hundreds of them are kept, and a busy host has a thousand processes."""
+    if moment.look is None:
+        return moment
+    snapshots = tuple(
+        replace(one, facts=replace(one.facts, processes=(), sockets=(), cron=(), units=(), containers=(), stacks=()))
+        for one in moment.look.snapshots
+    )
+    return replace(moment, look=replace(moment.look, snapshots=snapshots))
 
 
 def drawn(screen: Screen, lines: Iterable[Line]) -> Text:
