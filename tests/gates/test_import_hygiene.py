@@ -59,6 +59,8 @@ def test_the_command_brings_nothing_heavy(root: Path) -> None:
     modules = brought("import pgusher.surfaces.cli.main", root / "src")
     assert "pgusher.surfaces.cli.main" in modules
     assert tops(modules) & HEAVY == set()
+    # What `pgusher run` pays before each job, which knows no snapshot.
+    assert not any(name.startswith(("pgusher.model.snapshot", "pgusher.model.facts")) for name in modules)
 
 
 def test_every_module_of_the_model_brings_standard_library_alone(root: Path) -> None:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from pgusher.model.evidence import Gap
 from pgusher.model.snapshot import Snapshot
-from pgusher.surfaces.render.advice import Command, advice_lines, next_commands, quote
+from pgusher.surfaces.render.advice import Command, advice_lines, next_commands
 from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.render.tally import tally
 from tests.surfaces import worlds
 

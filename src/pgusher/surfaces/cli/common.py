@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
 from pgusher.surfaces.cli.options import Option, Values, number, ports, whole
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.app.config import Config

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pgusher.surfaces.cli.output import Output, real
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.app.config import Config

@@ -10,7 +10,7 @@ from pgusher.errors import RefusedError, UsageError
 from pgusher.surfaces.cli.common import GENERAL, PRINT
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, meant, shown
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.app.adopt import Adoption, Cron, DropIn

@@ -13,9 +13,9 @@ from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.free_words import duration, meaning, role_limit, states
 from pgusher.surfaces.cli.looking import Waiting
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, number, whole
-from pgusher.surfaces.render.advice import quote
 from pgusher.surfaces.render.again import Again
 from pgusher.surfaces.render.plan import commands, confirm_name, plan_page
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.model.snapshot import Snapshot

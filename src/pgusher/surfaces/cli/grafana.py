@@ -11,7 +11,7 @@ from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, repeat,
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import Waiting
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, meant, shown
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.app.look import Look

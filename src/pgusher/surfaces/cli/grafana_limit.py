@@ -12,7 +12,7 @@ from pgusher.surfaces.cli.common import request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.looking import Waiting
 from pgusher.surfaces.cli.options import Values, shown, whole
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 if TYPE_CHECKING:
     from pgusher.collect.grafana.client import Access

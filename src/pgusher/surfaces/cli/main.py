@@ -12,7 +12,7 @@ from pgusher.surfaces.cli import registry
 from pgusher.surfaces.cli.common import CONNECTION, JUDGE, PRINT, REPLAY, looks_like_dsn
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Values, meant, read, shown
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 USAGE, UNREACHABLE, REFUSED, INTERRUPTED = 2, 3, 4, 130
 

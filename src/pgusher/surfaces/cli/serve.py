@@ -10,7 +10,7 @@ from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import CONNECTION, GENERAL, repeat, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Option, Values, number
-from pgusher.surfaces.render.advice import quote
+from pgusher.surfaces.render.shell import quote
 
 _PORT = 8432
 INTERRUPTED = 130

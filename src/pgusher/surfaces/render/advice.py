@@ -13,6 +13,7 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 from pgusher.surfaces.render import cells, words
 from pgusher.surfaces.render.screen import Line, Screen
+from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.render.tally import Status, Tally
 
 _NAMED = set(HolderKind) - {HolderKind.OWN, HolderKind.UNKNOWN, HolderKind.HIDDEN}
@@ -22,9 +23,6 @@ _OLD = 3600 * 1_000_000
 """An hour: a session older than that may be one that nobody will ever close."""
 _LEAST_REASON = 20
 """Columns for a reason; with fewer it is left out."""
-_SAFE = re.compile(r"[\w@%+=:,./-]+", re.ASCII)
-
-
 _WORDS = re.compile(r"""(?:'[^']*'|"[^"]*"|\S)+""")
 
 
@@ -34,11 +32,6 @@ class Command:
 
     text: str
     reason: str
-
-
-def quote(word: str) -> str:
-    """The word as a shell takes it (as shlex.quote, which costs an import)."""
-    return word if _SAFE.fullmatch(word) else "'" + word.replace("'", "'\"'\"'") + "'"
 
 
 def next_commands(

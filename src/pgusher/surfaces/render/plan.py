@@ -9,10 +9,10 @@ from pgusher.model.findings import Safety
 from pgusher.model.plan import Lever, Plan, RoleSetting, SourceChange, Spared, Step
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
-from pgusher.surfaces.render.advice import quote
 from pgusher.surfaces.render.chains import wrap
 from pgusher.surfaces.render.headline import gap_lines, heading, refusal, unasked, verdict_text
 from pgusher.surfaces.render.screen import BLANK, Line, Screen
+from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.render.state import fact_line
 from pgusher.surfaces.render.table import Column, table
 from pgusher.surfaces.render.tally import tally

@@ -14,9 +14,9 @@ from textual.widgets import DataTable, Footer, Input, Static
 from pgusher.errors import PgusherError
 from pgusher.model.values import replace
 from pgusher.surfaces.render import words
-from pgusher.surfaces.render.advice import quote
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.tui import view
 from pgusher.surfaces.tui.plan import PlanScreen
 

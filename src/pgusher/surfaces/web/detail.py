@@ -9,8 +9,9 @@ from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 from pgusher.surfaces.render import words
-from pgusher.surfaces.render.advice import Command, quote
+from pgusher.surfaces.render.advice import Command
 from pgusher.surfaces.render.sessions import ordered
+from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.web.view import key_of, session_url, url
 
 MOST_SESSIONS = 500
