@@ -157,6 +157,21 @@ def test_who_does_nothing_is_told_and_ended_if_wanted(bench: Bench) -> None:
     assert "job idle did nothing for 1s and was ended" in err
 
 
+@pytest.mark.parametrize("options", [[], ["--isolate"]], ids=["", "isolated"])
+def test_signals_that_mean_something_to_the_job_alone_reach_it(bench: Bench, options: list[str]) -> None:
+    if options and bench.run("may", ["true"], *options)[0]:
+        pytest.skip("users may not make namespaces here")
+    text = "trap 'echo one' USR1; trap 'echo two; exit 7' USR2; echo ready; while :; do sleep 0.05; done"
+    guard = bench.start("passed", ["sh", "-c", text], *options, stdout=subprocess.PIPE)
+    assert guard.stdout is not None
+    assert guard.stdout.readline() == b"ready\n"
+    guard.send_signal(signal.SIGWINCH)  # what nobody asked for changes nothing
+    guard.send_signal(signal.SIGUSR1)
+    assert guard.stdout.readline() == b"one\n"
+    guard.send_signal(signal.SIGUSR2)
+    assert (guard.stdout.read(), guard.wait(30)) == (b"two\n", 7)
+
+
 @pytest.mark.parametrize("kind", ["shell", "Python"])
 def test_nothing_survives_any_shape_and_any_ending(bench: Bench, kind: str) -> None:
     """All cells at once: limit, TERM, INT, HUP; a job that is done or has failed while its children run on.

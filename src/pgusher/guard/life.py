@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from pgusher.guard import cgroup, kernel, trail
 from pgusher.guard.output import Relay
 from pgusher.guard.start import ENDING as ASKED
-from pgusher.guard.start import start
+from pgusher.guard.start import PASSED, start
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -83,7 +83,7 @@ class Life:
         self._wake, self._waker = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self.relay = Relay(output)
         self._handlers: dict[int, object] = {}
-        for number in (*ASKED, signal.SIGCHLD):
+        for number in (*ASKED, *PASSED, signal.SIGCHLD):
             # What nohup has switched off stays so.
             if number == signal.SIGCHLD or signal.getsignal(number) is not signal.SIG_IGN:
                 self._handlers[number] = signal.signal(number, _nothing)
@@ -183,7 +183,7 @@ class Life:
             with contextlib.suppress(BaseException):
                 kernel.die_with_parent(signal.SIGKILL)  # it has the lock, too
                 signal.set_wakeup_fd(-1)
-                for number in (*ASKED, signal.SIGCHLD):
+                for number in (*ASKED, *PASSED, signal.SIGCHLD):
                     signal.signal(number, signal.SIG_DFL)
                 room = 30000  # what a pipe holds
                 for line in ask():
@@ -327,7 +327,19 @@ class Life:
             for number in os.read(self._wake, 4096):
                 if number in ASKED and self.asked is None:
                     self.asked = number
+                if number in PASSED:
+                    self._pass_on(number)
         self._reap()
+
+    def _pass_on(self, number: int) -> None:
+        """To the main process alone, as the job would have got it without us."""
+        if self.status is not None or not self._pid:
+            return
+        main = kernel.read_stat(self._pid)
+        for _ in range(2 if self.job.isolate else 0):  # below the two of ours
+            main = next((one for one in kernel.family(os.getpid()) if main and one.ppid == main.pid), None)
+        if main is not None:
+            kernel.send(main.pid, main.ticks, number)
 
     def _reap(self) -> bool:
         """Whether we have no child any more. Then there is no descendant either: an orphan would be our child."""

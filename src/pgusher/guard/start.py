@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Signals by which a guard is told to end its job."""
+PASSED = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM, signal.SIGWINCH)
+"""Signals that mean something to the job alone: "write your figures", "reopen your log". By default they end a process,
+and the guard with its job."""
 
 
 class NotStarted(Exception):  # noqa: N818 - it is what happened, and no error of the guard's
