@@ -28,10 +28,11 @@ NewServer = Callable[..., EmbeddedServer]
 
 def pytest_configure(config: pytest.Config) -> None:
     """One cache of templates for the whole run: the workers of xdist inherit its name."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts what it runs in the background like this, and what we start would inherit it: the tests press
-        # Ctrl-C on themselves and on others.
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # A shell starts what it runs in the background with the first two ignored, nohup with the third, and what we start
+    # would inherit it: the tests press Ctrl-C on themselves and on others, and stop servers by QUIT.
+    for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
     if ENVIRONMENT not in os.environ and not hasattr(config, "workerinput"):
         cache = Cache()
         os.environ[ENVIRONMENT] = cache.directory(server_account())

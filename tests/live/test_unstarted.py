@@ -192,18 +192,14 @@ def test_nobody_tells_them_from_sessions(bed: Bed, server: EmbeddedServer) -> No
     assert snapshot.taken == 3 + 1 + 1  # the bed's own, and this look's
 
 
+@needs_root
 def test_those_of_several_are_not_shared_out(server: EmbeddedServer) -> None:
-    """Where the server's files may not be read, which of two programs has which is not told."""
-    with ExitStack() as stack:
-        stack.enter_context(silent(server, 3))
-        if os.geteuid() == 0:
-            stack.enter_context(silent(server, 2, server.socket_dir))
-            stack.enter_context(as_nobody())
+    """Where the server's files may not be read (who started the server may), which program has which is not told."""
+    with silent(server, 3), silent(server, 2, server.socket_dir), as_nobody():
         snapshot = look(server)
     chains = [chain for chain in snapshot.chains if chain.pid in set(waiting(snapshot))]
-    if os.geteuid() == 0:
-        assert len(chains) == 5
-        assert {chain.holder for chain in chains} == {"unknown"}
+    assert len(chains) == 5
+    assert {chain.holder for chain in chains} == {"unknown"}
     assert not any(link.pid for chain in chains for link in chain.links if link.certainty is Certainty.PROVEN)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,8 @@ def assert_address(session: Session, row: dict[str, Any]) -> None:
 def as_nobody() -> Iterator[None]:
     """This thread as an ordinary user of the host, if we are root."""
     if os.geteuid() == 0:
+        # What is first imported in a look; nobody may not read an interpreter that lies in root's home.
+        importlib.import_module("resource")
         with effective_uid(NOBODY):
             yield
     else:
