@@ -145,8 +145,8 @@ class Looker:
         self._seen = []
 
     def connection(self, server: Server) -> Connection | None:
-        """The one connection that is kept to a server of the last look; None where it was seen without SQL."""
-        eye = next((eye for seen, eye in self._seen if seen is server), None)
+        """The one connection that is kept to a server of the last looks; None where it was seen without SQL."""
+        eye = next((eye for seen, eye in self._seen if seen is server or seen.label == server.label), None)
         return eye.postgres.connection if eye is not None else None
 
     def _open_eyes(self, now: float) -> list[_Eye]:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pgusher.app.alerting import Teller, Ways
@@ -18,6 +18,7 @@ from pgusher.app.live import Live, Moment
 from pgusher.app.look import Looker
 from pgusher.app.past import Past, from_memory, from_store
 from pgusher.app.request import Request
+from pgusher.app.served_holder import Panels, Share, Shown, share_of
 from pgusher.app.why import page
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
@@ -30,6 +31,7 @@ from pgusher.record.recorder import Recorder
 from pgusher.record.store import open_store
 
 if TYPE_CHECKING:
+    from pgusher.collect.postgres.connect import Connection
     from pgusher.guard.history_entry import Entry
     from pgusher.model.stacks import ProcessStacks
 
@@ -86,6 +88,7 @@ class Served:
         self._memory = Memory(keep.store, every) if keep.record else None
         self._teller = Teller(keep.alert, keep.narrate) if keep.alert is not None and keep.alert.any else None
         self._alerts = Alerts()
+        self._panels = Panels(request.config, monotonic)
         self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every, told=self._tell)
         self._threads: dict[str, tuple[float, tuple[ProcessStacks, ...]]] = {}
 
@@ -153,6 +156,24 @@ class Served:
             return open_history().entries(name, _RUNS)
         except OSError:
             return []
+
+    def share(self, snapshot: Snapshot, name: str, /) -> Share | None:
+        """What a holder may take of the server's slots, and who says so."""
+        return share_of(snapshot, self._request.config, name)
+
+    def panels(self, snapshot: Snapshot, name: str, /) -> Shown | None:
+        """The panels of a holder that is a Grafana; None for any other."""
+        return self._panels.of(snapshot, name, lambda: self._asking(snapshot), self._request.timeout)
+
+    @contextlib.contextmanager
+    def _asking(self, snapshot: Snapshot) -> Iterator[Connection | None]:
+        """The one connection while nothing else asks; None where there is none, or it is in use for long."""
+        turn = self._turn.acquire(timeout=self._request.timeout)
+        try:
+            yield self._looker.connection(snapshot.facts.server) if turn else None
+        finally:
+            if turn:
+                self._turn.release()
 
     def past(self, server: str, at: str, span: str, /) -> Past:
         """Who held what at that moment of a server: out of the store where it has that server, else out of memory."""

@@ -7,9 +7,11 @@ from typing import Any
 
 import httpx
 
+from pgusher.app.config import Config
 from pgusher.app.live import Live
 from pgusher.app.look import Look
 from pgusher.app.past import from_memory
+from pgusher.app.served_holder import Shown, share_of
 from pgusher.errors import PgusherError
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.web.gate import Gate
@@ -27,6 +29,8 @@ class Source:
         app = FakeApp(*looks)
         self.live = Live(app, app.config(None), **({} if clock is None else {"clock": clock}))
         self.live.step()
+        self.config = Config()
+        self.shown: Shown | None = None
         self.allow_actions = allow_actions
         self.gate: Gate | None = None
         self.trouble = ""
@@ -56,6 +60,12 @@ class Source:
 
     def runs(self, _holder: str, /) -> list[Any]:
         return []
+
+    def share(self, snapshot: Snapshot, name: str, /) -> Any:
+        return share_of(snapshot, self.config, name)
+
+    def panels(self, _snapshot: Snapshot, _name: str, /) -> Any:
+        return self.shown
 
     def past(self, _server: str, at: str, _span: str, /) -> Any:
         return from_memory(self.live.sums(), at, self.live.newest().at)

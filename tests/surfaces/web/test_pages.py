@@ -9,7 +9,14 @@ import jsonschema
 import pytest
 from hypothesis import given, settings
 
+from pgusher.app.config import Config
+from pgusher.app.served_holder import Shown
+from pgusher.attribute.panels.slots import by_panel
 from pgusher.errors import UnreachableError
+from pgusher.model.budget import Declared
+from pgusher.model.evidence import Gap
+from pgusher.model.panel_slots import PanelLook, Sent
+from pgusher.model.panels import Fit, Match, Panel
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render.schema import json_schema
 from pgusher.surfaces.web.view import plain
@@ -90,6 +97,45 @@ def test_a_holder_has_its_page_with_its_chain() -> None:
     assert "version_history.py" in text
     assert "proven" in text
     assert "What would give its slots back" in text
+
+
+def test_a_holders_page_says_what_it_may_take_and_who_says_so() -> None:
+    source = Source(look(worlds.incident()))
+    source.config = Config(budgets=(Declared("v", 12, holder="cron/version_history", place="pgusher.toml: budget.v"),))
+    text = shown(source, "/holder?name=cron/version_history")
+    assert "Its budget" in text
+    assert "may take12likelydeclared: pgusher.toml: budget.v" in text
+    assert "runs at once = 4" in text
+    assert "the holders may take at least" in text
+    data = ask(source, "/holder.json?name=cron/version_history").json()
+    assert data["budget"]["may"]["value"] == 12
+    assert data["panels"] is None
+    assert "Its panels" not in text
+
+
+def test_a_grafanas_page_says_which_panels_its_slots_are_of() -> None:
+    source = Source(look(worlds.incident()))
+    panel = Panel("select 1", "Board", "<b>Orders</b>", ref_id="A", folder="Shop", link="/d/orders?viewPanel=4")
+    other = replace(panel, title="Copy", link="")
+    answers = (Match(Fit.EXACT, (panel,)), Match(Fit.SAME_SQL, (panel, other)), Match(Fit.NONE), None)
+    sent = tuple(Sent(number, match, took=1_500_000) for number, match in enumerate(answers, 1))
+    gap = Gap("grafana", "dashboards of org 2", "the token is of org 1", "a second token")
+    source.shown = Shown(PanelLook(sent, 7, 2, cut=1, gaps=(gap,)), by_panel(sent), "http://grafana:3000")
+    text = shown(source, "/holder?name=unit/grafana-server")
+    assert "4 sessions of Grafana's, compared with 7 saved queries of 2 dashboards" in text
+    for said in (
+        "Shop / Board: <b>Orders</b> (A)",
+        "http://grafana:3000/d/orders?viewPanel=4",
+        "one of 2 panels with the same SQL",
+        "no saved panel (Explore or an unsaved edit)",
+        "no statement is shown",
+        "the token is of org 1",
+        "track_activity_query_size",
+        "1.5 s",
+    ):
+        assert said in text
+    data = ask(source, "/holder.json?name=unit/grafana-server").json()["panels"]
+    assert sorted(one["fit"] or "" for one in data["slots"]) == ["", "exact", "no saved panel", "same SQL"]
 
 
 def test_a_holder_or_a_session_that_is_gone_is_a_page_that_says_so() -> None:

@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 
 from pgusher.app.live import Moment, Sum
 from pgusher.app.past import Past
+from pgusher.app.served_holder import Share, Shown
 from pgusher.errors import PgusherError
 from pgusher.guard.history_entry import Entry
 from pgusher.model.address import Micros
@@ -30,7 +31,7 @@ from pgusher.surfaces.render import words
 from pgusher.surfaces.render.asjson import state_json, who_json
 from pgusher.surfaces.render.find import find
 from pgusher.surfaces.render.letters import assign
-from pgusher.surfaces.web import detail, pages, view
+from pgusher.surfaces.web import detail, pages, share, view
 from pgusher.surfaces.web.token import form_key
 
 _BEAT = 15.0
@@ -77,6 +78,12 @@ class Source(Protocol):
 
     def runs(self, holder: str, /) -> Sequence[Entry]:
         """The last runs of a job."""
+
+    def share(self, snapshot: Snapshot, name: str, /) -> Share | None:
+        """A holder's part of the budget."""
+
+    def panels(self, snapshot: Snapshot, name: str, /) -> Shown | None:
+        """The panels of a Grafana."""
 
     def past(self, server: str, at: str, span: str, /) -> Past:
         """Who held what at a moment."""
@@ -251,8 +258,11 @@ class Site:
         if _word(request, "threads"):
             threads = await run_in_threadpool(self._source.threads, found[0], name)
         runs = await run_in_threadpool(self._source.runs, name)
+        budget = await run_in_threadpool(self._source.share, found[0], name)
+        panels = await run_in_threadpool(self._source.panels, found[0], name)
         return self._shown(
             request, "holder.html", page=page, threads=threads, runs=pages.runs(runs),
+            budget=share.share_words(budget), panels=share.panel_words(panels),
             look_deeper=view.url("/holder", page.server, name=name, threads="1"),
             plan=view.url("/plan", page.server, holder=name), still=threads is not None,
         )  # fmt: skip
@@ -262,7 +272,10 @@ class Site:
         holder = view.holder_called(found[0], _word(request, "name")) if found is not None else None
         if found is None or holder is None:
             return None
-        return who_json(find([found[0]], holder.name).matches, (), holder.name)
+        budget = await run_in_threadpool(self._source.share, found[0], holder.name)
+        panels = await run_in_threadpool(self._source.panels, found[0], holder.name)
+        told = who_json(find([found[0]], holder.name).matches, (), holder.name)
+        return {**told, **share.more_json(budget, panels)}
 
     # -- a session
 
