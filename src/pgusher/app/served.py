@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -19,13 +21,15 @@ from pgusher.app.look import Looker
 from pgusher.app.past import Past, from_memory, from_store
 from pgusher.app.request import Request
 from pgusher.app.served_holder import Panels, Share, Shown, share_of
+from pgusher.app.then import Then, then
 from pgusher.app.why import page
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
+from pgusher.model.address import Micros
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass
 from pgusher.record.database import StoreError
-from pgusher.record.place import exists
+from pgusher.record.place import stored
 from pgusher.record.reading import Reader
 from pgusher.record.recorder import Recorder
 from pgusher.record.store import open_store
@@ -53,6 +57,8 @@ class Keep:
     """The recorder's store, which is read; None for the usual one."""
     record: bool = False
     """They are written into it, too."""
+    temporary: bool = False
+    """Where there is no store they are written into one of our own, which goes when we end."""
     alert: Ways | None = None
     """How alerts are told; None: not at all."""
     narrate: Callable[[str], None] = _nobody
@@ -85,7 +91,11 @@ class Served:
         self._turn = threading.Lock()
         keep = keep or Keep()
         self._store = keep.store
-        self._memory = Memory(keep.store, every) if keep.record else None
+        self._own: tempfile.TemporaryDirectory[str] | None = None
+        if keep.temporary and not keep.record and not stored(keep.store):
+            self._own = tempfile.TemporaryDirectory(prefix="pgusher-")  # its owner's alone
+            self._store = os.path.join(self._own.name, "record.db")
+        self._memory = Memory(self._store, every) if keep.record or self._own is not None else None
         self._teller = Teller(keep.alert, keep.narrate) if keep.alert is not None and keep.alert.any else None
         self._alerts = Alerts()
         self._panels = Panels(request.config, monotonic)
@@ -104,6 +114,8 @@ class Served:
             self._memory.close()
         if self._teller is not None:
             self._teller.close()
+        if self._own is not None:
+            self._own.cleanup()
 
     def _tell(self, moment: Moment) -> None:
         """Each look is kept, and what is new about it told."""
@@ -178,7 +190,7 @@ class Served:
     def past(self, server: str, at: str, span: str, /) -> Past:
         """Who held what at that moment of a server: out of the store where it has that server, else out of memory."""
         now = int(time.time() * 1_000_000)
-        if exists(self._store):
+        if stored(self._store):
             reader = Reader(open_store(self._store))
             try:
                 label = next((one for one in reader.servers() if one.removeprefix("port ") == server), None)
@@ -188,6 +200,16 @@ class Served:
                 reader.close()
         sums = [one for one in self.live.sums() if str(one.port) == server.rpartition(":")[2]]
         return from_memory(sums, at, now)
+
+    def then(self, server: str, at: Micros, like: Snapshot, direction: int = 0, /) -> Then:
+        """A moment of a server as the store has it. Raises StoreError."""
+        if not stored(self._store):
+            return Then(at, nothing="nothing is recorded: pgusher record, or --store")
+        reader = Reader(open_store(self._store))
+        try:
+            return then(reader, server, at, like, direction)
+        finally:
+            reader.close()
 
     def rule(self, name: str) -> str:
         """The page of a rule, in Markdown. Raises UsageError for a name of none."""

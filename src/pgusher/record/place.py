@@ -33,3 +33,8 @@ def exists(place: str | None = None) -> bool:
     """Whether there is a store in a file."""
     place = place or default_path()
     return not is_dsn(place) and os.path.exists(place)
+
+
+def stored(place: str | None = None) -> bool:
+    """Whether there is a store in a file, or one on a server is named."""
+    return is_dsn(place or default_path()) or exists(place)

@@ -183,6 +183,13 @@ class Reader:
         minutes = hours.unpack(rows[0][0]) if rows else ()
         return part.at + next((i for i, one in enumerate(minutes) if one.most == part.most), 0) * hours.MINUTE
 
+    def holders(self, server: str) -> dict[str, tuple[str, str, str | None]]:
+        """By its name each holder that ever was: its kind, its title, the known program that it is."""
+        rows = self._database.rows(
+            "select name, kind, title, program from holder where server = ?", (self._server(server),)
+        )
+        return {name: (kind, title, program) for name, kind, title, program in rows}
+
     # -- parts of a time
 
     def _parts(self, server: int, first: int, last: int) -> Iterator[tuple[int, int, bool]]:

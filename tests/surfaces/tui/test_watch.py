@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import DataTable, Static
+from textual.widgets import DataTable, Input, Static
 
 from pgusher.app.look import Look
+from pgusher.app.request import Request
+from pgusher.app.served import Keep, Served
 from pgusher.errors import UnreachableError
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
+from pgusher.surfaces.render.letters import assign
+from pgusher.surfaces.render.screen import Screen
+from pgusher.surfaces.tui import view
 from pgusher.surfaces.tui.app import Watch
+from pgusher.surfaces.tui.keep import Kept
 from tests.surfaces import findings, worlds
+from tests.surfaces.fakes import FakeApp
 from tests.surfaces.web.site import Source
 
 Play = Callable[[Watch, Pilot[None]], Awaitable[None]]
@@ -135,7 +143,7 @@ def test_going_back_shows_what_was_and_stays_there() -> None:
         assert "OK" in drawn(app)
         await pilot.press("left")
         assert "FULL" in drawn(app)
-        assert "1 looks back: End is now" in drawn(app)
+        assert "1 look back: End is now" in drawn(app)
         source.live.step()
         await pilot.pause(0.5)
         assert "FULL" in drawn(app)
@@ -272,3 +280,118 @@ def test_what_is_kept_for_going_back_is_what_is_drawn() -> None:
         assert len(kept.sessions) == len(worlds.incident().facts.sessions)
 
     played(play, source_of(worlds.incident()))
+
+
+def recorded(tmp_path: Path) -> Any:
+    """A store in which the server was full for a minute, long ago; now it is quiet."""
+    full = worlds.incident()
+    looks = [
+        Look((replace(full, facts=replace(full.facts, taken_at=full.facts.taken_at + second * 1_000_000)),), 1.0)
+        for second in range(0, 60, 2)
+    ]
+    quiet = worlds.quiet()
+    quiet = replace(quiet, facts=replace(quiet.facts, server=full.facts.server))
+    looker: Any = FakeApp(*looks, Look((quiet,), 1.0))
+    served = Served(Request(), looker=looker, keep=Keep(str(tmp_path / "record.db"), record=True))
+    for _ in looks:
+        served.live.step()
+    assert served._memory is not None
+    served._memory.close()
+    served._memory = None
+    served.live.step()
+    return served
+
+
+async def until(pilot: Pilot[None], app: Watch, text: str) -> None:
+    for _ in range(200):
+        if text in drawn(app):
+            return
+        await pilot.pause(0.05)
+    raise AssertionError(f"no {text!r} in {drawn(app)}")
+
+
+def test_further_back_than_its_own_looks_it_shows_what_was_recorded(tmp_path: Path) -> None:
+    async def play(app: Watch, pilot: Pilot[None]) -> None:
+        assert "FULL" not in drawn(app)
+        await pilot.press("down")
+        name = row(app)
+        await pilot.press("left")
+        await until(pilot, app, "recorded at 2026-01-24 03:13:")
+        assert "FULL" in drawn(app)
+        assert "97 of 97 ordinary slots" in drawn(app)
+        assert "End is now" in drawn(app)
+        assert "what was wrong then is not kept" in drawn(app)
+        assert row(app) == name, "the selection stays, also on a holder that held nothing then"
+        assert [str(cell) for cell in app._rows[-1].cells] == ["a", "0", name, "", "", "", "", "held nothing then"]
+        await pilot.press("left")
+        await until(pilot, app, "recorded at 2026-01-24 03:12:5")
+        source.live.step()
+        await pilot.pause(0.3)
+        assert "FULL" in drawn(app), "news do not take it away"
+        await pilot.press("f")
+        await pilot.pause(0.1)
+        assert app.screen_stack[-1] is app.screen, "no plan for what is past"
+        await pilot.press("end")
+        await pilot.pause()
+        assert "recorded" not in drawn(app)
+        assert "FULL" not in drawn(app)
+
+    source = recorded(tmp_path)
+    played(play, source)
+
+
+def test_a_moment_that_is_typed_is_shown(tmp_path: Path) -> None:
+    async def play(app: Watch, pilot: Pilot[None]) -> None:
+        await pilot.press("t", *"no", "enter")
+        await pilot.pause()
+        assert "cannot read that" in drawn(app)
+        await pilot.press("escape", "t")
+        await pilot.pause()
+        app.screen.query_one(Input).value = "2026-01-24T03:12:20Z"
+        await pilot.press("enter")
+        await until(pilot, app, "recorded at 2026-01-24 03:12:20Z")
+        await pilot.press("left_square_bracket")
+        for _ in range(200):
+            if app._notifications:
+                break
+            await pilot.pause(0.05)
+        assert [one.message for one in app._notifications] == ["2026-01-24T03:02:20Z: nothing is kept of that time"]
+        assert app._only == "", "what was typed there is no filter"
+        assert "recorded at 2026-01-24 03:12:20Z" in drawn(app), "what is shown stays"
+        await pilot.press("right_square_bracket")
+        await pilot.pause(0.3)
+        assert "recorded" not in drawn(app), "after what was recorded come its own looks"
+
+    played(play, recorded(tmp_path))
+
+
+def test_what_is_kept_of_looks_is_there_once_and_draws_the_same() -> None:
+    world = worlds.incident()
+    source = source_of(world)
+    kept = Kept(most=3)
+    for _ in range(5):
+        kept.add(source.live.newest())
+    assert len(kept) == 3
+    assert kept[0].look is not None
+    assert kept[-1].look is not None
+    (first,), (last,) = kept[0].look.snapshots, kept[-1].look.snapshots
+    for one, other in zip(first.facts.sessions, last.facts.sessions, strict=True):
+        assert one is other
+    assert all(one is other for one, other in zip(first.chains, last.chains, strict=True))
+    assert all(one is other for one, other in zip(first.holders, last.holders, strict=True))
+    assert {one.query for one in last.facts.sessions} == {None}
+    whole = Screen(100, 40, True, True)
+    letters = assign(world.holders, {})
+    assert view.head_of(whole, last) == view.head_of(whole, world)
+    assert view.map_of(whole, last, letters) == view.map_of(whole, world, letters)
+    assert view.rows_of(whole, last, letters) == view.rows_of(whole, world, letters)
+    name = world.holders[1].name
+    assert view.chain_of(whole, last, name) == view.chain_of(whole, world, name)
+    changed = replace(world.facts.sessions[0], state="active")
+    busy = replace(world, facts=replace(world.facts, sessions=(changed, *world.facts.sessions[1:])))
+    moment = source.live.newest()
+    kept.add(replace(moment, look=Look((busy,), 1.0)))
+    newest = kept[-1].look
+    assert newest is not None
+    assert newest.snapshots[0].facts.sessions[0].state == "active"
+    assert first.facts.sessions[0].state != "active"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -14,6 +13,7 @@ from pgusher.surfaces.cli.common import check_together, request_of
 from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.options import Values
 from pgusher.surfaces.cli.output import Output
+from pgusher.surfaces.cli.staying import stays
 from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.tally import blind, tally
 
@@ -108,8 +108,7 @@ def _watch(seconds: float, context: Context, request: Request, look: Callable[[]
 
     A server that does not answer is shown as that and asked again: whoever watches waits for it to come back.
     """
-    gc.enable()  # one look does without; what is loaded by now need never be looked at
-    gc.freeze()
+    stays()
     first = True
     while True:
         began = context.monotonic()

@@ -10,6 +10,7 @@ from pgusher.errors import PgusherError, UsageError
 from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import CONNECTION, GENERAL, request_of
 from pgusher.surfaces.cli.options import Command, Option, Values, number
+from pgusher.surfaces.cli.staying import stays
 
 if TYPE_CHECKING:
     from pgusher.surfaces.cli.context import Context
@@ -43,6 +44,7 @@ def run(values: Values, context: Context) -> int:
     database = open_store(values["store"], write=True)
     recorder = Recorder(database, every=every, retention=Retention(values["keep"], values["most"] or _MOST))
     looker = context.app.looker(replace(request, patience=2.9))
+    stays()
     stop = Event()
     before: dict[int, Any] = {}
     with suppress(ValueError):  # not the main thread, as in a test: nobody sends signals there

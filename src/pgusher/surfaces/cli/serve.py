@@ -10,6 +10,7 @@ from pgusher.errors import PgusherError, UsageError
 from pgusher.surfaces.cli.common import CONNECTION, GENERAL, repeat, request_of
 from pgusher.surfaces.cli.context import Context
 from pgusher.surfaces.cli.options import Command, Option, Values, number
+from pgusher.surfaces.cli.staying import stays
 from pgusher.surfaces.render.shell import quote
 
 _PORT = 8432
@@ -64,6 +65,7 @@ def run(values: Values, context: Context) -> int:
         told = f"it looks every {values['every']:g} s, Ctrl-C ends it; the token is in {path}"
         context.narrate(told if not values["allow_actions"] else f"{told}; its pages may act")
 
+    stays()
     try:
         served.live.start()
         interrupted = server.serve(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from rich.text import Text
 from textual import work
 from textual.app import App, ComposeResult
 from textual.binding import Binding
@@ -18,16 +18,18 @@ from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.tui import view
+from pgusher.surfaces.tui.back import FAR, STEP, Ask, of_then, when_words
+from pgusher.surfaces.tui.keep import Kept
 from pgusher.surfaces.tui.plan import PlanScreen
 
 if TYPE_CHECKING:
     from pgusher.app.live import Moment
     from pgusher.app.served import Served
+    from pgusher.app.then import Then
+    from pgusher.model.address import Micros
     from pgusher.model.findings import Diagnosis
     from pgusher.model.snapshot import Snapshot
 
-_KEPT = 600
-"""Looks that one can go back to."""
 _LETTERS = 1000
 _SEATS = 46
 """Columns of the seat map: three blocks of ten, and their numbers."""
@@ -64,6 +66,9 @@ class Watch(App[None]):
         Binding("space", "pause", "pause"),
         Binding("left", "earlier", "earlier", key_display="left", priority=True),
         Binding("right", "later", "later", key_display="right", priority=True),
+        Binding("left_square_bracket", "far(-1)", "10 min", key_display="[", show=False),
+        Binding("right_square_bracket", "far(1)", "10 min", key_display="]", show=False),
+        Binding("t", "time", "time"),
         Binding("end", "now", "now", priority=True),
         Binding("s", "sort", "sort"),
         Binding("slash", "filter", "filter", key_display="/"),
@@ -81,15 +86,21 @@ class Watch(App[None]):
         self._unicode = unicode
         self._colour = colour
         self._letters: dict[str, str] = {}
-        self._kept: deque[Moment] = deque(maxlen=_KEPT)
+        self._kept = Kept()
         self._at = 0
         """How many looks back: 0 is now."""
+        self._then: Moment | None = None
+        """What is shown of the store: older than all looks that are kept."""
+        self._asked = 0
+        """How often the store was asked: an answer to an older question is not shown."""
         self._paused = False
         self._sort = view.SORTS[0]
         self._only = ""
         self._server = 0
         self._chosen: str | None = None
         self._filling = False
+        self._shown: dict[str, Text] = {}
+        self._rows: list[view.Row] = []
         self._drawn = False
         """Whether the parts of the screen are there."""
 
@@ -126,11 +137,13 @@ class Watch(App[None]):
 
     def _look(self) -> None:
         newest = self._served.live.newest()
-        if not self._kept or newest.number > self._kept[-1].number:
+        if not len(self._kept) or newest.number > self._kept[-1].number:
             self._take(newest)
 
     def _take(self, moment: Moment) -> None:
-        self._kept.append(view.slim(moment))
+        self._kept.add(moment)
+        if self._then is not None:
+            return
         if self._at or self._paused:  # what is looked at stays; it is one further back now
             self._at = min(self._at + 1, len(self._kept) - 1)
             self._show_when()
@@ -138,10 +151,17 @@ class Watch(App[None]):
         self._show()
 
     def _moment(self) -> Moment | None:
-        return self._kept[-1 - self._at] if self._kept else None
+        if self._then is not None:
+            return self._then
+        return self._kept[-1 - self._at] if len(self._kept) else None
 
     def _pair(self) -> tuple[Snapshot, Diagnosis] | None:
-        moment = self._moment()
+        return self._pair_of(self._moment())
+
+    def _newest_pair(self) -> tuple[Snapshot, Diagnosis] | None:
+        return self._pair_of(self._kept[-1] if len(self._kept) else None)
+
+    def _pair_of(self, moment: Moment | None) -> tuple[Snapshot, Diagnosis] | None:
         if moment is None or moment.look is None or not moment.look.snapshots:
             return None
         number = self._server % len(moment.look.snapshots)
@@ -165,11 +185,22 @@ class Watch(App[None]):
         self._letters.update(assign(snapshot.holders, self._letters))
         narrow = self.size.width < _NARROW
         beside = whole if narrow else replace(whole, width=_SEATS)
-        self.query_one("#head", Static).update(view.head_of(whole, snapshot))
-        self.query_one("#map", Static).update(view.map_of(beside, snapshot, self._letters))
+        self._draw("head", view.head_of(whole, snapshot))
+        self._draw("map", view.map_of(beside, snapshot, self._letters))
         self._show_table(whole, snapshot)
-        self.query_one("#chain", Static).update(view.chain_of(whole, snapshot, self._chosen))
-        self.query_one("#findings", Static).update(view.findings_of(whole, diagnosis, 2 if narrow else 4))
+        self._draw("chain", view.chain_of(whole, snapshot, self._chosen))
+        most = 2 if narrow else 4
+        found = view.unjudged() if self._then is not None else view.findings_of(whole, diagnosis, most)
+        self._draw("findings", found)
+
+    def _draw(self, part: str, text: Text) -> None:
+        """Draws a part of the screen that has changed; its place is reckoned anew where it has other lines."""
+        known = self._shown.get(part)
+        if known is not None and known == text and known.style == text.style:
+            return
+        self._shown[part] = text
+        layout = known is None or known.plain.count("\n") != text.plain.count("\n") or not known.plain or part == "head"
+        self.query_one(f"#{part}", Static).update(text, layout=layout)
 
     def _show_nothing(self, screen: Screen) -> None:
         moment = self._moment()
@@ -177,18 +208,13 @@ class Watch(App[None]):
         text = screen.text(str(error)) if error is not None else "no server is seen"
         if error is not None and error.hint:
             text += "\n" + screen.text(error.hint)
-        self.query_one("#head", Static).update(text)
+        self._draw("head", Text(text))
 
     def _show_when(self) -> None:
         moment = self._moment()
         if moment is None:
             return
-        clock = words.iso(moment.at)[11:19] + "Z"
-        parts = [f"seen at {clock}"]
-        if self._at:
-            parts.append(f"{self._at} looks back: End is now")
-        elif self._paused:
-            parts.append("paused: space goes on")
+        parts = [when_words(moment, self._at, self._then is not None, self._paused)]
         if moment.error is not None:
             parts.append(f"the last look failed: {moment.error}")
         if moment.look is not None and len(moment.look.snapshots) > 1:
@@ -197,21 +223,31 @@ class Watch(App[None]):
         if self._only:
             parts.append(f"only {self._only!r}")
         screen = Screen(None, None, unicode=self._unicode)
-        self.query_one("#when", Static).update(screen.text(", ".join(parts)))
+        self._draw("when", Text(screen.text(", ".join(parts))))
 
     def _show_table(self, screen: Screen, snapshot: Snapshot) -> None:
         """Draws the rows anew, with the cursor on the same holder as before: it never jumps."""
         table = self.query_one(DataTable)
-        rows = view.rows_of(screen, snapshot, self._letters, sort=self._sort, only=self._only, keep=self._chosen)
+        rows = view.rows_of(
+            screen, snapshot, self._letters, sort=self._sort, only=self._only, keep=self._chosen,
+            then=self._then is not None,
+        )  # fmt: skip
         if self._chosen is None and rows:
             self._chosen = rows[0].name
+        before, self._rows = self._rows, rows
+        place = next((at for at, row in enumerate(rows) if row.name == self._chosen), 0)
+        if [row.name for row in rows] == [row.name for row in before] and table.cursor_row == place:
+            for row, old in zip(rows, before, strict=True):
+                for title, cell, known in zip(view.COLUMNS, row.cells, old.cells, strict=True):
+                    if cell != known or cell.style != known.style:
+                        table.update_cell(row.name, title, cell, update_width=len(cell) > len(known))
+            return
         top = table.scroll_y
         self._filling = True
         try:
             table.clear()
             for row in rows:
                 table.add_row(*row.cells, key=row.name)
-            place = next((at for at, row in enumerate(rows) if row.name == self._chosen), 0)
             table.move_cursor(row=place, animate=False, scroll=False)
             table.scroll_to(y=top, animate=False)
         finally:
@@ -229,7 +265,7 @@ class Watch(App[None]):
         pair = self._pair()
         if pair is not None:
             whole = Screen(max(20, self.size.width - 2), self.size.height, self._colour, self._unicode)
-            self.query_one("#chain", Static).update(view.chain_of(whole, pair[0], name))
+            self._draw("chain", view.chain_of(whole, pair[0], name))
 
     # -- keys
 
@@ -237,12 +273,15 @@ class Watch(App[None]):
         """Stops following, or follows again."""
         self._paused = not self._paused
         if not self._paused:
-            self._at = 0
+            self._at, self._then = 0, None
+            self._asked += 1
         self._show()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The keys that mean something now: while a name is typed, the arrows are the field's."""
-        if action in {"earlier", "later", "now"} and (isinstance(self.focused, Input) or len(self.screen_stack) > 1):
+        if action in {"earlier", "later", "now", "far", "time"} and (
+            isinstance(self.focused, Input) or len(self.screen_stack) > 1
+        ):
             return False
         if action == "server":
             moment = self._moment()
@@ -250,18 +289,81 @@ class Watch(App[None]):
         return super().check_action(action, parameters)
 
     def action_earlier(self) -> None:
-        """One look back in time."""
-        self._at = min(self._at + 1, len(self._kept) - 1)
+        """One look back in time, out of the store where no more are kept."""
+        moment = self._moment()
+        if self._then is not None or self._at >= len(self._kept) - 1:
+            if moment is not None:
+                self._go(moment.at - STEP, -1)
+            return
+        self._at += 1
         self._show()
 
     def action_later(self) -> None:
         """One look on."""
+        if self._then is not None:
+            self._go(self._then.at + STEP, 1)
+            return
         self._at = max(0, self._at - 1)
         self._show()
 
+    def action_far(self, direction: int) -> None:
+        """Ten minutes back or on."""
+        moment = self._moment()
+        if moment is not None:
+            self._go(moment.at + direction * FAR, direction)
+
     def action_now(self) -> None:
         """Back to what is now."""
-        self._at, self._paused = 0, False
+        self._at, self._paused, self._then = 0, False, None
+        self._asked += 1
+        self._show()
+
+    def action_time(self) -> None:
+        """Asks for a moment of the past."""
+        if len(self._kept):
+            _ = self.push_screen(Ask(self._kept[-1].at), lambda at: self._go(at) if at is not None else None)
+
+    def _go(self, at: Micros, direction: int = 0) -> None:
+        """Shows a moment: of the looks that are kept, else of the store."""
+        if not len(self._kept):
+            return
+        self._asked += 1
+        place = self._kept.place(at) if at >= self._kept[0].at else None
+        if place is not None:
+            self._then, self._at = None, place
+            self._show()
+            return
+        pair = self._newest_pair()
+        if pair is None:
+            self.notify("no server is seen, so none can be looked for", severity="warning")
+            return
+        self._ask(self._asked, at, pair[0], direction)
+
+    @work(thread=True)
+    def _ask(self, number: int, at: Micros, like: Snapshot, direction: int) -> None:
+        try:
+            found = self._served.then(like.facts.server.label, at, like, direction)
+        except PgusherError as error:
+            self.call_from_thread(self.notify, str(error), severity="error", markup=False)
+            return
+        self.call_from_thread(self._answered, number, found, direction)
+
+    def _answered(self, number: int, found: Then, direction: int) -> None:
+        if number != self._asked:
+            return
+        if found.snapshot is None:
+            if direction > 0:  # up to the looks that are kept nothing was recorded
+                self._then, self._at = None, len(self._kept) - 1
+                self._show()
+                return
+            text = f"{words.iso(found.at)[:19]}Z: {found.nothing}"
+            self.notify(text, severity="warning", markup=False)
+            return
+        if direction > 0 and found.at >= self._kept[0].at:
+            self._then = None
+            self._at = self._kept.place(found.at) or 0
+        else:
+            self._then = of_then(found)
         self._show()
 
     def action_sort(self) -> None:
@@ -272,7 +374,8 @@ class Watch(App[None]):
     def action_server(self) -> None:
         """The next server, where several were found."""
         self._server += 1
-        self._chosen = None
+        self._chosen, self._then = None, None
+        self._asked += 1
         self._show()
 
     def action_filter(self) -> None:
@@ -309,7 +412,7 @@ class Watch(App[None]):
     def action_plan(self) -> None:
         """Plans for the holder that is chosen; nothing is ended."""
         pair = self._pair()
-        if self._chosen is None or pair is None or self._at:
+        if self._chosen is None or pair is None or self._at or self._then is not None:
             self.notify("a plan is for what is now: End", severity="warning")
             return
         self.notify(f"planning for {self._chosen}: nothing is ended", timeout=3, markup=False)

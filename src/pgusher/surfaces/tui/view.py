@@ -8,11 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from rich.style import Style
 from rich.text import Text
 
-from pgusher.app.live import Moment
 from pgusher.model.findings import Diagnosis
 from pgusher.model.holder import Holder
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass, replace
+from pgusher.model.values import dataclass
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.chains import chain_lines, labelled
 from pgusher.surfaces.render.headline import gap_lines, heading
@@ -49,17 +48,6 @@ class Row:
     name: str
     cells: tuple[Text, ...]
     gone: bool = False
-
-
-def slim(moment: Moment) -> Moment:
-    """The moment without what is not drawn: hundreds of them are kept, and a busy host has a thousand processes."""
-    if moment.look is None:
-        return moment
-    snapshots = tuple(
-        replace(one, facts=replace(one.facts, processes=(), sockets=(), cron=(), units=(), containers=(), stacks=()))
-        for one in moment.look.snapshots
-    )
-    return replace(moment, look=replace(moment.look, snapshots=snapshots))
 
 
 def drawn(screen: Screen, lines: Iterable[Line]) -> Text:
@@ -99,8 +87,12 @@ def rows_of(
     sort: str = "slots",
     only: str = "",
     keep: str | None = None,
+    then: bool = False,
 ) -> list[Row]:
-    """The holders. `only`: those whose name has this in it; `keep` stays, also when it holds nothing any more."""
+    """The holders. `only`: those whose name has this in it; `keep` stays, also when it holds nothing.
+
+    `then`: it is a moment of the past, so that who holds nothing is not gone.
+    """
     counts = states(snapshot)
     hues = hue_of(letters)
     now = snapshot.facts.taken_at
@@ -123,8 +115,9 @@ def rows_of(
         rows.append(Row(holder.name, cells))
     if keep is not None and all(row.name != keep for row in rows) and only.casefold() in keep.casefold():
         mark, name = Text(letters.get(keep, UNKNOWN), "dim"), Text(screen.text(keep), "dim")
-        none = (mark, Text("0", "dim", justify="right"), name, Text(""), Text(""), Text(""), Text("gone", "warn"))
-        rows.append(Row(keep, (*none, Text("holds nothing now", "dim")), gone=True))
+        none = (mark, Text("0", "dim", justify="right"), name, Text(""), Text(""), Text(""))
+        told = (Text(""), "held nothing then") if then else (Text("gone", "warn"), "holds nothing now")
+        rows.append(Row(keep, (*none, told[0], Text(told[1], "dim")), gone=True))
     return rows
 
 
@@ -168,3 +161,8 @@ def findings_of(screen: Screen, diagnosis: Diagnosis, most: int) -> Text:
     if more := len(diagnosis.findings) - len(shown):
         lines.append([(f"{screen.sign('more')} {words.count(more, 'further finding')}: pgusher why", "dim")])
     return drawn(screen, lines)
+
+
+def unjudged() -> Text:
+    """What stands in the place of findings of the past."""
+    return Text("what was wrong then is not kept: pgusher history", "dim")

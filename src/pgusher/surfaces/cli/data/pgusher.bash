@@ -31,7 +31,7 @@ _pgusher_options() {
             free) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --idle-for --state --max --sample --cancel --drain --limit --timeouts --apply --unsafe --confirm --grace --json --plain --width --color -v --verbose -a --all -? --help -V --version' ;;
             undo-help) echo '--json --plain --width --color -v --verbose -? --help -V --version' ;;
             budget) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --timeouts --max-connections --reserved --grafana --pgbouncer --strict --format --json --plain --width --color -v --verbose -a --all --watch --save --from -? --help -V --version' ;;
-            watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --color -? --help -V --version' ;;
+            watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --store --color -? --help -V --version' ;;
             record) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --for --keep --max-size --store -? --help -V --version' ;;
             history) echo '--at --since --until --holder --server --format -o --output --store --json --plain --width --color -v --verbose -? --help -V --version' ;;
             serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --record --store --alert-command --alert-webhook --alert-mail --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;

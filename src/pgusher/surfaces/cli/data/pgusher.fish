@@ -175,6 +175,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from watch' -l timeout -x -d 'wai
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -l config -r -F -d 'read this configuration file'
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -l every -x -d 'look every N seconds (default 2)'
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -l allow-actions -d 'let the screen do the safe steps of a plan; else it only shows'
+complete -c pgusher -n '__fish_seen_subcommand_from watch' -l store -r -F -d 'go back in time in this store of pgusher record: a file or DSN'
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -l color -x -a 'auto always never' -d 'auto, always or never (default auto; NO_COLOR is heeded)'
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -s '?' -l help -d 'show this help'
 complete -c pgusher -n '__fish_seen_subcommand_from watch' -s V -l version -d 'show the versions'
