@@ -34,7 +34,7 @@ HOLE = (40, 1000)
 QUIET = replace(worlds.quiet(), facts=replace(worlds.quiet().facts, server=FULL.facts.server))
 
 
-def at(second: int, world: Snapshot = FULL) -> Look:
+def at(second: int, world: Snapshot = FULL) -> Any:
     return Look((replace(world, facts=replace(world.facts, taken_at=START + second * SECOND)),), 1.0)
 
 
@@ -42,7 +42,7 @@ def at(second: int, world: Snapshot = FULL) -> Look:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """Full for forty seconds; then nobody looked; then quiet for forty."""
     store = str(tmp_path_factory.mktemp("store") / "record.db")
-    looks = [at(second) for second in range(0, HOLE[0], 2)]
+    looks: list[Any] = [at(second) for second in range(0, HOLE[0], 2)]
     looks += [at(second, QUIET) for second in range(HOLE[1], HOLE[1] + 40, 2)]
     looker: Any = FakeApp(*looks)
     made = Served(Request(), looker=looker, keep=Keep(store, record=True))

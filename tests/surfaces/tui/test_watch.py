@@ -285,13 +285,14 @@ def test_what_is_kept_for_going_back_is_what_is_drawn() -> None:
 def recorded(tmp_path: Path) -> Any:
     """A store in which the server was full for a minute, long ago; now it is quiet."""
     full = worlds.incident()
-    looks = [
+    looks: list[Any] = [
         Look((replace(full, facts=replace(full.facts, taken_at=full.facts.taken_at + second * 1_000_000)),), 1.0)
         for second in range(0, 60, 2)
     ]
     quiet = worlds.quiet()
     quiet = replace(quiet, facts=replace(quiet.facts, server=full.facts.server))
-    looker: Any = FakeApp(*looks, Look((quiet,), 1.0))
+    now: Any = Look((quiet,), 1.0)
+    looker: Any = FakeApp(*looks, now)
     served = Served(Request(), looker=looker, keep=Keep(str(tmp_path / "record.db"), record=True))
     for _ in looks:
         served.live.step()
