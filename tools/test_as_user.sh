@@ -10,7 +10,8 @@ cd "$(dirname "$0")/.."
 user="pgu-$$"
 home=$(mktemp -d /tmp/pgu.XXXX) # short: paths of unix sockets below it may have 107 bytes
 
-left() { ps -o pid=,args= -u "$user" || true; }
+# A zombie runs no more: who adopted it has not waited for it yet.
+left() { { ps -o stat=,pid=,args= -u "$user" || true; } | sed -n 's/^[^Z ][^ ]* *//p'; }
 clean_up() {
     # By pid, and only those of the user that we made; until the last is gone, as a user in use cannot be removed.
     local tries
