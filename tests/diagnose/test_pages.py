@@ -30,7 +30,14 @@ def printed(finding: Finding) -> str:
 def diagnosed(example: Example) -> Diagnosis:
     world = World(example.world)
     snapshot = world.snapshot()
-    return diagnose(snapshot, hangs=world.found_hangs(), earlier=world.before, history=world.past, strict=True)
+    return diagnose(
+        snapshot,
+        hangs=world.found_hangs(),
+        earlier=world.before,
+        history=world.past,
+        budgets=world.budgets,
+        strict=True,
+    )
 
 
 @pytest.mark.parametrize("name", RULES)

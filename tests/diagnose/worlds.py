@@ -16,7 +16,8 @@ sessions say `count`, `state`, `idle` (since its state changed), `age` (since it
 `copies` makes several such processes, `share` forked children that have the same sockets. Beside [[process]] there are
 [[grafana]] (`version`, `replicas`, `sources` in the words of its API with `open`, `idle` and `lifetime`, `own`),
 [[remote]] (`host`), [[gone]], [[hidden]] (`uid`) and [[unknown]] with sessions alone. [earlier] is a look before, which
-differs in what the server had counted. [[past]] is what was recorded of a holder.
+differs in what the server had counted. [[past]] is what was recorded of a holder. [[budget]] is what was declared for
+one.
 """
 
 from __future__ import annotations
@@ -32,12 +33,13 @@ from pgusher.attribute import attribute
 from pgusher.collect.grafana.sources import Setting as Around
 from pgusher.collect.grafana.sources import source_of, where
 from pgusher.model.address import UNKNOWN, ClientAddress, Micros, Transport
+from pgusher.model.budget import Declared
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.facts import Facts
 from pgusher.model.findings import Evidence
 from pgusher.model.grafana import Figure, Grafana, OwnDatabase, Seen
 from pgusher.model.jobs import CronEntry, CronKind, Unit
-from pgusher.model.past import Past, Series
+from pgusher.model.past import Past
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
 from pgusher.model.server import Ceilings, Limit, Rung, Server, Setting, View
@@ -45,6 +47,7 @@ from pgusher.model.session import SeenBy, Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.sockets import ClientSocket, FdHolder, Sight
 from pgusher.model.stacks import Hang, Raised
+from tests.diagnose.pasts import past_of
 
 SECOND: Micros = 1_000_000
 NOW: Micros = 1_775_963_520_000_000
@@ -87,6 +90,8 @@ class World:
         """The look before, where the world tells of one."""
         self.past: Past | None = None
         """What was recorded, where the world tells of it."""
+        self.budgets = tuple(Declared(place="pgusher.toml: budget", **one) for one in self._told.pop("budget", []))
+        """What was declared."""
         self.hangs: list[dict[str, Any]] = []
         self._make(1, 0, ("/sbin/init",), BOOT, comm="systemd", cgroup="/init.scope")
 
@@ -94,7 +99,7 @@ class World:
         """The whole of it, attributed."""
         told = self._told
         self.earlier = self._earlier(told.pop("earlier", None))
-        self.past = _past(told.pop("past", []))
+        self.past = past_of(told.pop("past", []), NOW)
         for each in told.pop("process", []):
             self._process(each)
         self._grafana += [_grafana_of(dict(each)) for each in told.pop("grafana", [])]
@@ -343,17 +348,6 @@ def _grafana_of(told: dict[str, Any]) -> Grafana:
         own = OwnDatabase(host, port, "grafana", "grafana", most, idle, life, directory)
     from_ = "one process" if replicas == 1 else f"{replicas} processes"
     return Grafana("http://grafana:3000", version, Seen.API, tuple(sources), replicas, from_, own=own)
-
-
-def _past(told: list[dict[str, Any]]) -> Past | None:
-    """Each holder's slots, from one number to another in so many minutes; with `tooth` again and again."""
-    found = []
-    for each in told:
-        first, last, minutes = each["from"], each["to"], each["minutes"]
-        tooth = each.get("tooth", minutes)
-        numbers = tuple(round(first + (last - first) * (at % tooth + 1) / tooth) for at in range(minutes))
-        found.append(Series(each["holder"], NOW - span(f"{minutes}min"), numbers, numbers, tuple(map(float, numbers))))
-    return Past(found[0].since, NOW, tuple(found)) if found else None
 
 
 _DEFAULTS: dict[str, Any] = {

@@ -85,7 +85,9 @@ class Clock:
         return self.now
 
 
-def recorder(path: Path, clock: Clock | None = None, **more: Any) -> Recorder:
+def recorder(path: Path, clock: Clock | None = None, every: float = 1.0, **more: Any) -> Recorder:
     """A recorder that commits with each second look of its clock."""
     clock = clock or Clock()
-    return Recorder(open_store(str(path), write=True), monotonic=clock, retention=Retention(monotonic=clock, **more))
+    return Recorder(
+        open_store(str(path), write=True), every=every, monotonic=clock, retention=Retention(monotonic=clock, **more)
+    )

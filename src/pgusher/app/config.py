@@ -15,6 +15,7 @@ from pgusher.client.configuration import File, find
 from pgusher.errors import ConfigError
 from pgusher.model.budget import Declared
 from pgusher.model.values import dataclass
+from pgusher.record.place import is_dsn
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,8 @@ class Config:
     """`[grafana] token_file`: one token a line, one for each organisation; relative to the file's directory."""
     budgets: tuple[Declared, ...] = ()
     """`[budget.NAME]`: what a holder may take."""
+    store: str | None = None
+    """`store`: what `pgusher record` keeps, where that is not the usual place: a file, or a connection string."""
 
 
 def load(explicit: str | None = None, *, environment: Mapping[str, str] | None = None, cwd: str = ".") -> Config:
@@ -50,7 +53,8 @@ def load(explicit: str | None = None, *, environment: Mapping[str, str] | None =
 
 _KEYS = {"dsn": (str, "a string"), "crontabs": (list, "a list of strings"), "ignore": (list, "a list of strings"),
          "ratios": (dict, "a table of numbers"), "databases": (dict, "tables, as [databases.NAME]"),
-         "budget": (dict, "tables, as [budget.NAME]"), "grafana": (dict, "a table of url and token_file")}  # fmt: skip
+         "budget": (dict, "tables, as [budget.NAME]"), "grafana": (dict, "a table of url and token_file"),
+         "store": (str, "a file or a connection string")}  # fmt: skip
 
 
 def _read(file: File) -> Config:
@@ -77,6 +81,7 @@ def _read(file: File) -> Config:
         tuple((name, float(value)) for name, value in ratios.items()),
         *_grafana(path, table.get("grafana", {}), base),
         budgets=tuple(_declared(name, one, path) for name, one in file.tables("budget").items()),
+        store=_store(table.get("store"), base),
     )
 
 
@@ -111,3 +116,9 @@ def _strings(path: str, table: dict[str, Any], key: str) -> list[str]:
         if not isinstance(item, str):
             raise ConfigError(f"{path}: {key}[{index}]: expected a string")
     return items
+
+
+def _store(told: str | None, base: str) -> str | None:
+    if not told or is_dsn(told):
+        return told or None
+    return os.path.join(base, os.path.expanduser(told))

@@ -27,7 +27,7 @@ from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.address import Micros
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 from pgusher.record.database import StoreError
 from pgusher.record.place import stored
 from pgusher.record.reading import Reader
@@ -90,16 +90,17 @@ class Served:
         self.allow_actions = allow_actions
         self._turn = threading.Lock()
         keep = keep or Keep()
-        self._store = keep.store
+        self._store = keep.store or request.config.store
         self._own: tempfile.TemporaryDirectory[str] | None = None
-        if keep.temporary and not keep.record and not stored(keep.store):
+        if keep.temporary and not keep.record and not stored(self._store):
             self._own = tempfile.TemporaryDirectory(prefix="pgusher-")  # its owner's alone
             self._store = os.path.join(self._own.name, "record.db")
         self._memory = Memory(self._store, every) if keep.record or self._own is not None else None
         self._teller = Teller(keep.alert, keep.narrate) if keep.alert is not None and keep.alert.any else None
         self._alerts = Alerts()
         self._panels = Panels(request.config, monotonic)
-        self.live = Live(_OneAtATime(self._looker, self._turn), request.config, every=every, told=self._tell)
+        config = replace(request.config, store=self._store)
+        self.live = Live(_OneAtATime(self._looker, self._turn), config, every=every, told=self._tell)
         self._threads: dict[str, tuple[float, tuple[ProcessStacks, ...]]] = {}
 
     @property

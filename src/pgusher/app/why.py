@@ -6,11 +6,11 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from pgusher.app.recorded import past_of
 from pgusher.diagnose import engine
 from pgusher.errors import ConfigError, PgusherError
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Diagnosis
-from pgusher.model.past import HOUR, MINUTE, Past
 from pgusher.model.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -32,7 +32,8 @@ def diagnose(look: Look, config: Config, earlier: Look | None = None) -> tuple[D
             snapshot,
             hangs=hangs(snapshot),
             earlier=_same_server(snapshot, before),
-            history=_past(snapshot),
+            history=past_of(snapshot, config.store),
+            budgets=config.budgets,
             ignore=config.ignore,
             ratios=dict(config.ratios),
         )
@@ -66,34 +67,6 @@ def _same_server(snapshot: Snapshot, others: Sequence[Snapshot]) -> Snapshot | N
     server = snapshot.facts.server
     same = (one for one in others if (one.facts.server.port, one.facts.server.host) == (server.port, server.host))
     return next(same, None)
-
-
-def _past(snapshot: Snapshot) -> Past | Gap | None:
-    """What was recorded of a server in the last day before the look; None where nothing was."""
-    # Late, as all of it: where nothing is recorded nothing of it is loaded.
-    from pgusher.record.place import default_path, exists
-
-    if not exists():
-        return None
-    from pgusher.record.database import StoreError
-    from pgusher.record.reading import Reader
-    from pgusher.record.store import open_store
-
-    label, until = snapshot.facts.server.label, snapshot.facts.taken_at
-    try:
-        reader = Reader(open_store())
-    except StoreError as error:
-        return Gap("history", "the past of this server", str(error), f"read access to {default_path()}")
-    try:
-        bounds = reader.bounds(label) if label in reader.servers() else None
-        if bounds is None or bounds[1] < until - 10 * MINUTE:
-            return None  # of a recorder that is away nothing follows for now
-        since = until - 24 * HOUR
-        return Past(since, until, reader.series(label, since, until))
-    except StoreError as error:
-        return Gap("history", "the past of this server", str(error), "pgusher record")
-    finally:
-        reader.close()
 
 
 def check_rules(config: Config) -> None:

@@ -23,6 +23,8 @@ argument with a default value is a need that the rule can do without.
 | `hangs` | processes that hang, with mechanism, thread and line | their threads were not looked at |
 | `earlier` | the snapshot before this one | there was no look before |
 | `history` | who held how many slots, minute by minute | nothing was recorded |
+| `budgets` | what was declared: [budget.NAME] of the configuration | never; mostly there are none |
+| `own_pools` | the pools of pgusher's own, by the ledgers of their processes | the same |
 | `gaps` | all that could not be read | never |
 | `ratio` | the rule's threshold | never |
 """
@@ -35,6 +37,7 @@ from functools import cached_property
 from pgusher.diagnose.room import Room
 from pgusher.diagnose.runs import Run, find_runs
 from pgusher.model.address import Micros
+from pgusher.model.budget import Declared
 from pgusher.model.evidence import Gap
 from pgusher.model.holder import Chain, Holder, HolderKind
 from pgusher.model.past import Past
@@ -80,6 +83,7 @@ class Case:
         hangs: Sequence[Hang] | Gap | None = None,
         earlier: Snapshot | None = None,
         history: Past | Gap | None = None,
+        budgets: Sequence[Declared] = (),
     ) -> None:
         self.snapshot = snapshot
         self._history = history
@@ -95,6 +99,8 @@ class Case:
             "view": lambda: facts.view,
             "host": lambda: facts.host,
             "gaps": lambda: facts.gaps,
+            "budgets": lambda: budgets,
+            "own_pools": lambda: facts.own_pools,
             "sessions": self._sessions,
             "activity": self._activity,
             "quiet": self._quiet,

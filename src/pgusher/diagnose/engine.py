@@ -11,6 +11,7 @@ from pgusher.diagnose import rules as _package
 from pgusher.diagnose.case import Case
 from pgusher.diagnose.fold import folded
 from pgusher.diagnose.remedies import with_free
+from pgusher.model.budget import Declared
 from pgusher.model.evidence import Certainty, Gap
 from pgusher.model.findings import Diagnosis, Finding, Severity, Skipped
 from pgusher.model.past import Past
@@ -73,12 +74,13 @@ def rule_of(module: ModuleType) -> Rule:
     )
 
 
-def diagnose(
+def diagnose(  # noqa: PLR0913 - each is a source of its own, and may be missing
     snapshot: Snapshot,
     *,
     hangs: Sequence[Hang] | Gap | None = None,
     earlier: Snapshot | None = None,
     history: Past | Gap | None = None,
+    budgets: Sequence[Declared] = (),
     ignore: Iterable[str] = (),
     ratios: Mapping[str, float] | None = None,
     strict: bool = False,
@@ -87,11 +89,12 @@ def diagnose(
     """What the rules find in a snapshot.
 
     `hangs` are what the stacks showed; a Gap when they could not be taken, None when nobody asked. `earlier` is the
-    snapshot of the look before, `history` what was recorded. `ignore` has names of rules ("stuck-job") and of findings
-    ("stuck-job:cron/report"); `ratios` thresholds by the names of rules. A rule that raises is skipped, and its words
-    are the reason; if `strict` it is a finding, so that tests see it. `of`: these rules instead of all.
+    snapshot of the look before, `history` what was recorded, `budgets` what was declared. `ignore` has names of rules
+    ("stuck-job") and of findings ("stuck-job:cron/report"); `ratios` thresholds by the names of rules. A rule that
+    raises is skipped, and its words are the reason; if `strict` it is a finding, so that tests see it. `of`: these
+    rules instead of all.
     """
-    case = Case(snapshot, hangs=hangs, earlier=earlier, history=history)
+    case = Case(snapshot, hangs=hangs, earlier=earlier, history=history, budgets=budgets)
     unwanted = frozenset(ignore)
     found: list[Finding] = []
     skipped: list[Skipped] = []

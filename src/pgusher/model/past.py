@@ -155,6 +155,8 @@ class Past:
     series: tuple[Series, ...] = ()
     offset: int = 0
     """Seconds that the clock of this host is ahead of UTC: days are people's."""
+    days: tuple[Series, ...] = ()
+    """The same of more days, by whole hours that are over: all together, and holders that rose or fell much."""
 
     @property
     def total(self) -> Series | None:

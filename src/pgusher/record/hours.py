@@ -113,3 +113,13 @@ def unpack(raw: bytes | None) -> tuple[Minute, ...]:
         )
     except (zlib.error, ValueError):
         return ()
+
+
+def unpack_most(raw: bytes | None) -> list[int | None]:
+    """The most of each minute alone, ten times as fast; nothing for bytes that are none of `pack`'s."""
+    try:
+        data = zlib.decompress(raw or b"")
+        third = len(data) // 3
+        return [None if most == _NOBODY else most for most in memoryview(data)[third : 2 * third].cast("I")]
+    except (zlib.error, ValueError, TypeError):
+        return []

@@ -11,6 +11,7 @@ from pgusher.model.holder import Link
 from pgusher.model.past import ALL, Ceiling, Life, Moment, Peak, Refused, Series, Span
 from pgusher.record import hours, states, sweep
 from pgusher.record.database import Database, Row, StoreError
+from pgusher.record.days import days
 from pgusher.record.lives import overlapping, spans
 from pgusher.record.names import links_of
 
@@ -171,6 +172,15 @@ class Reader:
         looked = [minute.most is not None for minute in found[sweep.ALL]]
         made = [_series(names[key][0], first * 1000, minutes, looked) for key, minutes in found.items() if key in names]
         return tuple(sorted(made, key=lambda one: (one.holder != ALL, -max((n or 0 for n in one.most), default=0))))
+
+    def days(self, server: str, since: Micros, until: Micros, rise: int) -> tuple[Series, ...]:
+        """Minute by minute over many days, of all together and of the holders that rose or fell by `rise` at least.
+
+        By whole hours that are over. The most alone; of an hour in which it rose or fell by less, that of the hour.
+        """
+        number = self._server(server)
+        names = {key: name for key, (name, _) in self._holders(number).items()}
+        return days(self._database, number, names, since, until, rise)
 
     def _minute(self, server: int, holder: int, part: _Sum) -> int:
         """When the most were there, to the minute where that is kept."""

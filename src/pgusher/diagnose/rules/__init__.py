@@ -4,8 +4,10 @@ from __future__ import annotations
 
 # Written out, as looking for them costs a twentieth of a cold command and fails in an archive. A test compares.
 MODULES = (
+    "above_budget",
     "blocked_by_idle",
     "connection_churn",
+    "daily_peak",
     "dead_thread_holds_slots",
     "forgotten_session",
     "fork_shared_socket",

@@ -22,6 +22,7 @@ _PRINT = "What to print"
 _FILES = "Snapshots"
 _JUDGE = "For scripts and monitoring"
 
+CONFIG = Option("config", ("--config",), "read this configuration file", "FILE", group=_HOW, files=True)
 CONNECTION = (
     Option("dsn", ("--dsn",), "a connection string or URI, as libpq takes it", "DSN", group=_WHERE),
     Option("host", ("-h", "--host"), "host, address or socket directory", "HOST", group=_WHERE),
@@ -34,7 +35,7 @@ CONNECTION = (
     Option("no_sql", ("--no-sql",), "take no slot: look at process titles and sockets only", group=_HOW, default=False),
     Option("timeout", ("--timeout",), "wait this long for a connection or an answer (default 3)", "SECONDS",
            parse=number(0.05, 3600, "seconds from 0.05 to 3600"), default=3.0, group=_HOW),
-    Option("config", ("--config",), "read this configuration file", "FILE", group=_HOW, files=True),
+    CONFIG,
 )  # fmt: skip
 PRINT = (
     Option("json", ("--json",), "print JSON; its schema: pgusher schema", group=_PRINT, default=False),

@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from pgusher.errors import PgusherError, UsageError
-from pgusher.surfaces.cli.common import GENERAL, PRINT
+from pgusher.surfaces.cli.common import CONFIG, GENERAL, PRINT
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, meant, shown
 from pgusher.surfaces.cli.record import STORE
 
@@ -29,7 +29,7 @@ def run(values: Values, context: Context) -> int:
     if words and words != ["export"]:
         hint = meant(words[0], ["export"]) or "pgusher history --help"
         raise UsageError(f"{shown(words[0])} is nothing that pgusher history does", hint=hint)
-    reader = Reader(open_store(values["store"]))
+    reader = Reader(open_store(values["store"] or context.app.config(values["config"]).store))
     try:
         server = _server(values, reader)
         now = round(context.clock() * 1_000_000)
@@ -166,6 +166,7 @@ COMMAND = Command(
                choices=("csv", "parquet"), default="csv", group=_WHAT),
         Option("output", ("-o", "--output"), "export into this file", "FILE", group=_WHAT, files=True),
         STORE,
+        CONFIG,
         *PRINT,
         *GENERAL,
     ),

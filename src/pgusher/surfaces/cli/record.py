@@ -34,14 +34,16 @@ def run(values: Values, context: Context) -> int:
     from pgusher.record.retention import Retention
     from pgusher.record.store import open_store
 
-    if values["most"] is not None and values["store"] is not None and is_dsn(values["store"]):
+    config = context.app.config(values["config"])
+    store: str | None = values["store"] or config.store
+    if values["most"] is not None and store is not None and is_dsn(store):
         raise UsageError(
             "--max-size is about a file: a table of a server does not shrink when rows go",
             hint="--keep says how long sessions are kept: --keep 30d",
         )
     every: float = values["every"]
-    request = request_of({**values, "watch": every}, context.app.config(values["config"]))
-    database = open_store(values["store"], write=True)
+    request = request_of({**values, "watch": every}, config)
+    database = open_store(store, write=True)
     recorder = Recorder(database, every=every, retention=Retention(values["keep"], values["most"] or _MOST))
     looker = context.app.looker(replace(request, patience=2.9))
     stays()

@@ -203,6 +203,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from history' -l server -x -d 'of
 complete -c pgusher -n '__fish_seen_subcommand_from history' -l format -x -a 'csv parquet' -d 'what export writes: csv or parquet (default csv)'
 complete -c pgusher -n '__fish_seen_subcommand_from history' -s o -l output -r -F -d 'export into this file'
 complete -c pgusher -n '__fish_seen_subcommand_from history' -l store -r -F -d 'the store: a file, or a connection string of another server (default: this user\'s)'
+complete -c pgusher -n '__fish_seen_subcommand_from history' -l config -r -F -d 'read this configuration file'
 complete -c pgusher -n '__fish_seen_subcommand_from history' -l json -d 'print JSON; its schema: pgusher schema'
 complete -c pgusher -n '__fish_seen_subcommand_from history' -l plain -d 'no picture: the same content in words and tables'
 complete -c pgusher -n '__fish_seen_subcommand_from history' -l width -x -d 'a page of this many columns, also in a pipe: for a mail, a ticket, a log'
