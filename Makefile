@@ -63,7 +63,7 @@ bench: ## the measurements of docs/benchmarks.md
 	@$(enter) python -m bench $(ARGS)
 
 docs: ## write the completions, the manual page, docs/commands.md and the golden screens
-	@$(enter) PYTHONPATH=. python -m tests.surfaces.screens; python tools/write_docs.py
+	@$(enter) PYTHONPATH=. python -m tests.surfaces.screens; PYTHONPATH=. python -m tests.surfaces.tui.pictures; python tools/write_docs.py
 
 incidents: ## what pgusher says of each seeded incident, as a table
 	@$(enter) PYTHONPATH=. python -m tests.incidents $(ARGS)

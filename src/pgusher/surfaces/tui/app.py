@@ -45,8 +45,9 @@ class Watch(App[None]):
     #head { height: auto; max-height: 7; padding: 0 1; }
     #when { height: 1; padding: 0 1; }
     #body { height: 1fr; }
-    #map { width: 48; height: 100%; padding: 1 1 0 1; }
-    #table { height: 1fr; background: ansi_default; scrollbar-size: 1 1; }
+    #map { width: 50; height: 100%; padding: 1 1 0 1; }
+    #table { height: 1fr; background: ansi_default; scrollbar-size: 0 1; }
+    #map, #chain, #findings { text-wrap: nowrap; text-overflow: clip; }
     #chain { height: auto; max-height: 9; padding: 1 1 0 1; }
     #findings { height: auto; max-height: 5; padding: 1 1 0 1; }
     .ascii #table { scrollbar-size: 0 0; }
@@ -54,7 +55,7 @@ class Watch(App[None]):
     #only.asked { display: block; }
     .narrow #body { layout: vertical; }
     .narrow #map { width: 100%; height: auto; max-height: 7; padding: 0 1; }
-    .narrow #chain { max-height: 5; padding: 0 1; }
+    .narrow #chain { max-height: 6; padding: 0 1; }
     .narrow #findings { max-height: 3; padding: 0 1; }
     DataTable > .datatable--header { background: ansi_default; text-style: dim; }
     DataTable > .datatable--cursor { text-style: reverse; background: ansi_default; color: ansi_default; }
@@ -64,18 +65,18 @@ class Watch(App[None]):
     BINDINGS: ClassVar[list[Any]] = [
         Binding("q", "quit", "quit"),
         Binding("space", "pause", "pause"),
-        Binding("left", "earlier", "earlier", key_display="left", priority=True),
-        Binding("right", "later", "later", key_display="right", priority=True),
+        Binding("left", "earlier", "back", key_display="<-", priority=True),
+        Binding("right", "later", "on", key_display="->", priority=True),
         Binding("left_square_bracket", "far(-1)", "10 min", key_display="[", show=False),
         Binding("right_square_bracket", "far(1)", "10 min", key_display="]", show=False),
         Binding("t", "time", "time"),
-        Binding("end", "now", "now", priority=True),
+        Binding("end", "now", "now", priority=True, show=False),
         Binding("s", "sort", "sort"),
         Binding("slash", "filter", "filter", key_display="/"),
         Binding("escape", "unfilter", "all", show=False),
-        Binding("c", "copy", "copy command"),
+        Binding("c", "copy", "copy"),
         Binding("f", "plan", "plan"),
-        Binding("n", "server", "next server"),
+        Binding("n", "server", "server"),
     ]
 
     def __init__(self, served: Served, *, repeat: str = "pgusher", unicode: bool = True, colour: bool = True) -> None:
@@ -189,7 +190,7 @@ class Watch(App[None]):
         self._draw("map", view.map_of(beside, snapshot, self._letters))
         self._show_table(whole, snapshot)
         self._draw("chain", view.chain_of(whole, snapshot, self._chosen))
-        most = 2 if narrow else 4
+        most = 3 if narrow else 4
         found = view.unjudged() if self._then is not None else view.findings_of(whole, diagnosis, most)
         self._draw("findings", found)
 

@@ -9,6 +9,7 @@ from textual import work
 from textual.app import ComposeResult
 from textual.binding import Binding
 from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Static
 
@@ -40,9 +41,10 @@ class PlanScreen(ModalScreen[None]):
         with VerticalScroll(id="plan"):
             yield Static(plan_text(self._plan, self._name_of), id="text", markup=False)
             with Horizontal(id="buttons"):
-                yield Button("[ Cancel ]", id="cancel")
+                # As texts: in a label "[ Cancel ]" would be a tag of markup, and nothing would be seen of it.
+                yield Button(Content("[ Cancel ]"), id="cancel")
                 if self._apply is not None and self._safe():
-                    yield Button(f"[ Do the {self._safe()} safe ]", id="apply")
+                    yield Button(Content(f"[ Do the {self._safe()} safe ]"), id="apply")
 
     def on_mount(self) -> None:
         """Who presses Enter without looking has done nothing."""
