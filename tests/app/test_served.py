@@ -60,6 +60,19 @@ def test_what_was_looked_at_is_there_after_the_end(recorded: Served, store: str)
     assert max(sum(held.values()) for held in known) == FULL.taken
 
 
+def test_the_last_day_is_there_for_a_forecast(recorded: Served, store: str) -> None:
+    assert recorded._memory is not None
+    recorded._memory._recorder.commit()
+    moment = recorded.live.newest()
+    assert moment.look is not None
+    past = recorded.recorded(moment.look.snapshots[0])
+    assert past is not None
+    assert past.total is not None
+    assert max(number or 0 for number in past.total.most) == FULL.taken
+    none = Served(Request(), looker=looker(at(0)), keep=Keep(f"{store}.none"))
+    assert none.recorded(FULL) is None
+
+
 def test_a_time_in_which_nobody_looked_is_not_called_empty(recorded: Served, store: str) -> None:
     recorded.close()
     later = Served(Request(), looker=looker(at(0)), keep=Keep(store))

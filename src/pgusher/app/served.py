@@ -19,6 +19,7 @@ from pgusher.app.deep import DeepLooker
 from pgusher.app.live import Live, Moment
 from pgusher.app.look import Looker
 from pgusher.app.past import Past, from_memory, from_store
+from pgusher.app.recorded import past_of
 from pgusher.app.request import Request
 from pgusher.app.served_holder import Panels, Share, Shown, share_of
 from pgusher.app.then import Then, then
@@ -26,6 +27,7 @@ from pgusher.app.why import page
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.address import Micros
+from pgusher.model.past import Past as Recorded
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass, replace
 from pgusher.record.database import StoreError
@@ -211,6 +213,11 @@ class Served:
             return then(reader, server, at, like, direction)
         finally:
             reader.close()
+
+    def recorded(self, snapshot: Snapshot, /) -> Recorded | None:
+        """What was recorded of the last day of a server; None where nothing was, or it cannot be read."""
+        past = past_of(snapshot, self._store)
+        return past if isinstance(past, Recorded) else None
 
     def rule(self, name: str) -> str:
         """The page of a rule, in Markdown. Raises UsageError for a name of none."""

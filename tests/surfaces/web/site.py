@@ -30,6 +30,7 @@ class Source:
         self.live = Live(app, app.config(None), **({} if clock is None else {"clock": clock}))
         self.live.step()
         self.config = Config()
+        self.kept: Any = None
         self.shown: Shown | None = None
         self.allow_actions = allow_actions
         self.gate: Gate | None = None
@@ -69,6 +70,9 @@ class Source:
 
     def past(self, _server: str, at: str, _span: str, /) -> Any:
         return from_memory(self.live.sums(), at, self.live.newest().at)
+
+    def recorded(self, _snapshot: Snapshot, /) -> Any:
+        return self.kept
 
     def rule(self, name: str) -> str:
         return f"# {name}\n\nIt says `why`, and **what** to do.\n\n```text\nan example\n```\n"

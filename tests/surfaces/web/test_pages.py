@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from pgusher.app.config import Config
+from pgusher.app.live import _sums
 from pgusher.app.served_holder import Shown
 from pgusher.attribute.panels.slots import by_panel
 from pgusher.errors import UnreachableError
@@ -17,6 +18,7 @@ from pgusher.model.budget import Declared
 from pgusher.model.evidence import Gap
 from pgusher.model.panel_slots import PanelLook, Sent
 from pgusher.model.panels import Fit, Match, Panel
+from pgusher.model.past import ALL, MINUTE, Past, Series
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render.schema import json_schema
 from pgusher.surfaces.web.view import plain
@@ -224,6 +226,28 @@ def test_a_moment_of_the_past_shows_who_held_what() -> None:
     assert "cron/version_history" in text
     assert "cannot read that: give a time" in shown(source, "/history?at=nonsense")
     assert "Nothing was seen then" in shown(source, "/history?at=2001-01-01T00:00Z")
+
+
+def test_a_leak_is_foretold_by_what_was_recorded_and_the_hour_before_the_start_is_shown() -> None:
+    world = worlds.quiet()
+    now = world.facts.taken_at
+    since = now - 120 * MINUTE
+    counts = tuple(round(world.taken - 6 * (119 - minute) / 60) for minute in range(120))
+    means = tuple(map(float, counts))
+    kept = [Series(name, since, counts, counts, means) for name in (ALL, "script/leak.py")]
+    source = Source(look(world))
+    for second in (0, 2):
+        moved = replace(world, facts=replace(world.facts, taken_at=now + second * 1_000_000))
+        source.live._sums.extend(_sums(look(moved)))
+    assert "by what was recorded" not in shown(source, "/")
+    assert "script/leak.py" not in shown(source, "/")
+    assert 'pgusher_seconds_to_full{server="5433"} +Inf' in ask(source, "/metrics").text
+    source.kept = Past(since, now, tuple(kept))
+    text = shown(source, "/")
+    assert "full in 13 h at the rate of the last 1 h, by what was recorded" in text, text
+    assert "script/leak.py" in text
+    (line,) = (line for line in ask(source, "/metrics").text.splitlines() if line.startswith("pgusher_seconds_to_full"))
+    assert float(line.split()[-1]) == pytest.approx(80 / 6 * 3600, rel=0.2)
 
 
 def test_hostile_names_are_shown_harmless() -> None:

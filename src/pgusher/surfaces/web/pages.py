@@ -6,8 +6,13 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from pgusher.app.forecast import minutes
+from pgusher.app.forecast import to_full as by_record
 from pgusher.app.live import Moment, Sum
 from pgusher.model.address import Micros
+from pgusher.model.past import HOUR, MINUTE
+from pgusher.model.past import Past as Recorded
+from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.tally import tally
 from pgusher.surfaces.web import view
@@ -34,10 +39,19 @@ def servers(moment: Moment, here: str) -> list[dict[str, Any]]:
 
 
 def recent(
-    past: Sequence[Sum], letters: Mapping[str, str], server: str, full_in: tuple[float, str] | None
+    past: Sequence[Sum],
+    letters: Mapping[str, str],
+    server: str,
+    full_in: tuple[float, str] | None,
+    recorded: Recorded | None = None,
 ) -> Area | None:
-    """The picture of what is kept in memory."""
+    """The picture of the last hour: what is kept in memory, and before that what was recorded."""
     points = [Point(one.at, dict(one.holders)) for one in thinned(past)]
+    if past and recorded is not None:
+        before = minutes(recorded, past[-1].at - HOUR, past[0].at)
+        while before and before[0][1] is None:  # a hole before the beginning is none
+            before = before[1:]
+        points = [*(Point(at, held) for at, held in before), *points]
     ceiling = past[-1].ordinary if past else None
 
     def link(at: Micros) -> str:
@@ -81,6 +95,17 @@ def to_full(past: Sequence[Sum]) -> tuple[float, str] | None:
     if seconds > _FAR:
         return None
     return seconds, f"full in {words.age(0, int(seconds * 1e6)) or '0 s'} at the present rate"
+
+
+def forecast(past: Sequence[Sum], snapshot: Snapshot, recorded: Recorded | None) -> tuple[float, str] | None:
+    """When the server would be full, and that in words: by the newest looks, or by what was recorded; the sooner."""
+    found = [one] if (one := to_full(past)) is not None else []
+    slow = by_record(recorded, snapshot) if recorded is not None else None
+    if slow is not None and slow[0] <= _FAR:
+        seconds, over = slow
+        left, span = words.age(0, int(seconds * 1e6)) or "0 s", words.age(0, over * MINUTE)
+        found.append((seconds, f"full in {left} at the rate of the last {span}, by what was recorded"))
+    return min(found, default=None)
 
 
 def runs(entries: Iterable[Any]) -> list[dict[str, str]]:

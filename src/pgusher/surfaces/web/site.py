@@ -23,6 +23,7 @@ from pgusher.errors import PgusherError
 from pgusher.guard.history_entry import Entry
 from pgusher.model.address import Micros
 from pgusher.model.findings import Diagnosis
+from pgusher.model.past import Past as Recorded
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.stacks import ProcessStacks
 from pgusher.model.text import clean
@@ -87,6 +88,9 @@ class Source(Protocol):
 
     def past(self, server: str, at: str, span: str, /) -> Past:
         """Who held what at a moment."""
+
+    def recorded(self, snapshot: Snapshot, /) -> Recorded | None:
+        """What was recorded of the last day."""
 
     def rule(self, name: str) -> str:
         """The page of a rule."""
@@ -226,7 +230,9 @@ class Site:
             gaps=moment.look.gaps if moment.look is not None else (),
             repeat=self._repeat,
         )
-        picture = pages.recent(past, self._letters, page.server, self._to_full(snapshot, diagnosis))
+        recorded = await run_in_threadpool(self._source.recorded, snapshot)
+        full_in = pages.forecast(past, snapshot, recorded)
+        picture = pages.recent(past, self._letters, page.server, full_in, recorded)
         return self._shown(
             request, "state.html", page=page, area=picture, place="state",
             past=words.iso(past[0].at)[11:16] + "Z" if len(past) > 1 else "", all=view.url("/", page.server, sort=sort),
@@ -354,11 +360,10 @@ class Site:
 
     async def _metrics(self, _request: Request) -> Response:
         moment = self._source.live.newest()
-        return PlainTextResponse(
-            self.metrics_text(moment), media_type=None, headers={"content-type": metrics.CONTENT_TYPE}
-        )
+        text = metrics.exposition(await run_in_threadpool(self.samples, moment))
+        return PlainTextResponse(text, media_type=None, headers={"content-type": metrics.CONTENT_TYPE})
 
-    def metrics_text(self, moment: Moment) -> str:
+    def samples(self, moment: Moment) -> list[metrics.Sample]:
         """All series of a moment; a server that was seen once keeps its series while it cannot be seen."""
         samples: list[metrics.Sample] = [
             ("pgusher_refused_looks_total", (), moment.refusals),
@@ -369,14 +374,11 @@ class Site:
         if moment.look is not None:
             samples.append(("pgusher_collect_duration_seconds", (), moment.look.elapsed_ms / 1000))
             for snapshot, diagnosis in zip(moment.look.snapshots, moment.diagnoses, strict=True):
-                to_full = self._to_full(snapshot, diagnosis)
+                past = [one for one in self._source.live.sums() if one.port == snapshot.facts.server.port]
+                to_full = pages.forecast(past, snapshot, self._source.recorded(snapshot))
                 up = moment.error is None and snapshot.facts.view.rung.value != "nothing"
                 samples += metrics.snapshot_samples(snapshot, diagnosis, up, to_full[0] if to_full else None)
-        return metrics.exposition(samples)
-
-    def _to_full(self, snapshot: Snapshot, _diagnosis: Diagnosis) -> tuple[float, str] | None:
-        past = [one for one in self._source.live.sums() if one.port == snapshot.facts.server.port]
-        return pages.to_full(past)
+        return samples
 
     async def _healthz(self, _request: Request) -> Response:
         moment = self._source.live.newest()
