@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 
 from pgusher.app.config import Config
-from pgusher.app.live import _sums
+from pgusher.app.live import Sum, _sums
 from pgusher.app.served_holder import Shown
 from pgusher.attribute.panels.slots import by_panel
 from pgusher.errors import UnreachableError
@@ -20,6 +20,7 @@ from pgusher.model.panel_slots import PanelLook, Sent
 from pgusher.model.panels import Fit, Match, Panel
 from pgusher.model.past import ALL, MINUTE, Past, Series
 from pgusher.model.snapshot import Snapshot
+from pgusher.surfaces.render import words
 from pgusher.surfaces.render.schema import json_schema
 from pgusher.surfaces.web.view import plain
 from tests.surfaces import findings, worlds
@@ -248,6 +249,31 @@ def test_a_leak_is_foretold_by_what_was_recorded_and_the_hour_before_the_start_i
     assert "script/leak.py" in text
     (line,) = (line for line in ask(source, "/metrics").text.splitlines() if line.startswith("pgusher_seconds_to_full"))
     assert float(line.split()[-1]) == pytest.approx(80 / 6 * 3600, rel=0.2)
+
+
+def test_a_server_that_is_filling_is_no_good_news() -> None:
+    world = worlds.quiet()
+    now, port = world.facts.taken_at, world.facts.server.port
+    source = Source(look(world))
+    assert 'class="verdict good"' in ask(source, "/").text
+    source.live._sums.clear()
+    for second in range(0, 62, 2):
+        at = now + (second - 60) * 1_000_000
+        source.live._sums.append(Sum(at, port, (("script/leak.py", 12 + second // 2),), 92))
+    page = ask(source, "/").text
+    assert 'class="verdict warn"' in page
+    assert "filling 12 of 92 ordinary slots taken" in shown(source, "/")
+    assert "full in 1 min at the present rate" in page
+    assert 'class="nowline"' in page
+    assert "foreseen to" in page
+
+
+def test_a_moment_of_which_numbers_alone_are_kept_has_no_states() -> None:
+    source = Source(look(worlds.incident()))
+    page = ask(source, f"/history?at={words.iso(worlds.NOW)[:19]}Z").text
+    assert "unit/grafana-server" in page
+    assert "None" not in page
+    assert "in transaction" not in page
 
 
 def test_hostile_names_are_shown_harmless() -> None:

@@ -66,13 +66,18 @@ def run(values: Values, context: Context) -> int:
         context.narrate(told if not values["allow_actions"] else f"{told}; its pages may act")
 
     stays()
+    otel = None
     try:
         served.live.start()
+        if values["otel"] is not None:
+            otel = _otel(values["otel"], served, context)
         interrupted = server.serve(
             served, token, listener, names, certificate=certificate, repeat=repeat(values), ready=ready
         )
     finally:
         listener.close()
+        if otel is not None:
+            otel.close()
         served.close()
     return INTERRUPTED if interrupted else 0
 
@@ -89,6 +94,31 @@ def _print(what: str, context: Context) -> None:
     from pgusher.surfaces.metrics.dashboard import dashboard
 
     context.out.write(json.dumps(dashboard(), indent=1) + "\n")
+
+
+def _otel(endpoint: str | bool, served: Any, context: Context) -> Any:
+    """What tells the metrics to OpenTelemetry."""
+    try:
+        from pgusher.surfaces.metrics.otel import Otel
+    except ImportError as error:
+        raise PgusherError(
+            f"metrics by OTLP need a package that is not installed: {error.name}",
+            hint="install it: pip install 'pgusher[serve,otel]'; without it /metrics is there",
+        ) from None
+    from pgusher.surfaces.web.samples import samples_of
+
+    to = endpoint if isinstance(endpoint, str) else None
+    return Otel(lambda: samples_of(served, served.live.newest()), to, narrate=context.narrate)
+
+
+def _otlp(text: str) -> str:
+    """Where metrics are told. Raises ValueError for what is no address."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("an address of OTLP over HTTP, as http://collector.example:4318")
+    return text
 
 
 def _ways(values: Values) -> Any:
@@ -142,15 +172,23 @@ def connection_words(values: Values) -> list[str]:
     return words
 
 
+_FILES = {"tls_cert", "tls_key", "token_file"}
+
+
 def _command(values: Values, context: Context) -> str:
     """How a service starts this very pgusher with these options."""
     words = [context.program if "/" in context.program else _whole(context), "serve", *connection_words(values)]
+    from pgusher.record.place import is_dsn
+
     address, port = values["listen"]
     words.append(f"--listen={address}:{port}")
     words.append(f"--every={values['every']:g}")
-    for name, flag in (("tls_cert", "--tls-cert"), ("tls_key", "--tls-key")):
-        if values[name] is not None:
-            words.append(f"{flag}={os.path.abspath(values[name])}")
+    for name in ("tls_cert", "tls_key", "token_file", "store", "alert_command", "alert_webhook", "alert_mail", "otel"):
+        if (value := values[name]) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            file = name in _FILES or (name == "store" and not is_dsn(value))
+            words.append(flag if value is True else f"{flag}={os.path.abspath(value) if file else value}")
+    words += ["--record"] if values["record"] else []
     words += [f"--name={name}" for name in values["name"]]
     if values["allow_actions"]:
         words.append("--allow-actions")
@@ -199,6 +237,8 @@ _OPTIONS: tuple[Any, ...] = (
            group=_ALERTS),
     Option("alert_mail", ("--alert-mail",), "mail it to this address by the system's sendmail", "ADDRESS", parse=_mail,
            group=_ALERTS),
+    Option("otel", ("--otel",), "tell the metrics by OTLP over HTTP: to URL, or as OTEL_EXPORTER_OTLP_ENDPOINT says",
+           "URL", parse=_otlp, optional=True, group=_ALERTS),
     Option("token_file", ("--token-file",), "keep the token in FILE, and take it from there", "FILE", group=_MAY,
            files=True),
     Option("allow_actions", ("--allow-actions",), "let the page do the safe steps of a plan; else it only shows",

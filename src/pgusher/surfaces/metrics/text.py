@@ -27,7 +27,7 @@ _STATES = {
     Doing.TRANSACTION: "idle_in_transaction",
     Doing.OTHER: "other",
 }
-_FAMILIES: tuple[tuple[str, str, str], ...] = (
+FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("pgusher_up", "gauge", "1 when the last look showed the server, 0 when it did not."),
     ("pgusher_slots", "gauge", "Slots by what their session does; with state=free they sum to pgusher_slots_max."),
     ("pgusher_slots_max", "gauge", "max_connections: all slots there are."),
@@ -114,7 +114,7 @@ def exposition(samples: Iterable[Sample]) -> str:
     for sample in samples:
         families.setdefault(sample[0], []).append(sample)
     lines: list[str] = []
-    for name, kind, told in _FAMILIES:
+    for name, kind, told in FAMILIES:
         if name in families:
             lines += [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
             lines += [_line(sample) for sample in families[name]]
@@ -123,7 +123,7 @@ def exposition(samples: Iterable[Sample]) -> str:
 
 def names() -> Sequence[str]:
     """The names of all series there can be."""
-    return [name for name, _, _ in _FAMILIES]
+    return [name for name, _, _ in FAMILIES]
 
 
 def _line(sample: Sample) -> str:
@@ -133,7 +133,11 @@ def _line(sample: Sample) -> str:
     return f"{name}{{{text}}} {number}" if text else f"{name} {number}"
 
 
+def label(text: str) -> str:
+    """A label's value: harmless, and short."""
+    return clean(text)[:_LONGEST]
+
+
 def _quoted(text: str) -> str:
-    """A label's value: harmless, short, with the three signs that the form escapes."""
-    text = clean(text)[:_LONGEST]
-    return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    """The same with the three signs that the form escapes."""
+    return label(text).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -61,6 +61,8 @@ class Area:
     ceiling: float | None
     forecast: str
     forecast_text: str
+    now: float | None
+    """Where what was seen ends, and the forecast begins; None without one."""
     first: str
     last: str
     width: int = WIDTH
@@ -118,8 +120,9 @@ def area(
         ceiling=y(ceiling) if ceiling else None,
         forecast=forecast,
         forecast_text=text,
+        now=x(last) if forecast else None,
         first=clock(first, span),
-        last=clock(last, span),
+        last=clock(last + round(ahead), span),
     )
 
 

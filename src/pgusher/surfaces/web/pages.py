@@ -147,6 +147,7 @@ def history(data: Any, letters: Mapping[str, str], server: str, ceiling: int | N
         "wrong": data.wrong,
         "area": picture,
         "rows": rows,
+        "states": any(row["idle"] is not None for row in rows),  # a screen that does not record keeps numbers alone
         "total": sum(row["slots"] for row in rows),
         "ceiling": ceiling,
         "nothing": data.nothing,

@@ -33,6 +33,7 @@ from pgusher.surfaces.render.asjson import state_json, who_json
 from pgusher.surfaces.render.find import find
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.web import detail, pages, share, view
+from pgusher.surfaces.web.samples import samples_of
 from pgusher.surfaces.web.token import form_key
 
 _BEAT = 15.0
@@ -40,6 +41,8 @@ _BEAT = 15.0
 _STREAMS = 100
 """Streams at once: each is a connection that somebody keeps open."""
 _FIELDS = 50
+_SOON = 3600.0
+"""Seconds: a server that would be full within them is no good news."""
 _LETTERS = 1000
 
 
@@ -236,6 +239,7 @@ class Site:
         return self._shown(
             request, "state.html", page=page, area=picture, place="state",
             past=words.iso(past[0].at)[11:16] + "Z" if len(past) > 1 else "", all=view.url("/", page.server, sort=sort),
+            soon=full_in[1] if full_in is not None and full_in[0] < _SOON and page.tone != "bad" else "",
         )  # fmt: skip
 
     async def _state_json(self, _request: Request) -> Any:
@@ -360,25 +364,8 @@ class Site:
 
     async def _metrics(self, _request: Request) -> Response:
         moment = self._source.live.newest()
-        text = metrics.exposition(await run_in_threadpool(self.samples, moment))
+        text = metrics.exposition(await run_in_threadpool(samples_of, self._source, moment))
         return PlainTextResponse(text, media_type=None, headers={"content-type": metrics.CONTENT_TYPE})
-
-    def samples(self, moment: Moment) -> list[metrics.Sample]:
-        """All series of a moment; a server that was seen once keeps its series while it cannot be seen."""
-        samples: list[metrics.Sample] = [
-            ("pgusher_refused_looks_total", (), moment.refusals),
-            ("pgusher_failed_looks_total", (), moment.failures),
-            ("pgusher_looks_total", (), moment.number),
-            ("pgusher_last_look_timestamp_seconds", (), moment.at / 1e6),
-        ]
-        if moment.look is not None:
-            samples.append(("pgusher_collect_duration_seconds", (), moment.look.elapsed_ms / 1000))
-            for snapshot, diagnosis in zip(moment.look.snapshots, moment.diagnoses, strict=True):
-                past = [one for one in self._source.live.sums() if one.port == snapshot.facts.server.port]
-                to_full = pages.forecast(past, snapshot, self._source.recorded(snapshot))
-                up = moment.error is None and snapshot.facts.view.rung.value != "nothing"
-                samples += metrics.snapshot_samples(snapshot, diagnosis, up, to_full[0] if to_full else None)
-        return samples
 
     async def _healthz(self, _request: Request) -> Response:
         moment = self._source.live.newest()

@@ -34,7 +34,7 @@ _pgusher_options() {
             watch) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --allow-actions --store --color -? --help -V --version' ;;
             record) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config --every --for --keep --max-size --store -? --help -V --version' ;;
             history) echo '--at --since --until --holder --server --format -o --output --store --config --json --plain --width --color -v --verbose -? --help -V --version' ;;
-            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --record --store --alert-command --alert-webhook --alert-mail --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
+            serve) echo '--dsn -h --host -p --port -U --username -d --dbname --service --no-sql --timeout --config -l --listen --name --tls-cert --tls-key --every --record --store --alert-command --alert-webhook --alert-mail --otel --token-file --allow-actions --print --install-systemd -? --help -V --version' ;;
             run) echo '-t --timeout --grace --idle-timeout --idle-kill --no-fail-on-thread-error --overlap -n --name --isolate --slots --budget --dsn --on-failure --ping --webhook --textfile -v --verbose -? --help -V --version' ;;
             jobs) echo '-n --last --json --plain --width --color -v --verbose -? --help -V --version' ;;
             cron) echo '--apply --systemd --json --plain --width --color -v --verbose -? --help -V --version' ;;

@@ -230,6 +230,7 @@ complete -c pgusher -n '__fish_seen_subcommand_from serve' -l store -r -F -d 'th
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l alert-command -x -d 'run this when something goes wrong, and when it is over'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l alert-webhook -x -d 'post it as JSON to this address'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l alert-mail -x -d 'mail it to this address by the system\'s sendmail'
+complete -c pgusher -n '__fish_seen_subcommand_from serve' -l otel -d 'tell the metrics by OTLP over HTTP: to URL, or as OTEL_EXPORTER_OTLP_ENDPOINT says'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l token-file -r -F -d 'keep the token in FILE, and take it from there'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l allow-actions -d 'let the page do the safe steps of a plan; else it only shows'
 complete -c pgusher -n '__fish_seen_subcommand_from serve' -l print -x -a 'alerts dashboard' -d 'print alerts for Prometheus, or a dashboard for Grafana, and end'
