@@ -42,6 +42,8 @@ class Panel:
     """The uid (or, in old dashboards, the name) of its data source; None where a variable or a default chooses it."""
     wild: tuple[str, ...] = ()
     """The variables whose values are known to contain SQL of their own."""
+    loose: tuple[str, ...] = ()
+    """Those that stand for an expression ("max(x)", "price desc"), by their known values, or that people type."""
 
     @property
     def place(self) -> str:

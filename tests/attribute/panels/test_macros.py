@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pgusher.attribute.panels.holes import DATA, DURATION, NUMBER, TIME, WILD
-from pgusher.attribute.panels.macros import Dialect, expanded, needed
+from pgusher.attribute.panels.macros import Dialect, expanded
 from pgusher.attribute.panels.variables import with_holes
 
 N, T = NUMBER, f"'{TIME}'"
@@ -43,9 +43,6 @@ def test_what_a_macro_becomes(sql: str, sent: str) -> None:
 def test_a_timescale_source_groups_by_time_bucket() -> None:
     assert expanded("$__timeGroup(c , '20ms')", Dialect.TIMESCALE) == "time_bucket('0.020s',c)"
     assert expanded(f"$__timeGroupAlias(c,{DURATION})", Dialect.TIMESCALE) == f"time_bucket('{N}s',c) AS \"time\""
-    both = Dialect.PLAIN, Dialect.TIMESCALE
-    assert needed("$__timeFilter(c)", both) == (Dialect.PLAIN,)
-    assert needed("$__timeGroup(c,'1m')", both) == both
 
 
 def test_what_it_became_before_5_3() -> None:

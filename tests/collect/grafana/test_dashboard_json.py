@@ -105,6 +105,9 @@ def test_variables_and_annotations() -> None:
             {"type": "query", "name": "a", "datasource": PG, "query": "select a"},
             {"type": "query", "name": "b", "datasource": PG, "query": {"rawSql": "select b"}},
             {"type": "custom", "name": "c", "query": "select c from x, other"},
+            {"type": "custom", "name": "what", "query": "max(x),min(x)", "options": [{"value": "max(x)"}]},
+            {"type": "textbox", "name": "typed", "query": ""},
+            {"type": "custom", "name": "unit", "query": "km,mi"},
             {"type": "query", "name": "p", "datasource": {"type": "prometheus"}, "query": "label_values(up, job)"},
         ]},
         "annotations": {"list": [
@@ -121,6 +124,7 @@ def test_variables_and_annotations() -> None:
         (PanelKind.ANNOTATION, "New", "select 2"),
     ]
     assert panels[0].wild == ("c",), "its values are SQL"
+    assert panels[0].loose == ("typed", "what")
 
 
 def test_a_library_panel_and_an_alert_rule() -> None:

@@ -21,10 +21,12 @@ IN_STRING = "\ue005"
 """A variable between single quotes."""
 IN_NAME = "\ue006"
 """A variable between double quotes."""
+LOOSE = "\ue007"
+"""A variable that is known to stand for an expression, or that people type: it need not look like values."""
 
-MARKS = "\ue000-\ue006"
+MARKS = "\ue000-\ue007"
 """For a class of `re`."""
-UNTYPED = (DATA, WILD)
+UNTYPED = (DATA, WILD, LOOSE)
 FIXED = frozenset((NUMBER, DURATION, TIME))
 """Those that take no more than `WIDEST` bytes."""
 WIDEST = 40
@@ -34,7 +36,7 @@ _STRIP = re.compile(f"[{MARKS}]")
 
 def without_marks(sql: str) -> str:
     """SQL in which nothing can be taken for a hole."""
-    return _STRIP.sub("\ufffd", sql)
+    return sql if sql.isascii() else _STRIP.sub("\ufffd", sql)
 
 
 def _none_of(*signs: str) -> Callable[[str], bool]:
@@ -51,6 +53,7 @@ def _only(signs: str) -> Callable[[str], bool]:
 
 TESTS: dict[str, Callable[[str], bool]] = {
     DATA: _none_of("\x02"),
+    LOOSE: _none_of("\x02"),
     WILD: lambda _text: True,
     NUMBER: _only("0123456789.+-e\x01\x04"),
     DURATION: _only("0123456789.smhdwy\x01\x04"),
@@ -58,4 +61,15 @@ TESTS: dict[str, Callable[[str], bool]] = {
     IN_STRING: _none_of("'", "\x01", "\x02", "\x04"),
     IN_NAME: _none_of('"', "\x01", "\x02", "\x04"),
 }
-"""Whether a text may be what a hole of that kind stood for."""
+"""Whether a text may be what a hole of that kind stood for. Nothing becomes allowed by what is put behind it."""
+
+_QUOTED = re.compile(r"'[^']*(?:'|\Z)|\"[^\"]*(?:\"|\Z)")
+_STRUCTURE = re.compile(
+    r"[()=<>*;~!\x02]|\|\|"
+    r"|\x01(?:and|or|not|is|in|between|like|ilike|case|when|then|else|end|as|on|using|asc|desc)\x04"
+)
+
+
+def plain(text: str) -> bool:
+    """Whether it looks like values: strings, numbers, names, a list of them; no operator, no call, no condition."""
+    return _STRUCTURE.search(_QUOTED.sub("", text)) is None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from itertools import chain
 
-from pgusher.attribute.panels.encode import encode, words
+from pgusher.attribute.panels.encode import encode
+from pgusher.attribute.panels.entries import Entries, Found, allowed
 from pgusher.attribute.panels.holes import without_marks
-from pgusher.attribute.panels.macros import Dialect, needed
-from pgusher.attribute.panels.template import Template, early_words, marked
+from pgusher.attribute.panels.macros import Dialect
 from pgusher.model.panels import Fit, Match, Panel
 
 DEFAULT_LIMIT = 1024
@@ -18,21 +17,11 @@ _WIDEST_SIGN = 3
 """So many bytes a cut text may be short of the limit: a sign of several bytes is never cut in two."""
 _ENOUGH_WORDS = 3
 """Words that must be known before one fitting panel is called exact: "select 1" is sent by many."""
+_ENOUGH_COMMENT = 20
+"""The same for a text that is cut within the comment it begins with: signs."""
 _BUCKET = "time_bucket("
 _MOST = 50
 """Panels that an answer names at most."""
-
-
-class _Entry:
-    """One SQL, with all panels that keep it."""
-
-    __slots__ = ("number", "panels", "raw", "template")
-
-    def __init__(self, number: int, template: Template, raw: str) -> None:
-        self.number = number
-        self.template = template
-        self.raw = raw
-        self.panels: list[Panel] = []
 
 
 class PanelIndex:
@@ -48,46 +37,12 @@ class PanelIndex:
         """`limit` is the server's track_activity_query_size, in bytes.
 
         `dialects`: what the macros become. It is not known of a data source whether its TimescaleDB switch is on: with
-        the usual dialect alone the other is added as soon as a query has the function that it would make.
+        the usual dialect alone the other is tried where a query has the function that it would make.
         """
         self._saved = tuple(panels)
-        self._dialects = dialects
-        self._timescale: PanelIndex | None = None
         self.limit = limit
-        entries: dict[str, _Entry] = {}
-        made: dict[tuple[str, tuple[str, ...]], list[_Entry]] = {}
-        for panel in self._saved:
-            key = panel.sql, panel.wild
-            found = made.get(key)
-            if found is None:
-                found = made[key] = []
-                for dialect in needed(panel.sql, dialects):
-                    raw = marked(panel.sql, panel.wild, dialect)
-                    text = encode(raw)
-                    if not text:
-                        continue
-                    entry = entries.get(text)
-                    if entry is None:
-                        entry = entries[text] = _Entry(len(entries), Template(text), raw)
-                    found.append(entry)
-            for entry in found:
-                entry.panels.append(panel)
-        self._entries = list(entries.values())
-        self._by_word, self._without = self._anchored([entry.template.words() for entry in self._entries])
-        early = [early_words(entry.template, entry.raw, limit) for entry in self._entries]
-        self._early_by_word, self._early_without = self._anchored(early)
-
-    def _anchored(self, all_words: Sequence[set[str] | None]) -> tuple[dict[str, list[_Entry]], list[_Entry]]:
-        """Each entry under the rarest of its words, and those that have none. Where there is None, in neither."""
-        frequent = Counter(chain.from_iterable(one for one in all_words if one))
-        by_word: dict[str, list[_Entry]] = {}
-        without: list[_Entry] = []
-        for entry, its in zip(self._entries, all_words, strict=True):
-            if its:
-                by_word.setdefault(min(its, key=lambda word: (frequent[word], word)), []).append(entry)
-            elif its is not None:
-                without.append(entry)
-        return by_word, without
+        self._dialects = dialects
+        self._entries = Entries(self._saved, dialects[0], limit)
 
     def match(self, query: str, sources: Container[str | None] | None = None) -> Match:
         """The panels that may have sent this query, as pg_stat_activity shows it.
@@ -96,51 +51,58 @@ class PanelIndex:
         whose data source is not known stays in. None for all.
         """
         cut = len(query.encode("utf-8", "replace")) >= self.limit - 1 - _WIDEST_SIGN
+        others = self._dialects[1:]
         if self._dialects == (Dialect.PLAIN,) and _BUCKET in query:
             # Whatever else it holds, a text without that function is no query of a switched-on source, or is cut
             # before it, where both are the same.
-            if self._timescale is None:
-                both = Dialect.PLAIN, Dialect.TIMESCALE
-                self._timescale = PanelIndex(self._saved, dialects=both, limit=self.limit)
-            return self._timescale.match(query, sources)
+            others = (Dialect.TIMESCALE,)
         text = encode(without_marks(query), cut=cut)
         if not text:
-            return Match(Fit.NONE, cut=cut)
+            return self._by_comment(query, sources) if cut else Match(Fit.NONE)
         for wild in (False, True):
-            found = self._fitting(text, cut, wild, sources)
+            found: dict[str, Found] = {}
+            for one in self._entries.fitting(text, cut=cut, wild=wild, sources=sources, dialects=others):
+                same = found.get(one.text)  # written by hand what another has as a macro
+                found[one.text] = one if same is None else same._replace(panels=_joined((same, one)))
             if found:
-                return self._answer(found, text, cut, wild)
+                return self._answer(list(found.values()), cut, wild)
         return Match(Fit.NONE, cut=cut)
 
-    def _fitting(
-        self, text: str, cut: bool, wild: bool, sources: Container[str | None] | None
-    ) -> list[tuple[int, _Entry, tuple[Panel, ...]]]:
-        by_word, without = (self._early_by_word, self._early_without) if cut else (self._by_word, self._without)
-        found = []
-        for entry in chain(without, *(by_word.get(word, ()) for word in words(text))):
-            known = entry.template.fits(text, cut, wild)
-            if known is None or ((entry.template.wild or wild) and known * 2 < len(text)):
-                continue  # what may hold anything, and says little itself, fits whatever there is
-            panels = tuple(
-                one for one in entry.panels if sources is None or one.source is None or one.source in sources
-            )
-            if panels:
-                found.append((known, entry, panels))
-        return found
-
-    def _answer(self, found: list[tuple[int, _Entry, tuple[Panel, ...]]], text: str, cut: bool, wild: bool) -> Match:
-        found.sort(key=lambda one: (-one[0], one[1].number))  # what says most of the text itself comes first
-        panels = tuple(dict.fromkeys(chain.from_iterable(one[2] for one in found)))
-        known, entry, _ = found[0]
-        cut_at = f"the server shows {self.limit - 1:,} bytes of a query" if cut else ""
-        if any(one[2] != found[0][2] for one in found):
-            why = cut_at or "several saved queries fit this text"
-        elif wild or entry.template.wild or known * 2 < len(text):
-            why = "most of the text stands where the panel has variables"
-        elif len(words(text)) < _ENOUGH_WORDS:
+    def _answer(self, found: list[Found], cut: bool, wild: bool) -> Match:
+        # First what holds values in its variables; of these what says most of the text itself.
+        found.sort(key=lambda one: (one.fitted.odd, -one.fitted.known, one.text))
+        panels, fitted = _joined(found), found[0].fitted
+        if any(set(one.panels) != set(found[0].panels) for one in found):
+            why = self._cut_at if cut else "several saved queries fit this text"
+        elif wild or fitted.odd or fitted.sql or fitted.known < fitted.strange:
+            why = "a variable would have to hold a part of the statement"
+        elif fitted.words < _ENOUGH_WORDS:
             why = "so short a query may be anybody's"
-        elif len(panels) == 1:
-            return Match(Fit.EXACT, panels, cut, why=f"by its beginning: {cut_at}" if cut else "")
         else:
-            return Match(Fit.SAME_SQL, panels[:_MOST], cut, why=f"{len(panels)} panels keep the same SQL")
+            return self._settled(panels, cut)
         return Match(Fit.CANDIDATES, panels[:_MOST], cut, why=why)
+
+    def _settled(self, panels: tuple[Panel, ...], cut: bool) -> Match:
+        if len(panels) == 1:
+            return Match(Fit.EXACT, panels, cut, why=f"by its beginning: {self._cut_at}" if cut else "")
+        return Match(Fit.SAME_SQL, panels[:_MOST], cut, why=f"{len(panels)} panels keep the same SQL")
+
+    def _by_comment(self, query: str, sources: Container[str | None] | None) -> Match:
+        """Of a text that is cut within the comment it begins with there is nothing but the comment to compare."""
+        begins = query.strip()
+        panels = tuple(
+            one for one in self._saved if one.sql.lstrip().startswith(begins) and allowed(one, sources)
+        ) if begins else ()  # fmt: skip
+        if not panels:
+            return Match(Fit.NONE, cut=True)
+        if len(panels) == 1 and len(begins) >= _ENOUGH_COMMENT:
+            return self._settled(panels, cut=True)
+        return Match(Fit.CANDIDATES, panels[:_MOST], cut=True, why=self._cut_at)
+
+    @property
+    def _cut_at(self) -> str:
+        return f"the server shows {self.limit - 1:,} bytes of a query"
+
+
+def _joined(found: Iterable[Found]) -> tuple[Panel, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(one.panels for one in found)))

@@ -22,6 +22,8 @@ class Dialect(StrEnum):
     BEFORE_5_3 = "before 5.3"
 
 
+GROUP = "$__timeGroup"
+"""The only macro in which a plain source and a TimescaleDB source differ."""
 _CALL = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
 _TIME = f"'{TIME}'"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -95,8 +97,3 @@ def _seconds(interval: str) -> float | None:
 def _go_float(value: float) -> str:
     """As Go's %v prints a float64: the shortest that means the same."""
     return str(int(value)) if value == int(value) else repr(value)
-
-
-def needed(sql: str, wanted: tuple[Dialect, ...]) -> tuple[Dialect, ...]:
-    """Those of the wanted ones that make a difference to this SQL."""
-    return wanted if len(wanted) == 1 or "$__timeGroup" in sql else wanted[:1]

@@ -10,13 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Container
 
-from pgusher.attribute.panels.holes import DATA, DURATION, NUMBER, WILD
+from pgusher.attribute.panels.holes import DATA, DURATION, LOOSE, NUMBER, WILD
 
 _VARIABLE = re.compile(
-    r"(?P<quote>\$(?P<tag>(?:[^\W\d]\w*)?)\$)(?P<inside>.*?)\$(?P=tag)\$"
-    r"|\$(?P<plain>\w+)"
-    r"|\[\[(?P<old>\w+?)(?::(?P<old_format>\w+))?\]\]"
-    r"|\$\{(?P<braced>\w+)(?:\.(?P<path>[^:^}]+))?(?::(?P<format>[^}]+))?\}",
+    r"\$(?:"
+    r"(?P<tag>(?:[^\W\d]\w*)?)\$(?P<inside>.*?)\$(?P=tag)\$"
+    r"|(?P<plain>\w+)"
+    r"|\{(?P<braced>\w+)(?:\.(?P<path>[^:^}]+))?(?::(?P<format>[^}]+))?\}"
+    r")|\[\[(?P<old>\w+?)(?::(?P<old_format>\w+))?\]\]",
     re.S,
 )
 _NUMBERS = frozenset({"__interval_ms", "__from", "__to", "__range_s", "__range_ms", "__rate_interval_ms"})
@@ -29,8 +30,8 @@ MACROS = frozenset({
 """Every macro of the PostgreSQL data source that is written with parentheses."""
 
 
-def with_holes(sql: str, wild: Container[str] = ()) -> str:
-    """The SQL with a hole for each variable; those named in `wild` may stand for SQL of their own.
+def with_holes(sql: str, wild: Container[str] = (), loose: Container[str] = ()) -> str:
+    """The SQL with a hole for each variable; those in `wild` may stand for SQL, those in `loose` for an expression.
 
     A name that the dashboard does not define is a hole too: library panels take the variables of whoever shows them,
     and a hole also fits the text that is left as it is.
@@ -39,8 +40,9 @@ def with_holes(sql: str, wild: Container[str] = ()) -> str:
         return sql
 
     def hole(found: re.Match[str]) -> str:
-        if found["quote"] is not None:  # $body$ ... $body$ is a string, with or without a tag
-            return f"{found['quote']}{with_holes(found['inside'], wild)}{found['quote']}"
+        if found["inside"] is not None:  # $body$ ... $body$ is a string, with or without a tag
+            quote = f"${found['tag']}$"
+            return f"{quote}{with_holes(found['inside'], wild, loose)}{quote}"
         plain = found["plain"]
         name = plain or found["old"] or found["braced"]
         if plain is not None:
@@ -52,6 +54,6 @@ def with_holes(sql: str, wild: Container[str] = ()) -> str:
             return NUMBER
         if name in _DURATIONS and not formatted:
             return DURATION
-        return WILD if name in wild else DATA
+        return WILD if name in wild else LOOSE if name in loose else DATA
 
     return _VARIABLE.sub(hole, sql)

@@ -26,6 +26,13 @@ _LONGEST_SQL = 200_000
 _LONGEST_TITLE = 200
 _FRAME = re.compile(r"(?i)\b(?:select|from|where|group\s+by|order\s+by|union|join|having|limit)\b|;|--|/\*")
 
+_EXPRESSION = re.compile(
+    r"(?i)[()=<>*~!]|\|\||\b(?:and|or|not|is|in|between|like|ilike|case|when|as|on|using|asc|desc)\b"
+)
+_TYPED = frozenset({"textbox", "TextVariable"})
+_WRITTEN = _TYPED | {"custom", "constant", "CustomVariable", "ConstantVariable"}
+"""The kinds of variable whose values stand in the dashboard, as text."""
+
 
 def read_dashboard(
     data: Any, *, org: int = 1, folder: str = "", where: str = "", uid: str = ""
@@ -39,13 +46,15 @@ def read_dashboard(
         return (), Gap("grafana", where or "a dashboard", "this is not the JSON of a dashboard", "")
     meta = _dict(_dict(data).get("meta"))
     found_uid = _title(body.get("uid")) or _title(_dict(_dict(data).get("metadata")).get("name")) or _title(uid)
+    wild, loose = _variables(body)
     first = Panel(
         "",
         dashboard=_title(body.get("title")),
         folder=_title(folder) or _title(meta.get("folderTitle")),
         org=org,
         uid=found_uid,
-        wild=_wild(body),
+        wild=wild,
+        loose=loose,
     )
     panels = tuple(_sound(_all(body, first)))
     return panels, None
@@ -205,23 +214,22 @@ def _source(*named: Any) -> tuple[str | None, bool]:
     return None, True
 
 
-def _wild(body: dict[str, Any]) -> tuple[str, ...]:
-    """The variables with a value that holds SQL."""
-    found = []
+def _variables(body: dict[str, Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those with a value that holds SQL; those with one that is an expression, or that people type."""
+    wild, loose = set(), set()
     for one in _list(_dict(body.get("templating")).get("list")) + _list(body.get("variables")):
         spec = _dict(_dict(one).get("spec")) or _dict(one)
+        name, kind = _text(spec.get("name")), _text(_dict(one).get("type") or _dict(one).get("kind"))
         values = [spec.get("allValue"), _dict(spec.get("current")).get("value")]
         values += [_dict(option).get("value") for option in _list(spec.get("options"))]
-        if _text(_dict(one).get("type") or _dict(one).get("kind")) in {
-            "custom",
-            "constant",
-            "textbox",
-            "CustomVariable",
-        }:
+        if kind in _WRITTEN:
             values.append(spec.get("query"))
-        if any(holds_sql(_text(value)) for some in values for value in (some if isinstance(some, list) else [some])):
-            found.append(_text(spec.get("name")))
-    return tuple(sorted(set(found)))
+        texts = [_text(value) for some in values for value in (some if isinstance(some, list) else [some])]
+        if any(map(holds_sql, texts)):
+            wild.add(name)
+        elif kind in _TYPED or any(_EXPRESSION.search(text) for text in texts):
+            loose.add(name)
+    return tuple(sorted(wild)), tuple(sorted(loose))
 
 
 def holds_sql(value: str) -> bool:
