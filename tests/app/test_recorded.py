@@ -6,11 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from pgusher.app.budget import sheets
 from pgusher.app.config import Config, load
 from pgusher.app.look import Look
 from pgusher.app.recorded import past_of
 from pgusher.app.why import diagnose
 from pgusher.errors import ConfigError
+from pgusher.model.budget import Amount
 from pgusher.model.evidence import Gap
 from pgusher.model.past import ALL, MINUTE, Past
 from pgusher.model.values import replace
@@ -85,3 +87,11 @@ def test_a_store_that_cannot_be_read_is_a_gap_with_its_reason(tmp_path: Path) ->
 def test_of_a_recorder_that_is_away_nothing_follows(store: str) -> None:
     later = replace(LAST, facts=replace(LAST.facts, taken_at=LAST.facts.taken_at + 3600 * SECOND))
     assert past_of(later, store) is None
+
+
+def test_the_budget_has_the_most_of_a_week(store: str) -> None:
+    (sheet,) = sheets(Look((LAST,), 1.0, ()), Config(store=store), history=True)
+    (claim,) = (one for one in sheet.claims if one.holder == "unit/web")
+    assert claim.peak == Amount(50, "in the last 7 days, by the memory")
+    (without,) = sheets(Look((LAST,), 1.0, ()), Config(store=store), history=False)
+    assert all(one.peak is None for one in without.claims)

@@ -3,28 +3,90 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from pgusher.app.config import Config
 from pgusher.app.look import Look
 from pgusher.budget.found import Past
 from pgusher.budget.grafana import of_one
 from pgusher.budget.sheet import files, sheet
+from pgusher.diagnose.text import span
 from pgusher.errors import ConfigError, UsageError
-from pgusher.model.budget import Claim, Sheet
+from pgusher.model.budget import Amount, Claim, Sheet
 from pgusher.model.evidence import Certainty, Gap
+from pgusher.model.grafana import Seen
 from pgusher.model.proposal import Proposal, Size
 from pgusher.model.server import Ceilings
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 
+if TYPE_CHECKING:
+    from pgusher.collect.grafana.client import Access
+    from pgusher.model.plan import Step
+
 _RUNS = 100
 
 
 def sheets(look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
-    """The budget of each server of a look, in its order. `history`: whether that of this user's jobs is asked."""
+    """The budget of each server of a look, in its order.
+
+    `history`: whether that of this user's jobs is asked, and what `pgusher record` keeps: not for a saved look.
+    """
     past, gaps = _past() if history else ({}, ())
-    made = [sheet(snapshot, config.budgets, past) for snapshot in look.snapshots]
-    return tuple(replace(one, gaps=(*one.gaps, *gaps)) for one in made)
+    made = []
+    for snapshot in look.snapshots:
+        memory, gap = _memory(snapshot, config.store) if history else ({}, None)
+        one = sheet(snapshot, config.budgets, past, memory)
+        made.append(replace(one, gaps=(*one.gaps, *gaps, *((gap,) if gap is not None else ()))))
+    return tuple(made)
+
+
+def with_grafana(look: Look, asked: Access | None) -> Look:
+    """The look with the Grafanas of this host that hold nothing now, too, and the named one as its API tells of it."""
+    from pgusher.app.grafana import find, running
+
+    here = {one for snapshot in look.snapshots for one in snapshot.facts.grafana}
+    processes = running()
+    if asked is None and len(processes) <= sum(len(one.processes) for one in here):
+        return look  # all of them were looked at, through their sessions
+    found = find(asked, processes)
+    told = tuple(gap for one in found for gap in one.gaps if one.seen is Seen.API)
+    snapshots = tuple(
+        replace(one, facts=replace(one.facts, grafana=found, gaps=tuple(dict.fromkeys((*one.facts.gaps, *told)))))
+        for one in look.snapshots
+    )
+    return replace(look, snapshots=snapshots)
+
+
+def source_changes(
+    snapshot: Snapshot, proposal: Proposal, asked: Access | None, token_file: str | None
+) -> tuple[tuple[Step, ...], tuple[str, ...], frozenset[str]]:
+    """The steps that set limits of data sources as proposed, by the API; and for those that a file sets, patches.
+
+    The last are the data sources that both are about: "org/uid".
+    """
+    from pgusher.app.grafana import limit_step
+    from pgusher.app.grafana_patch import patch
+    from pgusher.errors import RefusedError
+
+    known = {f"{one.org}/{one.uid}": (grafana, one) for grafana in snapshot.facts.grafana for one in grafana.sources}
+    steps, texts, done = [], [], set()
+    for share in proposal.shares:
+        for setting, most in share.shared_out():
+            if not share.changes or setting.source not in known or setting.value == str(most):
+                continue
+            grafana, source = known[setting.source]
+            if grafana.seen is Seen.API and not source.read_only:
+                try:
+                    steps.append(limit_step(grafana, source, most, asked, token_file, snapshot))
+                except RefusedError as error:
+                    texts.append(f"data source {source.name}: {error}")
+                    continue
+            else:
+                made = patch(grafana, source, most)
+                texts.append(f"{made.text}\n{made.diff}".rstrip())
+            done.add(setting.source)
+    return tuple(steps), tuple(texts), frozenset(done)
 
 
 def of_files(
@@ -137,3 +199,35 @@ def _past() -> tuple[Mapping[str, Past], tuple[Gap, ...]]:
         if entry.good and entry.duration is not None:
             longest[entry.job] = max(longest.get(entry.job, 0), entry.duration)
     return {job: Past(max(peaks), longest.get(job), len(peaks)) for job, peaks in runs.items() if peaks}, ()
+
+
+_KEPT_DAYS = 7
+
+
+def _memory(snapshot: Snapshot, place: str | None) -> tuple[Mapping[str, Amount], Gap | None]:
+    """The most that each holder had in the last days, by what `pgusher record` keeps; and why that is not known."""
+    from pgusher.record.place import exists, is_dsn
+
+    if not (place and is_dsn(place)) and not exists(place):
+        return {}, None
+    from pgusher.model.past import ALL, HOUR
+    from pgusher.record.database import StoreError
+    from pgusher.record.reading import Reader
+    from pgusher.record.store import open_store
+
+    label, until = snapshot.facts.server.label, snapshot.facts.taken_at
+    since = until - _KEPT_DAYS * 24 * HOUR
+    try:
+        reader = Reader(open_store(place))
+        try:
+            bounds = reader.bounds(label) if label in reader.servers() else None
+            if bounds is None or bounds[1] < since:
+                return {}, None
+            days = span(until - max(since, bounds[0]))
+            peaks = reader.peaks(label, since, until)
+        finally:
+            reader.close()
+    except StoreError as error:
+        return {}, Gap("history", "the most that holders had", str(error), "")
+    source = f"in the last {days}, by the memory"
+    return {one.holder: Amount(one.most, source) for one in peaks if one.holder != ALL}, None

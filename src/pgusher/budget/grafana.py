@@ -12,15 +12,59 @@ from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.grafana import DataSource, Grafana, OwnDatabase
 from pgusher.model.holder import Holder, HolderKind
-from pgusher.model.values import dataclass
+from pgusher.model.snapshot import Snapshot
+from pgusher.model.values import dataclass, replace
+
+_PEOPLE = frozenset({HolderKind.TERMINAL, HolderKind.OWN, HolderKind.GONE})
 
 
-def of_grafana(holder: Holder, facts: Facts) -> Found | None:
+def shared_out(snapshot: Snapshot) -> tuple[dict[str, tuple[Grafana, ...]], tuple[Grafana, ...]]:
+    """The Grafanas of each holder, by its name; and those of which no holder has a session here, or none is told.
+
+    By their processes. One on another host, of which the API alone is known, is who logs in by the roles of its data
+    sources, if that is one holder only.
+    """
+    mine: dict[str, tuple[Grafana, ...]] = {}
+    rest = []
+    for one in snapshot.facts.grafana:
+        found = [holder for holder in snapshot.holders if set(one.processes) & set(holder.processes)]
+        if not found and not one.processes:
+            found = [holder for holder in snapshot.holders if holder.program == "Grafana"] or _by_role(one, snapshot)
+            found = found if len(found) == 1 else []
+        for holder in found:
+            mine[holder.name] = (*mine.get(holder.name, ()), one)
+        if not found:
+            rest.append(one)
+    return mine, tuple(rest)
+
+
+def _by_role(one: Grafana, snapshot: Snapshot) -> list[Holder]:
+    roles = {source.user for source in one.sources if source.user and _leads_here(source, snapshot.facts)}
+    users = {session.pid: session.user for session in snapshot.slot_sessions if session.user}
+    found = []
+    for holder in snapshot.holders:
+        its = {users[pid] for pid in holder.sessions if pid in users}
+        if its and its <= roles and holder.kind not in _PEOPLE:
+            found.append(holder)
+    return found
+
+
+def of_grafana(found: Sequence[Grafana], facts: Facts) -> Found | None:
     """By its data sources that lead to this server."""
-    found = [one for one in facts.grafana if set(one.processes) & set(holder.processes)]
-    if not found and holder.program == "Grafana" and len(facts.grafana) == 1 and not facts.grafana[0].processes:
-        found = list(facts.grafana)
-    return _added(found, lambda source: _leads_here(source, facts)) if found else None
+    if not found:
+        return None
+    made = _added(found, lambda source: _leads_here(source, facts))
+    if made is None or any(one.processes for one in found):
+        return made
+    note = "That it is Grafana is told by the role of its data sources."
+    sure = Certainty.weakest(made.may.certainty, Certainty.LIKELY)
+    return replace(made, may=replace(made.may, certainty=sure), notes=(*made.notes, note))
+
+
+def of_absent(one: Grafana, facts: Facts) -> Claim | None:
+    """One that has no session here now, by its data sources that lead here; None where none does."""
+    here = tuple(source for source in one.sources if _leads_here(source, facts))
+    return of_one(replace(one, sources=here), one.name.partition("://")[2].rstrip("/") or one.name) if here else None
 
 
 def of_one(grafana: Grafana, place: str) -> Claim | None:
@@ -76,7 +120,8 @@ def _add_source(added: _Sum, one: Grafana, source: DataSource, parts: list[str],
     where = f"data source {source.name} of {one.name}"
     if place is not None:
         where = f"{place.file}:{place.line}" if place.line else place.file
-    settings.append(Setting("maxOpenConns", str(most.value or "no limit"), where, one.replicas))
+    name = f"{source.org}/{source.uid}"
+    settings.append(Setting("maxOpenConns", str(most.value or "no limit"), where, one.replicas, name))
     if most.value is None:
         added.endless = True
         parts.append(f"data source {source.name} has no limit ({most.origin})")

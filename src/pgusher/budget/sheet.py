@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 
 from pgusher.budget import found
 from pgusher.budget.found import Found, Past
-from pgusher.budget.grafana import of_grafana
+from pgusher.budget.grafana import of_absent, of_grafana, shared_out
 from pgusher.budget.poolers import of_pooler
 from pgusher.diagnose.runs import find_runs
 from pgusher.model.budget import Amount, Cap, Claim, Declared, Sheet
 from pgusher.model.evidence import Certainty
+from pgusher.model.grafana import Grafana
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.own_pools import OwnPool
 from pgusher.model.process import Process
@@ -20,14 +21,26 @@ from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 
 _NOTHING: Mapping[str, Past] = {}
+_NO_PEAKS: Mapping[str, Amount] = {}
 _BUSY = frozenset({"idle", "authenticating"})
 
 
-def sheet(snapshot: Snapshot, declared: Sequence[Declared] = (), history: Mapping[str, Past] = _NOTHING) -> Sheet:
-    """The budget of one server. `history`: what guarded jobs took, by their name."""
+def sheet(
+    snapshot: Snapshot,
+    declared: Sequence[Declared] = (),
+    history: Mapping[str, Past] = _NOTHING,
+    memory: Mapping[str, Amount] = _NO_PEAKS,
+) -> Sheet:
+    """The budget of one server. `history`: what guarded jobs took, by their name; `memory`: the most of each holder."""
     facts = snapshot.facts
     sessions = {one.pid: one for one in snapshot.slot_sessions}
-    claims = [_claim(snapshot, holder, sessions, history) for holder in snapshot.holders if _counts(holder, sessions)]
+    grafanas, absent = shared_out(snapshot)
+    claims = [
+        _remembered(_claim(snapshot, holder, sessions, history, grafanas.get(holder.name, ())), memory)
+        for holder in snapshot.holders
+        if _counts(holder, sessions)
+    ]
+    claims += [made for one in absent if (made := of_absent(one, facts)) is not None]
     claims, left = _with_declared(claims, declared)
     claims += [_absent(one) for one in left]
     kept, caps = _capped(claims, facts.ceilings)
@@ -53,14 +66,28 @@ def _counts(holder: Holder, sessions: Mapping[int, Session]) -> bool:
     return any(pid in sessions for pid in holder.sessions)
 
 
-def _claim(snapshot: Snapshot, holder: Holder, sessions: Mapping[int, Session], history: Mapping[str, Past]) -> Claim:
+def _remembered(claim: Claim, memory: Mapping[str, Amount]) -> Claim:
+    """With the most that it had, where that is more than what its ledgers or its history have kept."""
+    kept, told = claim.peak, memory.get(claim.holder)
+    if told is None or claim.kind is HolderKind.OWN or (kept is not None and (kept.value or 0) >= (told.value or 0)):
+        return claim
+    return replace(claim, peak=told)
+
+
+def _claim(
+    snapshot: Snapshot,
+    holder: Holder,
+    sessions: Mapping[int, Session],
+    history: Mapping[str, Past],
+    grafanas: Sequence[Grafana],
+) -> Claim:
     facts = snapshot.facts
     mine = [sessions[pid] for pid in holder.sessions if pid in sessions]
     past = found.pasts(history, holder)
     family = _family(holder, facts.processes)
     way = (
         found.of_kind(holder)
-        or of_grafana(holder, facts)
+        or of_grafana(grafanas, facts)
         or of_pooler(holder, facts, mine)
         or found.of_runs(holder, find_runs(snapshot), facts.own_pools, facts.taken_at, past)
         or found.of_pools(holder, facts.own_pools, family)

@@ -60,6 +60,8 @@ class Setting:
     """File and line, or where else it is: "/etc/grafana/provisioning/datasources/pg.yaml:14"."""
     times: int = 1
     """How often it counts: once for each process and replica that has it."""
+    source: str = ""
+    """Of a data source of Grafana's: its organisation and uid: "1/abc"."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,15 @@ from pgusher.model.values import dataclass
 class Lever(StrEnum):
     """How a step gives slots back, or keeps them from being taken. The order is by `rank`, mildest first."""
 
+    SOURCE = "source"
+    """The limit of a data source of Grafana's, by its API: the next query gets a new pool, the old one is closed.
+
+    Before the limit of its role, which would refuse what its pool still wants.
+    """
     LIMIT = "limit"
     """ALTER ROLE ... CONNECTION LIMIT: only new sessions feel it."""
     TIMEOUTS = "timeouts"
     """ALTER ROLE ... SET idle_session_timeout and friends: only new sessions feel it."""
-    SOURCE = "source"
-    """The limit of a data source of Grafana's, by its API: the next query gets a new pool, the old one is closed."""
     DRAIN = "drain"
     """The process is asked to give back what is idle in its pools: it has pgusher's own `Database`."""
     CANCEL = "cancel"

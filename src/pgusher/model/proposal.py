@@ -33,6 +33,10 @@ class Share:
         """Whether it is to have less than it may take, or a limit for the first time."""
         return self.maximum < self.wanted or not self.known
 
+    def shared_out(self) -> tuple[tuple[Setting, int], ...]:
+        """What each of its settings is to be, so that together they give the maximum."""
+        return tuple((one, max(1, self.maximum // (one.times * len(self.settings)))) for one in self.settings)
+
 
 @dataclass(frozen=True, slots=True)
 class Raise:

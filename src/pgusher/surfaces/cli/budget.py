@@ -8,11 +8,14 @@ from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again, request_of
 from pgusher.surfaces.cli.context import Context
+from pgusher.surfaces.cli.grafana import OPTIONS, asked
 from pgusher.surfaces.cli.looking import put, show_looks, watch_screen
 from pgusher.surfaces.cli.options import Argument, Command, Option, Values, meant, shown, whole
 
 if TYPE_CHECKING:
+    from pgusher.app.config import Config
     from pgusher.app.look import Look
+    from pgusher.model.budget import Sheet
     from pgusher.model.snapshot import Snapshot
 
 VERBS = ("check", "plan", "apply", "sizing")
@@ -46,6 +49,13 @@ def run(values: Values, context: Context) -> int:
     return _show(values, context)
 
 
+def _sheets(values: Values, context: Context, look: Look, config: Config) -> tuple[Sheet, ...]:
+    live = values["replay"] is None  # what the host and Grafana say now is not of then
+    if live:
+        look = context.app.with_grafana(look, asked(values, context)[0])
+    return context.app.budgets(look, config, history=live)
+
+
 def _refuse(values: Values, names: dict[str, str], verb: str) -> None:
     defaults = {option.name: option.default for option in COMMAND.options}
     wrong = next((flag for name, flag in names.items() if values[name] != defaults[name]), None)
@@ -59,7 +69,7 @@ def _show(values: Values, context: Context) -> int:
     complete = again(values, context)
 
     def show(look: Look) -> int:
-        sheets = context.app.budgets(look, config, history=values["replay"] is None)
+        sheets = _sheets(values, context, look, config)
         sheets = tuple(replace(one, gaps=complete.gaps(one.gaps)) for one in sheets)
         if values["json"]:
             from pgusher.surfaces.render.budget_json import budget_json
@@ -82,8 +92,7 @@ def _plan(values: Values, context: Context) -> int:
     def show(look: Look) -> int:
         from pgusher.surfaces.render.budget_plan import plan_page, proposals_json
 
-        sheets = context.app.budgets(look, config, history=values["replay"] is None)
-        proposals = context.app.proposals(look, sheets)
+        proposals = context.app.proposals(look, _sheets(values, context, look, config))
         if not proposals:
             raise PgusherError("the ceilings of the server could not be read", hint="name a role that may log in: -U")
         if values["json"]:
@@ -117,7 +126,8 @@ def _sizing(values: Values, context: Context) -> int:
 
 
 def _apply(values: Values, context: Context) -> int:
-    """A plan with a step for each role that is to have a limit: kept, and done by `pgusher free --apply`."""
+    """A plan with a step for each role and data source that is to have a limit, done by `pgusher free --apply`."""
+    from pgusher.app.budget import source_changes
     from pgusher.remedy.plan.wanted import Wanted
     from pgusher.surfaces.cli.free import print_plan
     from pgusher.surfaces.render.budget_plan import by_hand
@@ -131,21 +141,26 @@ def _apply(values: Values, context: Context) -> int:
         look = free.look(lambda _: frozenset(), 0.1)
         snapshot = look.snapshots[0]
         others = [str(one.facts.server.port) for one in look.snapshots[1:]]
-        look = replace(look, snapshots=(snapshot,))
+        how, file = asked(values, context)
+        look = context.app.with_grafana(replace(look, snapshots=(snapshot,)), how)
+        snapshot = look.snapshots[0]
         (diagnosis,) = context.app.diagnose(look, config)
         proposals = context.app.proposals(look, context.app.budgets(look, config))
         if not proposals or not proposals[0].fits:
             raise RefusedError("there is no budget that fits: nothing is planned", hint="pgusher budget plan")
         limits = [one for one in proposals[0].limits if not _is_set(snapshot, one)]
-        settings = free.settings(snapshot, limits, values["timeouts"])
-        if not settings:  # without any the plan would be one of what is leaked
-            raise RefusedError("no role is to be changed: nothing is planned", hint="pgusher budget plan")
-        print_plan(values, context, free.plan(snapshot, diagnosis, Wanted(), settings), snapshot)
+        steps, texts, done = source_changes(snapshot, proposals[0], how, file)
+        # Grafana's limits first: a pool that is larger than its role's limit is refused.
+        settings = [*steps, *free.settings(snapshot, limits, values["timeouts"])]
+        by_hands = [*texts, *(text for share in proposals[0].shares for text in by_hand(share, done))]
+        if settings:
+            print_plan(values, context, free.plan(snapshot, diagnosis, Wanted(), settings), snapshot)
     finally:
         free.close()
-    for share in proposals[0].shares:
-        for text in by_hand(share):
-            context.narrate(f"by hand: {text}")
+    for text in by_hands:
+        context.narrate(f"by hand: {text}")
+    if not settings:  # without any the plan would be one of what is leaked
+        raise RefusedError("no role or data source is to be changed: nothing is planned", hint="pgusher budget plan")
     if others:
         context.narrate(f"only the server on port {snapshot.facts.server.port}; others: --port {' or '.join(others)}")
     return 0
@@ -165,11 +180,7 @@ def _check(values: Values, context: Context) -> int:
     config = context.app.config(values["config"])
     if values["max_connections"] is None:
         _refuse(values, _FILES_ONLY, "check --max-connections N")
-        return show_looks(
-            values,
-            context,
-            lambda look: _judge(values, context, context.app.budgets(look, config, history=values["replay"] is None)),
-        )
+        return show_looks(values, context, lambda look: _judge(values, context, _sheets(values, context, look, config)))
     named = next((name for name in ("dsn", "host", "port", "service", "replay", "watch", "save") if values[name]), None)
     if named is not None:
         raise UsageError(
@@ -241,7 +252,7 @@ COMMAND = Command(
         "cost; apply makes a plan that gives roles these limits, and tells what is to be changed by hand. "
         "docs/budget.md tells all of it."
     ),
-    options=CONNECTION + _OPTIONS + PRINT + (ALL,) + REPLAY + GENERAL,
+    options=CONNECTION + _OPTIONS + OPTIONS[:2] + PRINT + (ALL,) + REPLAY + GENERAL,
     argument=Argument(
         "verb",
         "check|plan|apply|sizing",
@@ -255,7 +266,7 @@ COMMAND = Command(
         ("pgusher budget check", "for a deploy or cron, against the server"),
         ("pgusher budget plan", "a proposal that fits, with its arithmetic; nothing is changed"),
         ("pgusher budget sizing", "how large pools are, were used, and have to be"),
-        ("pgusher budget apply", "a plan that limits roles so; pgusher free --apply PLAN does it"),
+        ("pgusher budget apply", "a plan that limits roles and data sources so; pgusher free --apply PLAN does it"),
         ("pgusher budget check --max-connections 100 --format github", "in CI, by pgusher.toml alone"),
     ),
 )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pgusher.app.free_store import PlanStore
     from pgusher.app.look import Look
     from pgusher.app.request import Request
+    from pgusher.collect.grafana.client import Access
     from pgusher.model.budget import Sheet
     from pgusher.model.findings import Diagnosis
     from pgusher.model.proposal import Proposal, Size
@@ -89,6 +90,9 @@ class App(Protocol):
 
     def budgets(self, look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, ...]:
         """The budget of each server of the look."""
+
+    def with_grafana(self, look: Look, asked: Access | None) -> Look:
+        """The look with all Grafanas of this host, and the named one as its API tells of it."""
 
     def sizes(self, look: Look) -> tuple[tuple[Size, ...], tuple[str, ...]]:
         """The pools of our own with what they used, and the holders of which nothing is measured."""
@@ -207,6 +211,12 @@ class RealApp:
         from pgusher.app.budget import sheets
 
         return sheets(look, config, history=history)
+
+    def with_grafana(self, look: Look, asked: Access | None) -> Look:
+        """As App."""
+        from pgusher.app.budget import with_grafana
+
+        return with_grafana(look, asked)
 
     def sizes(self, look: Look) -> tuple[tuple[Size, ...], tuple[str, ...]]:
         """As App."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from pgusher.model.proposal import Proposal, Share
@@ -39,15 +39,17 @@ def arithmetic(one: Proposal) -> list[str]:
     ]
 
 
-def by_hand(share: Share) -> list[str]:
-    """What a person changes, each with its place: the exact setting."""
+def by_hand(share: Share, done: Collection[str] = ()) -> list[str]:
+    """What a person changes, each with its place: the exact setting. `done`: data sources that others tell of."""
     if not share.changes:
         return []
     if not share.settings:
         return [f"{share.holder}: keep it to {share.maximum}: nothing tells where its limit is set"]
     each = share.maximum // share.processes
     said = []
-    for one in share.settings:
+    for one, most in share.shared_out():
+        if one.source and one.source in done:
+            continue
         if one.name == "runs at once":
             said.append(f"{share.holder}: one run at a time: pgusher run in {one.place}")
         elif one.name == "--workers":
@@ -55,7 +57,6 @@ def by_hand(share: Share) -> list[str]:
         elif one.name == "total":
             said.append(f"{share.holder}: {one.place}: total = {share.maximum} instead of {one.value}")
         else:
-            most = max(1, share.maximum // (one.times * len(share.settings)))
             said.append(f"{share.holder}: {one.place}: {one.name} {most} instead of {one.value}")
     return said
 

@@ -153,6 +153,8 @@ complete -c pgusher -n '__fish_seen_subcommand_from budget' -l grafana -r -F -d 
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l pgbouncer -r -F -d 'check: this configuration of PgBouncer: several by commas'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l strict -d 'check: what is not known fails as well'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l format -x -a 'text json github junit' -d 'check: text, json, github (annotations) or junit (XML)'
+complete -c pgusher -n '__fish_seen_subcommand_from budget' -l grafana-url -x -d 'its URL (PGUSHER_GRAFANA_URL); without it the files of this host'
+complete -c pgusher -n '__fish_seen_subcommand_from budget' -l grafana-token-file -r -F -d 'a file with a token a line, one for each organisation (PGUSHER_GRAFANA_TOKEN holds one)'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l json -d 'print JSON; its schema: pgusher schema'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l plain -d 'no picture: the same content in words and tables'
 complete -c pgusher -n '__fish_seen_subcommand_from budget' -l width -x -d 'a page of this many columns, also in a pipe: for a mail, a ticket, a log'
