@@ -69,7 +69,7 @@ def test_its_limit_is_read_by_the_api_and_set(server: EmbeddedServer, tmp_path: 
         assert (code, applied["verdict"]["verified"]) == (0, True), (applied, told)
         (row,) = stand_in.store.rows.values()
         limit = row.json_data["maxOpenConns"]
-        assert 12 <= limit <= 37 - 3
+        assert 12 <= limit <= 37 - 2
         assert row.json_data == {
             "database": "postgres",
             "sslmode": "disable",
