@@ -167,7 +167,7 @@ def test_a_session_that_is_not_grafanas_is_left_out(scene: Scene) -> None:
 
 def test_saved_queries_are_read_once_a_minute(scene: Scene) -> None:
     now = [0.0]
-    finder = PanelFinder(scene.finder._asked, lambda: (), monotonic=lambda: now[0])
+    finder = PanelFinder(scene.finder.asked, lambda: (), monotonic=lambda: now[0])
     first = finder._saved()
     assert finder._saved() is first
     now[0] = 61.0

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from operator import attrgetter
+from typing import TYPE_CHECKING
 
 from pgusher.app.jobs import JobFacts, Jobs
 from pgusher.app.request import Request
@@ -30,6 +31,9 @@ from pgusher.model.server import Rung, Server
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import dataclass, field
+
+if TYPE_CHECKING:
+    from pgusher.app.panel_links import PanelLinks
 
 _Identities = tuple[tuple[int, Micros | None], ...]
 _AT_LEAST = 0.5
@@ -113,6 +117,7 @@ class Looker:
         self._discover_at = 0.0
         self._host: tuple[float, Host] | None = None
         self._grafanas: _Grafanas | None = None
+        self._panels: PanelLinks | None = None
 
     def look(self) -> Look:
         """One look at everything.
@@ -243,7 +248,21 @@ class Looker:
             poolers=side.poolers,
             grafana=side.grafana,
         )
-        return eye.attributor.attribute(facts)
+        return self._with_panels(eye, eye.attributor.attribute(facts))
+
+    def _with_panels(self, eye: _Eye, snapshot: Snapshot) -> Snapshot:
+        """With the saved query of each session of a Grafana's; what reads dashboards is loaded where there is one."""
+        request, connection = self._request, eye.postgres.connection
+        if not request.panels or connection is None:
+            return snapshot
+        named = os.environ.get("PGUSHER_GRAFANA_URL") or request.config.grafana_url
+        if not named and not snapshot.facts.grafana:
+            return snapshot
+        if self._panels is None:
+            from pgusher.app.panel_links import PanelLinks
+
+            self._panels = PanelLinks(request.config, monotonic=self._monotonic)
+        return self._panels.link(snapshot, connection, request.timeout)
 
     def _client_side(self, eye: _Eye, sample: PostgresFacts, sessions: _Identities, now: float) -> _Side:
         backends = [session.pid for session in sample.sessions]

@@ -17,7 +17,7 @@ from pgusher.model.grafana_limits import parse_version
 from pgusher.model.grafana_servers import sources_of
 from pgusher.model.holder import HolderKind
 from pgusher.model.panel_slots import PanelLook, Sent
-from pgusher.model.panels import Panel
+from pgusher.model.panels import Match, Panel
 from pgusher.model.process import Process
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
@@ -33,6 +33,10 @@ _KEPT = 60.0
 """Seconds for which saved queries are not read again, in a watch."""
 
 
+_MOST_ANSWERS = 2000
+"""Statements whose answer is kept."""
+
+
 class PanelFinder:
     """Reads saved queries once, and tells sessions by them: for one look, or for those of a watch."""
 
@@ -43,9 +47,17 @@ class PanelFinder:
         *,
         monotonic: Callable[[], float] = time.monotonic,
         proc: str = "/proc",
+        within: float = 60.0,
+        kept: float | None = None,
     ) -> None:
-        """`asked`: the Grafana to ask by its API, None for those of this host; `processes`: the Grafanas here."""
-        self._asked = asked
+        """`asked`: the Grafana to ask by its API, None for those of this host; `processes`: the Grafanas here.
+
+        `within`: seconds for all that the API is asked; `kept`: for which what was read is not read again.
+        """
+        self.asked = asked
+        self._within = within
+        self._kept = _KEPT if kept is None else kept
+        self._answers: dict[tuple[str, frozenset[str | None] | None], Match] = {}
         self._processes = processes
         self._monotonic = monotonic
         self._proc = proc
@@ -77,17 +89,28 @@ class PanelFinder:
             if text is None:
                 sent.append(Sent(session.pid, None))
                 continue
-            match = self._learned.see(text.query_id, index.match(text.query, allowed[session.key]))
+            match = self._learned.see(text.query_id, self._match(index, text.query, allowed[session.key]))
             cut += match.cut
             sent.append(Sent(session.pid, match, text.running, text.took))
         gaps += texts.gaps
         return PanelLook(tuple(sent), len(facts.panels), facts.dashboards, texts.limit, cut, tuple(gaps))
 
+    def _match(self, index: PanelIndex, query: str, allowed: frozenset[str | None] | None) -> Match:
+        """The answer, of an earlier look where the text is the same: an idle session keeps its own for hours."""
+        key = query, allowed
+        found = self._answers.get(key)
+        if found is None:
+            if len(self._answers) >= _MOST_ANSWERS:
+                self._answers.clear()
+            found = self._answers[key] = index.match(query, allowed)
+        return found
+
     def _saved(self) -> PanelFacts:
         now = self._monotonic()
-        if self._facts is None or now - self._facts[0] >= _KEPT:
-            self._facts = now, read_saved(self._asked, self._processes(), self._proc)
+        if self._facts is None or now - self._facts[0] >= self._kept:
+            self._facts = now, read_saved(self.asked, self._processes(), self._proc, self._within)
             self._indexes.clear()
+            self._answers.clear()
         return self._facts[1]
 
     def _index(self, panels: Sequence[Panel], grafanas: Iterable[Grafana], limit: int) -> PanelIndex:
@@ -95,16 +118,19 @@ class PanelFinder:
         dialects = (Dialect.BEFORE_5_3,) if old else (Dialect.PLAIN,)
         found = self._indexes.get((limit, old))
         if found is None:
+            self._answers.clear()
             found = self._indexes[limit, old] = PanelIndex(panels, dialects=dialects, limit=limit)
         return found
 
 
-def read_saved(asked: Access | None, processes: Iterable[Process], proc: str = "/proc") -> PanelFacts:
+def read_saved(
+    asked: Access | None, processes: Iterable[Process], proc: str = "/proc", within: float = 60.0
+) -> PanelFacts:
     """The saved queries of the Grafana that is asked, or else of those that run here, by their database and files."""
     if asked is not None:
         from pgusher.collect.grafana.client import Client
 
-        return read_api_panels(Client(asked))
+        return read_api_panels(Client(asked), within=within)
     from pgusher.collect import rooted
     from pgusher.collect.grafana.host import places_of
     from pgusher.collect.grafana.saved import read_database, read_files

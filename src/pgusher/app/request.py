@@ -29,6 +29,8 @@ class Request:
     """Seconds for which sockets and processes are not looked at anew while no session came or went: for a watch."""
     sql: bool = True
     """False: take no slot at all, look at process titles and sockets only."""
+    panels: bool = False
+    """True: tell the saved query of each session of a Grafana's, where there is one, and its dashboards can be read."""
     config: Config = field(default_factory=Config)
 
     def names_a_server(self, environment: Mapping[str, str] | None = None) -> bool:

@@ -74,7 +74,6 @@ class Panels:
         `connection` is asked for only when there is something to ask, for `timeout` seconds a statement.
         """
         from pgusher.app.panels import PROGRAM, grafana_sessions
-        from pgusher.attribute.panels.slots import by_panel
 
         holder = snapshot.holder(name)
         if holder is None:
@@ -85,15 +84,15 @@ class Panels:
             and any(one.pid in pids for one in grafana_sessions(snapshot, snapshot.facts.grafana))
         ):
             return None
+        if (looked := snapshot.facts.panels) is not None:
+            return _shown(looked, pids, looked.url)
         try:
             finder, grafanas, url = self._grafana()
         except PgusherError as error:
             return Shown(PanelLook(gaps=(Gap("grafana", "its dashboards", str(error), error.hint or ""),)), ())
         with connection() as asked:
             told = finder.look(snapshot, grafanas, asked, timeout)
-        mine = tuple(one for one in told.sent if one.pid in pids)
-        cut = sum(one.match is not None and one.match.cut for one in mine)
-        return Shown(replace(told, sent=mine, cut=cut), by_panel(mine), url)
+        return _shown(told, pids, url)
 
     def _grafana(self) -> tuple[PanelFinder, tuple[Grafana, ...], str]:
         from pgusher.app.grafana import Wish, access, find, running
@@ -106,3 +105,12 @@ class Panels:
             finder = self._known[1] if self._known is not None else PanelFinder(how, running, monotonic=self._monotonic)
             self._known = now, finder, find(how, running()), how.url if how is not None else ""
         return self._known[1:]
+
+
+def _shown(told: PanelLook, pids: set[int], url: str) -> Shown:
+    """What was told of these sessions."""
+    from pgusher.attribute.panels.slots import by_panel
+
+    mine = tuple(one for one in told.sent if one.pid in pids)
+    cut = sum(one.match is not None and one.match.cut for one in mine)
+    return Shown(replace(told, sent=mine, cut=cut), by_panel(mine), url)

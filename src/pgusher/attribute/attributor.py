@@ -11,6 +11,7 @@ from pgusher.attribute.holders import gather
 from pgusher.attribute.loans import with_loans
 from pgusher.attribute.names import assign
 from pgusher.attribute.origins import Origins
+from pgusher.attribute.panel_links import panel_chains
 from pgusher.attribute.rooting import shadows
 from pgusher.attribute.roots import Root
 from pgusher.model.facts import Facts
@@ -61,6 +62,8 @@ class Attributor:
 
     def _snapshot(self, facts: Facts) -> Snapshot:
         chains = with_loans(facts, self._chains) if facts.loans else self._chains
+        if facts.panels is not None:
+            chains = panel_chains(facts.panels, chains)
         return Snapshot(facts, chains, self._holders)
 
     def _stands(self, before: Facts, facts: Facts) -> bool:

@@ -41,6 +41,7 @@ _TOLD = frozenset(
         "Ceilings.source",
         "Figure.origin",
         "Limits.broken",
+        "Match.why",
     }
 )
 """Sentences, with names inside."""

@@ -8,6 +8,7 @@ from pgusher.model.grafana import Grafana
 from pgusher.model.jobs import Container, CronEntry, Unit
 from pgusher.model.loans import Loan
 from pgusher.model.own_pools import OwnPool
+from pgusher.model.panel_slots import PanelLook
 from pgusher.model.poolers import Pooler
 from pgusher.model.pools import PoolLimit
 from pgusher.model.process import Host, Process
@@ -51,3 +52,5 @@ class Facts:
     """The PgBouncers that hold sessions, by their configuration."""
     grafana: tuple[Grafana, ...] = ()
     """The Grafanas that were found, with their data sources."""
+    panels: PanelLook | None = None
+    """Which saved query each session of a Grafana's runs, or ran last; None where that was not asked."""

@@ -25,6 +25,8 @@ class LinkKind(StrEnum):
     REMOTE = "remote"
     LOAN = "loan"
     """The thread and line that has borrowed the session, by the ledger of its process."""
+    PANEL = "panel"
+    """The saved query of a Grafana's whose statement the session runs, or ran last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,8 @@ class Chain:
 
     @property
     def certainty(self) -> Certainty:
-        """That of the weakest link."""
-        return Certainty.weakest(*(link.certainty for link in self.links))
+        """That of the weakest link to the holder. What a Grafana wanted the session for says nothing of whose it is."""
+        return Certainty.weakest(*(link.certainty for link in self.links if link.kind is not LinkKind.PANEL))
 
 
 class HolderKind(StrEnum):

@@ -8,6 +8,13 @@ from pgusher.model.panels import Fit, Match
 from pgusher.model.values import dataclass
 
 
+def certainty_of(match: Match | None) -> Certainty | None:
+    """How sure an answer is; None where it names nothing."""
+    if match is None or match.fit is Fit.NONE:
+        return None
+    return Certainty.LIKELY if match.fit is Fit.EXACT else Certainty.GUESSED
+
+
 @dataclass(frozen=True, slots=True)
 class Sent:
     """One session of a Grafana's, and what its statement says."""
@@ -18,6 +25,11 @@ class Sent:
     running: bool = False
     took: Micros | None = None
     """Microseconds that its statement takes so far, or took."""
+
+    @property
+    def certainty(self) -> Certainty | None:
+        """LIKELY at most: texts were compared, and anybody may send the same text. None where nothing is named."""
+        return certainty_of(self.match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +44,8 @@ class PanelSlots:
 
     @property
     def certainty(self) -> Certainty | None:
-        """LIKELY at most: texts were compared, and anybody may send the same text. None where nothing is named."""
-        if self.match is None or self.match.fit is Fit.NONE:
-            return None
-        return Certainty.LIKELY if self.match.fit is Fit.EXACT else Certainty.GUESSED
+        """As of each session: LIKELY at most."""
+        return certainty_of(self.match)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +62,5 @@ class PanelLook:
     cut: int = 0
     """Sessions whose statement the server shows in part."""
     gaps: tuple[Gap, ...] = ()
+    url: str = ""
+    """Grafana's own address, below which the links of its panels are; "" where none was asked."""

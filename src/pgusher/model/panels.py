@@ -22,8 +22,8 @@ class PanelKind(StrEnum):
 class Panel:
     """One query of a Grafana. Titles are hostile text, redacted; `sql` is as it is kept, and never shown."""
 
-    sql: str
-    """The rawSql, with its macros and variables."""
+    sql: str = ""
+    """The rawSql, with its macros and variables; "" in a snapshot, which keeps no saved SQL."""
     dashboard: str = ""
     """The dashboard's title; "" for an alert rule that belongs to none."""
     title: str = ""

@@ -17,7 +17,7 @@ from pgusher.record.database import Database
 _MOST = 10_000
 """Names that are kept in memory: a program that gives each session another name must not fill it."""
 _PIDS = re.compile(r"\bpid \d+")
-_OF_ONE = frozenset({LinkKind.SOCKET, LinkKind.LOAN})
+_OF_ONE = frozenset({LinkKind.SOCKET, LinkKind.LOAN, LinkKind.PANEL})
 """Links that are about one session alone; a pool of ten has otherwise one chain."""
 _LONGEST = 400
 """Characters of a text: names in PostgreSQL have 63, titles of holders may be longer."""
@@ -109,7 +109,12 @@ def _digest(value: Any) -> str:
 
 
 def _body(chain: Chain) -> str:
-    links = [[link.kind, _short(link.subject), link.certainty, _short(link.evidence), link.pid] for link in chain.links]
+    # A panel changes with each statement: of a chain that stands for hours it would be the first one's.
+    links = [
+        [link.kind, _short(link.subject), link.certainty, _short(link.evidence), link.pid]
+        for link in chain.links
+        if link.kind is not LinkKind.PANEL
+    ]
     return json.dumps({"end": chain.end, "links": links, "conflicts": list(map(_short, chain.conflicts))})
 
 

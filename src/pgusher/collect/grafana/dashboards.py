@@ -40,7 +40,7 @@ def read_api_panels(
     client: Client, *, clock: Callable[[], float] = time.monotonic, within: float = WITHIN
 ) -> PanelFacts:
     """All saved queries that its tokens may see. Raises nothing: what they may not, and what is torn, is a gap."""
-    reading = _Reading(client, clock, clock() + within)
+    reading = _Reading(client, clock, within)
     if not client.tokens:
         opens = "PGUSHER_GRAFANA_TOKEN, or --grafana-token-file FILE"
         reading.gaps.append(Gap("grafana", f"the dashboards of {client.url}", "no token was given", opens))
@@ -54,10 +54,11 @@ class _LateError(Exception):
 
 
 class _Reading:
-    def __init__(self, client: Client, clock: Callable[[], float], deadline: float) -> None:
+    def __init__(self, client: Client, clock: Callable[[], float], within: float) -> None:
         self._client = client
         self._clock = clock
-        self._deadline = deadline
+        self._within = within
+        self._deadline = clock() + within
         self.panels: list[Panel] = []
         self.dashboards = 0
         self.gaps: list[Gap] = []
@@ -67,7 +68,7 @@ class _Reading:
             told = self._get("/api/org", token)
             number = told.get("id") if isinstance(told, dict) else None
             org = number if isinstance(number, int) else 1
-        except GrafanaError:
+        except (GrafanaError, _LateError):
             org = 1  # told by no more than a number in links
         for what, permission, read in (
             ("the dashboards", "dashboards:read", self._dashboards),
@@ -81,7 +82,7 @@ class _Reading:
                 if error.status != 404:  # versions before they came have none
                     self.gaps.append(Gap("grafana", f"{what} of organisation {org}", str(error), opens))
             except _LateError:
-                why = f"they took longer than {WITHIN:.0f} s"
+                why = f"they took longer than {self._within:.0f} s"
                 self.gaps.append(Gap("grafana", f"{what} of organisation {org}, in part", why, ""))
                 return
 

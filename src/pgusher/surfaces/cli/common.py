@@ -80,8 +80,8 @@ def looks_like_dsn(word: str) -> bool:
     return "=" in word or word.startswith(("postgresql://", "postgres://"))
 
 
-def request_of(values: Values, config: Config) -> Request:
-    """What the options ask for."""
+def request_of(values: Values, config: Config, *, panels: bool = False) -> Request:
+    """What the options ask for. `panels`: those of a Grafana are shown; in a snapshot file they always are."""
     from pgusher.app.request import Request
 
     dsn, database = values["dsn"], values["database"]
@@ -104,6 +104,7 @@ def request_of(values: Values, config: Config) -> Request:
         # A little less than three seconds, so that every third look of a watch of one second is a whole one.
         patience=2.9 if values.get("watch") is not None else 0.0,
         sql=not values["no_sql"],
+        panels=panels or values.get("save") is not None,
         config=config,
     )
 

@@ -43,7 +43,7 @@ def run(values: Values, context: Context) -> int:
         context.out.write(context.out.screen("never").text(path) + "\n")
         return 0
 
-    looker = context.app.deep_looker(request_of(values, config), lambda _snapshot: None)
+    looker = context.app.deep_looker(request_of(values, config, panels=True), lambda _snapshot: None)
     return show_looks(values, context, show, looker)
 
 

@@ -45,7 +45,7 @@ def run(values: Values, context: Context) -> int:
         )
     path = values["token_file"] or default_path(context.environ)
     token = read_or_make(path)
-    request = request_of(values, context.app.config(values["config"]))
+    request = request_of(values, context.app.config(values["config"]), panels=True)
     listener = server.bind(address, port)
     names = [*values["name"], address] if address not in _EVERY else [*values["name"]]
     if server.is_loopback(address):

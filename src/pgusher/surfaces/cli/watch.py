@@ -23,7 +23,7 @@ def run(values: Values, context: Context) -> int:
             f"the screen needs a package that is not installed: {error.name}",
             hint="install it: pip install 'pgusher[watch]'; without it: pgusher --watch 2",
         ) from None
-    request = request_of(values, context.app.config(values["config"]))
+    request = request_of(values, context.app.config(values["config"]), panels=True)
     served = context.app.served(
         request, values["every"], connection_words(values), values["allow_actions"],
         store=values["store"], temporary=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pgusher.errors import UsageError
+from pgusher.model.values import replace
 from pgusher.surfaces.cli.common import ALL, CONNECTION, GENERAL, PRINT, REPLAY, again, request_of
 from pgusher.surfaces.cli.context import Context, Looks
 from pgusher.surfaces.cli.looking import clock, exit_code, frame, put, show_looks, watch_screen
@@ -16,7 +17,9 @@ from pgusher.surfaces.render.words import listed
 if TYPE_CHECKING:
     from pgusher.app.look import Look
     from pgusher.model.evidence import Gap
+    from pgusher.model.snapshot import Snapshot
     from pgusher.surfaces.cli.grafana_panels import InWho
+    from pgusher.surfaces.render.screen import Line, Screen
 
 
 def run(values: Values, context: Context) -> int:
@@ -27,8 +30,8 @@ def run(values: Values, context: Context) -> int:
     looker: Looks | None = None
     panels: list[InWho] = []
     config = context.app.config(values["config"])
-    if word is not None and not values["json"] and values["replay"] is None:
-        looker = context.app.looker(request_of(values, config))
+    if values["replay"] is None:
+        looker = context.app.looker(request_of(values, config, panels=True))
 
     def show(look: Look) -> int:
         snapshots, gaps = tuple(map(complete.snapshot, look.snapshots)), complete.gaps(look.gaps)
@@ -46,7 +49,16 @@ def run(values: Values, context: Context) -> int:
         screen = watch_screen(values, context)
         lines = who_page(screen, found.matches, word, gaps, values["all"])
         named = context.environ.get("PGUSHER_GRAFANA_URL") or config.grafana_url
-        if looker is not None and _shows_grafana(found) and (named or any(s.facts.grafana for s in look.snapshots)):
+        shown = [s for s in look.snapshots if s.facts.panels is not None]
+        if word is not None and shown and _shows_grafana(found):
+            for snapshot in shown:
+                lines += told_lines(screen, snapshot)
+        elif (
+            word is not None
+            and looker is not None
+            and _shows_grafana(found)
+            and (named or any(s.facts.grafana for s in look.snapshots))
+        ):
             # What reads dashboards is loaded here alone: where there is a Grafana that can be read.
             if not panels:
                 panels.append(_panels(values, context, looker))
@@ -64,6 +76,18 @@ def run(values: Values, context: Context) -> int:
 
 def _shows_grafana(found: Found) -> bool:
     return any(holder.program == "Grafana" for one in found.matches for holder in one.holders)
+
+
+def told_lines(screen: Screen, snapshot: Snapshot) -> list[Line]:
+    """Slots by panel, as the look itself has told them, also when it is replayed."""
+    from pgusher.attribute.panels.slots import by_panel
+    from pgusher.surfaces.render.panels import panels_page
+    from pgusher.surfaces.render.screen import BLANK
+
+    look = snapshot.facts.panels
+    if look is None or not look.queries or not look.sent:
+        return []
+    return [BLANK, *panels_page(screen, replace(look, gaps=()), by_panel(look.sent), look.url)]
 
 
 def _panels(values: Values, context: Context, looker: Looks) -> InWho:

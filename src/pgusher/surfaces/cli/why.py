@@ -62,7 +62,7 @@ def run(values: Values, context: Context) -> int:
         put(values, context, screen, lines)
         return judged(values, servers)
 
-    looker = context.app.deep_looker(request_of(values, config), processes, values["sample"])
+    looker = context.app.deep_looker(request_of(values, config, panels=True), processes, values["sample"])
     return show_looks(values, context, show, looker)
 
 

@@ -168,7 +168,22 @@ def _holder(holder: Holder, snapshot: Snapshot) -> dict[str, Any]:
 
 def _sessions(snapshot: Snapshot, chains: Sequence[Chain]) -> list[dict[str, Any]]:
     sessions = {session.pid: session for session in snapshot.facts.sessions}
-    return [{**_session(sessions[c.pid]), "chain": _chain(c)} for c in chains if c.pid in sessions]
+    panels = _panels(snapshot)
+    return [
+        {**_session(sessions[c.pid]), "chain": _chain(c), "panel": panels.get(c.pid)}
+        for c in chains
+        if c.pid in sessions
+    ]
+
+
+def _panels(snapshot: Snapshot) -> dict[int, dict[str, Any]]:
+    """By server process what each statement of a Grafana's says of its saved query."""
+    look = snapshot.facts.panels
+    if look is None or not look.queries:
+        return {}
+    from pgusher.surfaces.render.panels import sent_json  # late: mostly there is none
+
+    return {one.pid: sent_json(one, look.url) for one in look.sent}
 
 
 def _session(session: Session) -> dict[str, Any]:

@@ -15,8 +15,10 @@ Links = dict[Link, None]
 
 _LABEL = 10
 _MOST_LOANS = 8
-_EACH = frozenset({LinkKind.SOCKET, LinkKind.PROCESS, LinkKind.LOAN})
+_EACH = frozenset({LinkKind.SOCKET, LinkKind.PROCESS, LinkKind.LOAN, LinkKind.PANEL})
 """Links that belong to one process, also where those of several read alike."""
+_APART = frozenset({LinkKind.LOAN, LinkKind.PANEL})
+"""Links that are worth a line for each thing they lead to."""
 _ENDS = {
     ChainEnd.REMOTE: "on another host: pgusher there would show the process",
     ChainEnd.GONE: "the client is gone, and the server has not noticed",
@@ -92,10 +94,12 @@ def _group_lines(
         for link in chain.links:
             if (link.kind, link.subject) not in shared:
                 # Each borrowing line is worth a line of its own: it is what one looks for.
-                apart = link.subject if link.kind is LinkKind.LOAN else ""
+                apart = link.subject if link.kind in _APART else ""
                 found.setdefault((link.kind, link.pid, apart), {})[link] = None
-    loans = [key for key in found if key[0] is LinkKind.LOAN]
-    left_out = [] if everything or len(loans) <= _MOST_LOANS + 1 else loans[_MOST_LOANS:]
+    left_out: list[tuple[LinkKind, int | None, str]] = []
+    for kind in _APART:
+        several = [key for key in found if key[0] is kind]
+        left_out += [] if everything or len(several) <= _MOST_LOANS + 1 else several[_MOST_LOANS:]
     for key in left_out:
         del found[key]
     lines: list[Line] = []
@@ -103,7 +107,9 @@ def _group_lines(
         count = f", {words.count(len(group), 'session')}" if kind is LinkKind.PROCESS and len(group) > 1 else ""
         lines += _alike_lines(screen, alike, everything, count)
     if left_out:
-        lines += [[(f"  {screen.sign('more')} {len(left_out)} further loans: --all shows them", "dim")]]
+        lines += [
+            [(f"  {screen.sign('more')} {len(left_out)} further {left_out[0][0].value}s: --all shows them", "dim")]
+        ]
     return lines
 
 

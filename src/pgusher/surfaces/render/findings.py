@@ -223,11 +223,13 @@ def chain_text(snapshot: Snapshot, finding: Finding) -> str:
     chain = _chain(snapshot, finding)
     if chain is None or not chain.links:
         return ""
-    links = (f"from {link.subject}" if link.kind is LinkKind.SOCKET else link.subject for link in chain.links)
+    to_holder = (link for link in chain.links if link.kind is not LinkKind.PANEL)
+    links = (f"from {link.subject}" if link.kind is LinkKind.SOCKET else link.subject for link in to_holder)
     steps = [f"session {chain.pid}", *links]
+    panel = next((f"; panel {one.subject}" for one in chain.links if one.kind is LinkKind.PANEL), "")
     others = len(finding.sessions) - 1
     more = f"; {words.count(others, 'session')} more like it" if others > 0 else ""
-    return f"{' < '.join(steps)} ({chain.certainty.value}){more}"
+    return f"{' < '.join(steps)} ({chain.certainty.value}){panel}{more}"
 
 
 def _chain(snapshot: Snapshot, finding: Finding) -> Chain | None:

@@ -23,6 +23,9 @@ def grafana_definitions() -> dict[str, Any]:
     figure = ref("figure")
     where = {"host": _MAYBE_TEXT, "port": _COUNT, "socket": _MAYBE_TEXT, "database": _TEXT, "user": _TEXT,
              "max_open": figure, "max_idle": figure, "lifetime": figure}  # fmt: skip
+    answer = {"fit": {"enum": [*(fit.value for fit in Fit), None]}, "longest_ms": {"type": ["number", "null"]},
+              "cut": _BOOL, "learned": _BOOL, "why": _TEXT, "panels": a_list("panel"),
+              "certainty": {"enum": [*(one.value for one in Certainty), None]}}  # fmt: skip
     return {
         "grafana": page("grafana", grafanas=a_list("one_grafana"), findings=a_list("finding"), gaps=a_list("gap"),
                         next=a_list("next")),
@@ -31,10 +34,8 @@ def grafana_definitions() -> dict[str, Any]:
         "grafana_check": page("grafana_check", url=_TEXT, version=_MAYBE_TEXT, checks=a_list("grafana_point")),
         "grafana_panels": page("grafana_panels", queries=_COUNT, dashboards=_COUNT, limit=_COUNT, cut=_COUNT,
                                slots=a_list("panel_slots"), gaps=a_list("gap")),
-        "panel_slots": an_object(fit={"enum": [*(fit.value for fit in Fit), None]}, pids=_PIDS, running=_COUNT,
-                                 longest_ms={"type": ["number", "null"]}, cut=_BOOL, learned=_BOOL, why=_TEXT,
-                                 certainty={"enum": [*(one.value for one in Certainty), None]},
-                                 panels=a_list("panel")),
+        "panel_slots": an_object(pids=_PIDS, running=_COUNT, **answer),
+        "sent": an_object(running=_BOOL, **answer),
         "panel": an_object(kind=one_of(PanelKind), folder=_TEXT, dashboard=_TEXT, title=_TEXT, ref_id=_TEXT,
                            org=_COUNT, uid=_TEXT, panel_id=_MAYBE_COUNT, link=_TEXT, source=_MAYBE_TEXT),
         "grafana_point": an_object(point=_TEXT, outcome={"enum": ["holds", "differs", "not asked"]}, text=_TEXT),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pgusher.model.panel_slots import PanelLook, PanelSlots
+from pgusher.model.panel_slots import PanelLook, PanelSlots, Sent
 from pgusher.model.panels import Fit, Match, Panel
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.asjson import SCHEMA, gap_json
@@ -134,6 +134,13 @@ def panels_json(look: PanelLook, slots: Sequence[PanelSlots], url: str) -> dict[
         "slots": [_slots(one, url) for one in slots],
         "gaps": [gap_json(gap) for gap in look.gaps],
     }
+
+
+def sent_json(one: Sent, url: str) -> dict[str, Any]:
+    """What the statement of one session says, as of a group of them, but for its own time."""
+    told = _slots(PanelSlots(one.match, (one.pid,), int(one.running), one.took), url)
+    del told["pids"]
+    return {**told, "running": one.running}
 
 
 def _slots(one: PanelSlots, url: str) -> dict[str, Any]:

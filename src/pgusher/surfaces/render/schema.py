@@ -135,6 +135,7 @@ def _session() -> dict[str, Any]:
         "state": _MAYBE_TEXT, "state_change": _TIME, "query_start": _TIME, "xact_start": _TIME,
         "wait_event_type": _MAYBE_TEXT, "wait_event": _MAYBE_TEXT, "blocked_by": {"type": "array", "items": _PID},
         "query": _MAYBE_TEXT, "seen_by": one_of(SeenBy), "chain": ref("chain"),
+        "panel": {"oneOf": [ref("sent"), {"type": "null"}]},
     }  # fmt: skip
 
 

@@ -7,12 +7,15 @@ from pgusher.model.holder import Chain, Holder
 from pgusher.model.process import Process
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
-from pgusher.model.values import dataclass
+from pgusher.model.values import dataclass, replace
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.advice import Command
 from pgusher.surfaces.render.sessions import ordered
 from pgusher.surfaces.render.shell import quote
 from pgusher.surfaces.web.view import key_of, session_url, url
+
+_OF_ONE = frozenset({"socket", "panel"})
+"""Links that are about one session alone."""
 
 MOST_SESSIONS = 500
 """Sessions of one holder that a page lists."""
@@ -135,10 +138,17 @@ def _row(snapshot: Snapshot, session: Session) -> SessionRow:
 
 
 def _chains(snapshot: Snapshot, name: str) -> tuple[tuple[Chain, int], ...]:
-    """Chains that differ in more than their socket, each once."""
+    """Chains that differ in more than their socket, each once; the panels of several are told beside, by slots."""
     found: dict[tuple[object, ...], list[Chain]] = {}
     for chain in snapshot.chains:
         if chain.holder == name:
-            key = tuple((link.kind, link.subject) for link in chain.links if link.kind.value != "socket")
+            key = tuple((link.kind, link.subject) for link in chain.links if link.kind.value not in _OF_ONE)
             found.setdefault((*key, chain.end), []).append(chain)
-    return tuple((chains[0], len(chains)) for chains in found.values())
+    return tuple((_alike(chains), len(chains)) for chains in found.values())
+
+
+def _alike(chains: list[Chain]) -> Chain:
+    first = chains[0]
+    if len(chains) == 1:
+        return first
+    return replace(first, links=tuple(link for link in first.links if link.kind.value != "panel"))
