@@ -1,9 +1,10 @@
 """What the screen of `pgusher watch` costs while it stays open: memory minute by minute, and CPU.
 
-    python bench/watch.py [MINUTES]
+    python bench/watch.py [MINUTES] [--quiet]
 
 It runs on a terminal of its own beside a server with 500 sessions in 100 processes, of which one is closed and another
-opened each second, so that no look is like the one before: that is the most that can be kept of looks.
+opened each second, so that no look is like the one before: that is the most that can be kept of looks. With --quiet
+none is.
 """
 
 from __future__ import annotations
@@ -25,11 +26,13 @@ SESSIONS, PROCESSES = 500, 100
 
 
 def main() -> None:
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 10.0
+    quiet = "--quiet" in sys.argv
+    rest = [word for word in sys.argv[1:] if word != "--quiet"]
+    minutes = float(rest.pop(0)) if rest else 10.0
     with held(SESSIONS, PROCESSES) as server, tempfile.TemporaryDirectory() as state:
         os.environ["PGUSHER_STATE"] = state
         os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-        words = ["-m", "pgusher", "watch", "--port", str(server.port), *sys.argv[2:]]
+        words = ["-m", "pgusher", "watch", "--port", str(server.port), *rest]
         terminal = Terminal([sys.executable, *words], rows=40, columns=160)
         kept = [login(server.addresses[0], server.port) for _ in range(5)]
         try:
@@ -42,6 +45,8 @@ def main() -> None:
                 end = began + (minute + 1) * 60
                 while time.monotonic() < end:
                     terminal.idle(1.0)
+                    if quiet:
+                        continue
                     kept.pop(0).close()
                     kept.append(login(server.addresses[0], server.port))
                 minute += 1

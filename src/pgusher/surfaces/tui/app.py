@@ -21,6 +21,7 @@ from pgusher.surfaces.tui import view
 from pgusher.surfaces.tui.back import FAR, STEP, Ask, of_then, when_words
 from pgusher.surfaces.tui.keep import Kept
 from pgusher.surfaces.tui.plan import PlanScreen
+from pgusher.surfaces.tui.style import STYLE
 
 if TYPE_CHECKING:
     from pgusher.app.live import Moment
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pgusher.app.then import Then
     from pgusher.model.address import Micros
     from pgusher.model.findings import Diagnosis
+    from pgusher.model.holder import Chain, Holder
     from pgusher.model.snapshot import Snapshot
 
 _LETTERS = 1000
@@ -40,27 +42,7 @@ _NARROW = 100
 class Watch(App[None]):
     """The screen of `pgusher watch`."""
 
-    CSS = """
-    Screen { background: ansi_default; color: ansi_default; layers: base; }
-    #head { height: auto; max-height: 7; padding: 0 1; }
-    #when { height: 1; padding: 0 1; }
-    #body { height: 1fr; }
-    #map { width: 50; height: 100%; padding: 1 1 0 1; }
-    #table { height: 1fr; background: ansi_default; scrollbar-size: 0 1; }
-    #map, #chain, #findings { text-wrap: nowrap; text-overflow: clip; }
-    #chain { height: auto; max-height: 9; padding: 1 1 0 1; }
-    #findings { height: auto; max-height: 5; padding: 1 1 0 1; }
-    .ascii #table { scrollbar-size: 0 0; }
-    #only { height: 1; border: none; padding: 0 1; display: none; background: ansi_default; }
-    #only.asked { display: block; }
-    .narrow #body { layout: vertical; }
-    .narrow #map { width: 100%; height: auto; max-height: 7; padding: 0 1; }
-    .narrow #chain { max-height: 6; padding: 0 1; }
-    .narrow #findings { max-height: 3; padding: 0 1; }
-    DataTable > .datatable--header { background: ansi_default; text-style: dim; }
-    DataTable > .datatable--cursor { text-style: reverse; background: ansi_default; color: ansi_default; }
-    Footer { background: ansi_default; }
-    """
+    CSS = STYLE
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[Any]] = [
         Binding("q", "quit", "quit"),
@@ -102,6 +84,8 @@ class Watch(App[None]):
         self._filling = False
         self._shown: dict[str, Text] = {}
         self._rows: list[view.Row] = []
+        self._chain: tuple[Screen, Holder | None, list[Chain]] | None = None
+        """Of what the chain that stands there was drawn."""
         self._drawn = False
         """Whether the parts of the screen are there."""
 
@@ -189,7 +173,7 @@ class Watch(App[None]):
         self._draw("head", view.head_of(whole, snapshot))
         self._draw("map", view.map_of(beside, snapshot, self._letters))
         self._show_table(whole, snapshot)
-        self._draw("chain", view.chain_of(whole, snapshot, self._chosen))
+        self._show_chain(whole, snapshot)
         most = 3 if narrow else 4
         found = view.unjudged() if self._then is not None else view.findings_of(whole, diagnosis, most)
         self._draw("findings", found)
@@ -202,6 +186,16 @@ class Watch(App[None]):
         self._shown[part] = text
         layout = known is None or known.plain.count("\n") != text.plain.count("\n") or not known.plain or part == "head"
         self.query_one(f"#{part}", Static).update(text, layout=layout)
+
+    def _show_chain(self, screen: Screen, snapshot: Snapshot) -> None:
+        """Draws the chain of the one that is chosen, unless it is the very same: most are, from look to look."""
+        holder = snapshot.holder(self._chosen) if self._chosen is not None else None
+        chains = [chain for chain in snapshot.chains if chain.holder == self._chosen]
+        before, self._chain = self._chain, (screen, holder, chains)
+        same = before is not None and before[:2] == (screen, holder) and len(before[2]) == len(chains)
+        if same and before is not None and all(one is other for one, other in zip(before[2], chains, strict=True)):
+            return
+        self._draw("chain", view.chain_of(screen, snapshot, self._chosen))
 
     def _show_nothing(self, screen: Screen) -> None:
         moment = self._moment()
@@ -266,7 +260,7 @@ class Watch(App[None]):
         pair = self._pair()
         if pair is not None:
             whole = Screen(max(20, self.size.width - 2), self.size.height, self._colour, self._unicode)
-            self._draw("chain", view.chain_of(whole, pair[0], name))
+            self._show_chain(whole, pair[0])
 
     # -- keys
 
