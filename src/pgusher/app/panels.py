@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pgusher.collect.postgres.connect import Connection
 
 PROGRAM = "Grafana"
+_BY_API = "PGUSHER_GRAFANA_URL and a token"
 _ELSEWHERE = frozenset({HolderKind.REMOTE, HolderKind.HIDDEN, HolderKind.UNKNOWN, HolderKind.CONTAINER})
 """Holders of which it is not known what program they are: a Grafana elsewhere is one of them."""
 _KEPT = 60.0
@@ -137,11 +138,15 @@ def read_saved(
 
     found: list[PanelFacts] = []
     for process in processes:
-        root, provisioning, database = places_of(process, proc)
-        try:
-            facts = read_database(rooted.real_path(root, database))
-        except OSError as error:
-            facts = PanelFacts(gaps=(Gap("grafana", database, rooted.reason(error), "run pgusher as root"),))
+        root, provisioning, database, elsewhere = places_of(process, proc)
+        if elsewhere:
+            why = f"they are in its {elsewhere} database"
+            facts = PanelFacts(gaps=(Gap("grafana", "dashboards made in its pages", why, _BY_API),))
+        else:
+            try:
+                facts = read_database(rooted.real_path(root, database))
+            except OSError as error:
+                facts = PanelFacts(gaps=(Gap("grafana", database, rooted.reason(error), "run pgusher as root"),))
         if not facts.dashboards:  # what is provisioned is in the database as well, under the same uid
             files = read_files(root, provisioning)
             facts = PanelFacts(facts.panels + files.panels, files.dashboards, facts.gaps + files.gaps)

@@ -19,7 +19,9 @@ def index() -> PanelIndex:
 
 
 @pytest.mark.parametrize(
-    "way", [{}, {"strips": True}, {"timescale": True}], ids=["plain", "comments stripped", "timescale"]
+    "way",
+    [{}, {"strips": True}, {"blind": True}, {"timescale": True}],
+    ids=["plain", "comments stripped", "also in strings", "timescale"],
 )
 @pytest.mark.parametrize("limit", [None, 1024], ids=["whole", "cut"])
 def test_on_a_made_up_corpus(index: PanelIndex, way: dict[str, bool], limit: int | None) -> None:

@@ -197,3 +197,19 @@ def test_a_value_that_is_sql_is_told_from_one_that_is_data() -> None:
     assert holds_sql("a = 1 ORDER   BY b")
     assert not holds_sql("eu-west-1")
     assert not holds_sql("fromage")
+
+
+def test_library_panels_of_a_dashboard_that_was_exported() -> None:
+    body = {
+        "title": "Shop",
+        "panels": [{"id": 1, "libraryPanel": {"uid": "lib-1", "name": "Orders"}}],
+        "__elements": {
+            "lib-1": {"name": "Orders", "kind": 1, "model": {"datasource": PG, "targets": [target("select 1")]}},
+            "torn": 7,
+        },
+    }
+    (shared,), gap = read_dashboard(body)
+    assert (shared.kind, shared.title, shared.uid, shared.sql, gap) == (
+        PanelKind.LIBRARY, "Orders", "lib-1", "select 1", None,
+    )  # fmt: skip
+    assert read_dashboard({**body, "__elements": []}) == ((), None)

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pgusher.collect.grafana.host import of_files, read_host
+from pgusher.app.panels import read_saved
+from pgusher.collect.grafana.host import of_files, places_of, read_host
 from pgusher.model.grafana import Place, Seen
 from pgusher.model.process import Process
 from tests.bed.requirements import needs_root
@@ -163,3 +164,31 @@ def test_without_rights_it_says_what_would_open_it(disk: Disk) -> None:
         os.seteuid(0)
     assert {gap.opens for gap in found.gaps} == {"run pgusher as root"}
     assert len(found.gaps) == 3
+
+
+@pytest.mark.parametrize(
+    ("database", "elsewhere"),
+    [
+        ("type = postgres", "postgres"),
+        ("url = mysql://u:s3cr3tW0rd@h/grafana", "mysql"),
+        ("url = unheard-of://h", "own"),
+        ("type = sqlite3", ""),
+        ("", ""),
+    ],
+)
+def test_where_it_keeps_its_dashboards(disk: Disk, database: str, elsewhere: str) -> None:
+    (disk.proc / "42/root/etc/grafana/grafana.ini").write_text(f"[database]\n{database}\n")
+    assert places_of(process(42), str(disk.proc))[3] == elsewhere
+
+
+def test_dashboards_in_a_database_of_its_own_are_a_gap_and_files_are_read(disk: Disk) -> None:
+    root = disk.proc / "42/root"
+    (root / "etc/grafana/grafana.ini").write_text("[database]\ntype = postgres\n")
+    (root / "etc/grafana/provisioning/alerting").mkdir()
+    rule = '{"groups": [{"rules": [{"title": "Late", "data": [{"refId": "A", "model": {"rawSql": "select late"}}]}]}]}'
+    (root / "etc/grafana/provisioning/alerting/shop.json").write_text(rule)
+    facts = read_saved(None, [process(42)], str(disk.proc))
+    assert [one.sql for one in facts.panels] == ["select late"]
+    assert [(gap.why, gap.opens) for gap in facts.gaps] == [
+        ("they are in its postgres database", "PGUSHER_GRAFANA_URL and a token")
+    ]

@@ -67,6 +67,11 @@ def _all(body: dict[str, Any], first: Panel) -> Iterator[Panel]:
         yield from _panels(body.get("panels"), first, 0)
         for row in _list(body.get("rows")):
             yield from _panels(_dict(row).get("panels"), first, 1)
+    for uid, element in _dict(body.get("__elements")).items():  # library panels, in a dashboard that was exported
+        model = _dict(_dict(element).get("model"))
+        title = _dict(element).get("name") or model.get("title")
+        shared = replace(first, uid=_title(_dict(element).get("uid") or uid))
+        yield from _targets({**model, "title": title, "id": None}, shared, PanelKind.LIBRARY)
     for one in _list(_dict(body.get("templating")).get("list")) + _list(body.get("variables")):
         yield from _variable(_dict(one), first)
     annotations = body.get("annotations")

@@ -19,7 +19,7 @@ from pgusher.model.evidence import Gap
 from pgusher.model.grafana import TYPES, DataSource, Figure, Grafana, Place, Seen
 from pgusher.model.grafana_limits import OPEN, parse_version
 from pgusher.model.process import Process
-from pgusher.model.text import decode
+from pgusher.model.text import clean, decode
 from pgusher.model.values import dataclass, replace
 
 _INI = "/etc/grafana/grafana.ini"
@@ -110,7 +110,7 @@ class _Reading:
             gaps=tuple(self._gaps),
         )
 
-    def places(self) -> tuple[str, str, str]:
+    def places(self) -> tuple[str, str, str, str]:
         """As `places_of`."""
         words = inis.options(self._process.argv)
         environment = self._environment()
@@ -123,7 +123,8 @@ class _Reading:
         told = ini.get(("database", "path"))
         file = told.value if told is not None and told.value else "grafana.db"
         data = _path(ini, "data", home, "/var/lib/grafana")
-        return self._root, _path(ini, "provisioning", home, "/etc/grafana/provisioning"), os.path.join(data, file)
+        provisioned = _path(ini, "provisioning", home, "/etc/grafana/provisioning")
+        return self._root, provisioned, os.path.join(data, file), _elsewhere(ini)
 
     def _environment(self) -> dict[str, str]:
         """Those names alone that are wanted: the others may be secrets."""
@@ -178,12 +179,10 @@ class _Reading:
         return found
 
     def _rows(self, ini: inis.Ini, home: str) -> tuple[list[Mapping[str, Any]], Seen]:
-        kind = ini.get(("database", "type"))
-        url = ini.get(("database", "url"))
-        elsewhere = kind.value if kind is not None and kind.value != "sqlite3" else ""
-        if elsewhere or (url is not None and url.value and not url.value.startswith("sqlite")):
+        elsewhere = _elsewhere(ini)
+        if elsewhere:
             what = "data sources that were made in its pages"
-            why = f"they are in its {elsewhere or 'own'} database"
+            why = f"they are in its {elsewhere} database"
             self._gaps.append(Gap("grafana", what, why, "PGUSHER_GRAFANA_URL and a token"))
             return [], Seen.FILES
         name = ini.get(("database", "path"))
@@ -263,6 +262,20 @@ def _path(ini: inis.Ini, key: str, home: str, usual: str) -> str:
     return told.value if told.value.startswith("/") else os.path.join(home, told.value)
 
 
-def places_of(process: Process, proc: str = "/proc") -> tuple[str, str, str]:
-    """Its root as we see it, and below that its directory of provisioning files and its embedded database."""
+def _elsewhere(ini: inis.Ini) -> str:
+    """What keeps its tables, "postgres" or "mysql" or "own", where that is no embedded database; else ""."""
+    kind, url = ini.get(("database", "type")), ini.get(("database", "url"))
+    if kind is not None and kind.value and kind.value != "sqlite3":
+        return clean(kind.value)[:20]
+    if url is not None and url.value and not url.value.startswith("sqlite"):
+        scheme = url.value.partition(":")[0]
+        return scheme if scheme in {"postgres", "mysql"} else "own"
+    return ""
+
+
+def places_of(process: Process, proc: str = "/proc") -> tuple[str, str, str, str]:
+    """Its root as we see it, below that its provisioning files and its database, and what keeps its tables instead.
+
+    The last is "postgres" for example, and "" where it is the embedded database.
+    """
     return _Reading(process, proc).places()

@@ -18,6 +18,7 @@ from pgusher.collect import rooted
 from pgusher.collect.grafana import sqlite
 from pgusher.collect.grafana.dashboard_json import read_alert_rule, read_dashboard, read_library_element
 from pgusher.collect.grafana.dashboards import PanelFacts, several
+from pgusher.collect.grafana.rule_files import read_rule_files
 from pgusher.model.evidence import Gap
 from pgusher.model.panels import Panel
 from pgusher.model.text import decode
@@ -61,7 +62,7 @@ def _read(path: str, clock: Callable[[], float]) -> PanelFacts:
 
 
 def read_files(root: str, provisioning: str) -> PanelFacts:
-    """The dashboards of files: those below the directories that `provisioning`/dashboards/*.yaml name.
+    """The dashboards of files: those below the directories that `provisioning`/dashboards/*.yaml name; and alert rules.
 
     `root` is / as Grafana sees it. A directory is found by its line `path:`, as all providers of files are written.
     """
@@ -82,7 +83,8 @@ def read_files(root: str, provisioning: str) -> PanelFacts:
             seen += 1
             panels += found
             gaps += [gap] if gap is not None else []
-    return PanelFacts(tuple(dict.fromkeys(panels)), seen, tuple(several(gaps, "files")))
+    rules, torn = read_rule_files(root, provisioning)
+    return PanelFacts(tuple(dict.fromkeys((*panels, *rules))), seen, tuple(several([*gaps, *torn], "files")))
 
 
 def _providers(root: str, listed: str, gaps: list[Gap]) -> list[str]:
