@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from pgusher.demo import command
+from pgusher.demo import command, typed
 from pgusher.demo.command import Narrator
 from pgusher.demo.reaper import Identity, boot_id
 from pgusher.demo.record import Record
@@ -105,14 +105,14 @@ class _Gone(io.StringIO):
 class TestHolder:
     def test_it_is_found_by_a_process_wherever_it_is(self) -> None:
         answer = {"servers": [{"holders": [{"name": "a", "processes": [1]}, {"name": "b", "processes": [2, 3]}]}]}
-        assert command._find_holder(answer, 3) == "b"
+        assert typed.find_holder(answer, 3) == "b"
 
     @pytest.mark.parametrize(
         "answer",
         [None, [], {}, 3, {"name": "a", "processes": "3"}, {"name": 3, "processes": [3]}, {"holders": [{"name": "a"}]}],
     )
     def test_an_answer_without_it_gives_none(self, answer: Any) -> None:
-        assert command._find_holder(answer, 3) is None
+        assert typed.find_holder(answer, 3) is None
 
 
 class TestStop:

@@ -69,7 +69,25 @@ def test_it_tells_the_incident_and_leaves_nothing() -> None:
     assert re.search(r"the refused back end now starts, in \d+\.\d s, its pool is full +10 slots\n", told)
     assert re.search(r"pgusher's Database, 2 workers, Budget\(4\), answers\n +40 of 40 requests made at once", told)
     freed(told, seen["out"])
+    budgeted(told, seen["out"])
     guarded(told, seen["out"])
+    before = re.search(r"has refused not one of their sessions since the limits were set, (\d+) before\n", told)
+    assert before is not None, told
+    assert int(before[1]) > 0
+
+
+def budgeted(told: str, out: str) -> None:
+    """100 and 20 and no limit against 97; then shares that fit, set by the server and by the stand-in's API."""
+    assert re.search(r"^status\ttoo much\tthe holders may take at least 1[34]\d of 97 slots", out, re.M), out
+    its = r"^script/grafana_stand_in.py\tscript\t57\t.*\t100\tlikely\tdata source MES 100 \(the default"
+    assert re.search(its, out, re.M), out
+    assert len(re.findall(r"^\$ pgusher budget apply --config \S+/budget.toml(?: --port \d+)?$", told, re.M)) == 1
+    levers = re.findall(r"^\d+\t(source|limit)\t(?:un)?safe\t", out, re.M)
+    assert levers == ["source", "limit", "limit", "limit"], out
+    limits = dict(re.findall(r"^\d+\t(\w+)\tCONNECTION LIMIT\t-1\t(\d+)$", out, re.M))
+    assert (limits["jobs"], limits["shop_api"]) == ("9", "34")
+    assert 30 <= int(limits["grafana"]) <= 41
+    assert re.search(rf"\tmaxOpenConns is {limits['grafana']}, version 2; health: ", out), out
 
 
 def guarded(told: str, out: str) -> None:
@@ -87,10 +105,10 @@ def freed(told: str, out: str) -> None:
     """What was typed to give the slots back, and what was seen: 12 slots of two jobs, then 6 of the one by its name."""
     assert len(re.findall(r"^\$ pgusher budget (?:plan )?--config \S+/budget.toml(?: --port \d+)?$", told, re.M)) == 2
     assert len(re.findall(r"^\$ pgusher free(?: --port \d+)?$", told, re.M)) == 1
-    assert len(re.findall(r"^\$ pgusher free --apply \w{4} --unsafe --confirm \S+", told, re.M)) == 2
+    assert len(re.findall(r"^\$ pgusher free --apply \w{4} --unsafe --confirm cron/\S+", told, re.M)) == 2
     assert re.search(r"^\$ pgusher free \w+/stock_report\S*", told, re.M)
     assert re.search(r"^plan\t\w{4}\tplan \w{4}: 4 steps give 12 of \d+ taken slots\b.* back$", out, re.M)
-    assert re.findall(r"^verdict\t(.*)$", out, re.M) == [
+    assert re.findall(r"^verdict\t(.*)$", out, re.M)[:2] == [
         "verified\t12 of 12 sessions are gone",
         "verified\t6 of 6 sessions are gone",
     ]

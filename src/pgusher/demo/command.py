@@ -6,20 +6,20 @@ import importlib
 import importlib.util
 import json
 import os
-import shlex
+import re
 import sys
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, TextIO
 
-from pgusher.app.free_store import PlanStore
 from pgusher.demo import reaper, story
 from pgusher.demo.crontab import read_settings
 from pgusher.demo.director import Director, Interrupted, kept, leftovers
-from pgusher.demo.parts import StagingError, read_notes
+from pgusher.demo.parts import GRAFANA_ACCESS, StagingError, read_notes
 from pgusher.demo.record import Record, clear
 from pgusher.demo.record import stop as stop_record
+from pgusher.demo.typed import Pgusher, one_of, target_of
+from pgusher.demo.world import API, JOBS
 from pgusher.errors import PgusherError, UsageError
 
 _NEEDED = ("fastapi", "uvicorn", "psycopg", "psycopg_pool")
@@ -113,9 +113,10 @@ def run(*, keep: bool = False, out: TextIO | None = None) -> int:
             director.keep()
             _tell_kept(narrator, director.directory, server["port"], server["socket"])
         else:
-            _budget(director, narrator, pgusher)
+            file = _budget(director, narrator, pgusher)
             _free(director, narrator, pgusher)
-            _guard(director, narrator, pgusher)
+            _limits(director, narrator, pgusher, file)
+            _together(director, narrator, pgusher, server["log"])
     except Interrupted as interrupted:
         return 128 + interrupted.number
     else:
@@ -142,17 +143,17 @@ def _tell(director: Director, narrator: Narrator) -> story.Event:
     raise StagingError("the staging has ended by itself")
 
 
-def _show(director: Director, narrator: Narrator, port: int) -> _Pgusher:
+def _show(director: Director, narrator: Narrator, port: int) -> Pgusher:
     """Run pgusher as a newcomer would, and show what it says, whatever it says."""
-    target = _target(port)
+    target = target_of(port)
     if target:
         narrator.plain()
         narrator.plain("Other PostgreSQL servers run on this host, so the port is named.")
-    pgusher = _Pgusher(director, narrator, target)
+    pgusher = Pgusher(director, narrator, target)
     show = pgusher.show
     show()
     # By the name that it has just shown; the staging itself knows the pid only.
-    holder = pgusher.holder_of(_a_job(director.directory))
+    holder = pgusher.holder_of(one_of(director.directory))
     if holder is not None:
         show("who", holder)
     narrator.plain()
@@ -162,34 +163,85 @@ def _show(director: Director, narrator: Narrator, port: int) -> _Pgusher:
     return pgusher
 
 
-def _budget(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
-    """Who may take how many, and what would fit. What no program tells of itself here is declared, as a person does."""
+def _budget(director: Director, narrator: Narrator, pgusher: Pgusher) -> str:
+    """Who may take how many, and what would fit; the configuration. What no program tells of itself is declared."""
+    with open(os.path.join(director.directory, GRAFANA_ACCESS), encoding="ascii") as told:
+        access = json.load(told)
+    token = os.path.join(director.directory, "grafana.token")
+    with open(os.open(token, os.O_WRONLY | os.O_CREAT, 0o600), "w", encoding="ascii") as written:
+        written.write(access["token"] + "\n")
     file = os.path.join(director.directory, "budget.toml")
+    holder = pgusher.holder_of(one_of(director.directory, "shop_api"))
     with open(file, "w", encoding="utf-8") as written:
-        for name, total, of in (("dashboards", 100, "grafana_stand_in"), ("api", 20, "shop_api")):
-            holder = pgusher.holder_of(_a_job(director.directory, of))
-            written.write(f"[budget.{name}]\ntotal = {total}\nholder = {json.dumps(holder or name)}\n")
+        written.write(f"[grafana]\nurl = {json.dumps(access['url'])}\ntoken_file = {json.dumps(token)}\n")
+        written.write(f"[budget.shop-api]\ntotal = 20\nminimum = 20\nholder = {json.dumps(holder or 'shop_api')}\n")
     narrator.plain()
-    narrator.plain("Who may take how many? The stand-in's 100 and the back end's 2 x 10 are declared in budget.toml.")
+    narrator.plain("Who may take how many? The stand-in for Grafana is asked by its API, which is a stand-in, too;")
+    narrator.plain("the back end's 2 x 10 are declared in budget.toml.")
     pgusher.show("budget", "--config", file)
     pgusher.show("budget", "plan", "--config", file)
+    return file
 
 
-def _free(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
-    """Give slots back as a person would: plan, read, confirm by name; then the back end that was refused starts."""
+def _limits(director: Director, narrator: Narrator, pgusher: Pgusher, file: str) -> None:
+    """Shares that fit for all that is to run together, set by the server and by the API of the stand-in for Grafana."""
+    declared = (("shop-api-2", 10, API), ("orders-api", 4, API), ("jobs", 9, JOBS))
+    with open(file, "a", encoding="utf-8") as written:
+        written.writelines(
+            f"[budget.{name}]\ntotal = {total}\nminimum = {total}\nrole = {json.dumps(role)}\n"
+            for name, total, role in declared
+        )
+    narrator.plain()
+    narrator.plain("And so that nobody is refused any more: shares that fit for all that is to run together. The")
+    narrator.plain("refused back end, one with pgusher's Database and the jobs are declared in budget.toml as well.")
+    _rest(director.directory)
+    pgusher.plan_and_apply("budget", "apply", "--config", file)
+
+
+def _rest(directory: str, seconds: float = 15.0) -> None:
+    """Until the panels of the stand-in have been answered: what is at work in that moment counts as needed."""
+    noted = (one.facts.get("at") for one in read_notes(os.path.join(directory, "truth"), "grafana_stand_in"))
+    before, deadline = next(noted, None), time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        now = next(iter(read_notes(os.path.join(directory, "truth"), "grafana_stand_in")), None)
+        if now is None or now.facts.get("at") != before:
+            return
+        time.sleep(0.05)
+
+
+_REFUSED = re.compile(r"FATAL: .*(?:too many c|remaining connection slots)")
+
+
+def _refusals(log: str) -> int:
+    """How often the server has refused a session for lack of slots, or by a limit, by its own log."""
+    with open(log, encoding="utf-8", errors="backslashreplace") as file:
+        return len(_REFUSED.findall(file.read()))
+
+
+def _free(director: Director, narrator: Narrator, pgusher: Pgusher) -> None:
+    """Give slots back as a person would: plan, read, confirm by name."""
     narrator.plain()
     narrator.plain("Now the slots back: a plan, which ends nothing, and what of it is confirmed by name.")
-    _plan_and_apply(pgusher)
-    spared = pgusher.holder_of(_a_job(director.directory, "stock_report"))
+    pgusher.plan_and_apply("free")
+    spared = pgusher.holder_of(one_of(director.directory, "stock_report"))
     if spared is not None:
         narrator.plain()
         narrator.plain("One job was spared, as it is in a transaction; by its name it can be ended, too.")
-        _plan_and_apply(pgusher, spared)
+        pgusher.plan_and_apply("free", spared)
+
+
+def _together(director: Director, narrator: Narrator, pgusher: Pgusher, log: str) -> None:
+    """The load that had filled the server, with what was refused then: what the server's log has of refusals."""
+    before = _refusals(log)
     narrator.plain()
     narrator.lines(story.TOLD["started"](director.again()))
+    _guard(director, narrator, pgusher)
+    _rest(director.directory)  # the dashboards once more, beside all of it
+    narrator.plain()
+    narrator.lines(story.refusals(before, _refusals(log) - before))
 
 
-def _guard(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
+def _guard(director: Director, narrator: Narrator, pgusher: Pgusher) -> None:
     """The same three scripts once more, as they should have been started: each ends by itself, and says why."""
     narrator.plain()
     narrator.plain("And so that it cannot happen again: the same scripts, unchanged, under the guard.")
@@ -203,88 +255,6 @@ def _guard(director: Director, narrator: Narrator, pgusher: _Pgusher) -> None:
     pgusher.show("jobs")
 
 
-def _plan_and_apply(pgusher: _Pgusher, *words: str) -> None:
-    before = set(pgusher.plans.names())
-    pgusher.show("free", *words)
-    for name in set(pgusher.plans.names()) - before:
-        plan = pgusher.plans.load(name)
-        unsafe = ",".join(dict.fromkeys(step.holder for step in plan.unsafe if step.holder is not None))
-        pgusher.show("free", "--apply", name, *(("--unsafe", "--confirm", unsafe) if unsafe else ()))
-
-
-class _Pgusher:
-    """The command, started where no configuration but an empty one is found."""
-
-    def __init__(self, director: Director, narrator: Narrator, target: Sequence[str]) -> None:
-        self._director = director
-        self._narrator = narrator
-        self._target = tuple(target)
-        state = os.path.join(director.directory, "state")
-        self.plans = PlanStore(os.path.join(state, "plans"))
-        # The settings of the person's own PostgreSQL would lead to another server.
-        own = {name: value for name, value in os.environ.items() if not name.startswith(("PG", "PGUSHER"))}
-        if "PYTHONPATH" in own:  # it may be relative to where we are
-            own["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, own["PYTHONPATH"].split(os.pathsep)))
-        # Its plans, its log and what processes share go with the staging.
-        self._env = own | {"PGUSHER_STATE": state, "PGUSHER_SHARED": os.path.join(director.directory, "shared")}
-
-    def show(self, *words: str, cwd: str | None = None, more: Mapping[str, str] | None = None) -> int:
-        """Run it as a person would type it, below a line that shows what is typed; its exit code."""
-        self._narrator.plain()
-        target = () if words[:1] in {("run",), ("jobs",)} else self._target
-        self._narrator.plain(f"$ {shlex.join(['pgusher', *words, *target])}")
-        argv = [sys.executable, "-m", "pgusher", *words, *target]
-        return self._director.run(argv, self._env | dict(more or {}), cwd or self._director.directory)
-
-    def run(self, words: Sequence[str], out: int | None = None) -> int:
-        """Run it in the foreground; its exit code."""
-        argv = [sys.executable, "-m", "pgusher", *words, *self._target]
-        return self._director.run(argv, self._env, self._director.directory, out)
-
-    def holder_of(self, pid: int) -> str | None:
-        """The name that pgusher itself gives to the holder that this process belongs to; None if it gives none."""
-        with tempfile.TemporaryFile(dir=self._director.directory) as file:
-            self.run(["--json"], file.fileno())
-            file.seek(0)
-            try:
-                return _find_holder(json.load(file), pid)
-            except ValueError:
-                return None
-
-
-def _find_holder(data: Any, pid: int) -> str | None:
-    """The name of the object with that process among its processes, wherever it is in the answer."""
-    if isinstance(data, dict):
-        name, processes = data.get("name"), data.get("processes")
-        if isinstance(name, str) and isinstance(processes, list) and pid in processes:
-            return name
-    inner = data.values() if isinstance(data, dict) else data if isinstance(data, list) else ()
-    return next((name for value in inner if (name := _find_holder(value, pid)) is not None), None)
-
-
-def _a_job(directory: str, name: str = "version_history") -> int:
-    """The pid of one run of a cron job."""
-    return read_notes(os.path.join(directory, "truth"), name)[0].pid
-
-
-def _target(port: int) -> list[str]:
-    """What has to be added to the command: nothing, unless other servers run on this host."""
-    postmasters = 0
-    comms = {pid: _comm(pid) for pid in reaper.all_processes()}
-    for pid, comm in comms.items():
-        if comm == "postgres":
-            postmasters += comms.get(reaper.parent(pid), "") != "postgres"
-    return ["--port", str(port)] if postmasters > 1 else []
-
-
-def _comm(pid: int) -> str:
-    try:
-        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
 # The end.
 
 
@@ -292,7 +262,7 @@ def _tell_kept(narrator: Narrator, directory: str, port: int, socket: str) -> No
     narrator.plain()
     narrator.plain("It goes on running, and outlives this terminal. To play with it:")
     for line in (
-        f"pgusher {' '.join(_target(port))}".rstrip(),
+        f"pgusher {' '.join(target_of(port))}".rstrip(),
         f"psql -h {socket} -p {port} -U postgres",
         f"cd {directory}; ls shop log",
         f"pgusher demo --stop      ends it; with several, this one: --stop {port}",

@@ -12,6 +12,9 @@ from typing import Any
 from pgusher.demo.reaper import die_with
 from pgusher.errors import PgusherError
 
+GRAFANA_ACCESS = "grafana.json"
+"""Below the staging's directory: where the API of the stand-in for Grafana is, and its token."""
+
 
 class StagingError(PgusherError):
     """A part of the staging did not come up."""

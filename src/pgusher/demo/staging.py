@@ -7,14 +7,14 @@ import re
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from pgusher.demo import crontab, record, web, world
 from pgusher.demo.account import own_account
 from pgusher.demo.cache import ENVIRONMENT, place, shared_cache
 from pgusher.demo.keep import COOKIE, Keeper
-from pgusher.demo.parts import Note, Part, StagingError, read_notes, switches
+from pgusher.demo.parts import GRAFANA_ACCESS, Note, Part, StagingError, read_notes, switches
 from pgusher.demo.people import Person
 from pgusher.demo.server import EmbeddedServer
 
@@ -63,6 +63,7 @@ class Staging:
         self._people: list[Person] = []
         self._truth = os.path.join(self.directory, "truth")
         self._home = os.path.join(self.directory, "shop")
+        self._grafana = os.path.join(self.directory, GRAFANA_ACCESS)
         self._env: dict[str, str] = {}
         self._pgpass = ""
         self._marks = {COOKIE: self.cookie, "PGUSHER_DEMO_TRUTH": self._truth}
@@ -112,9 +113,6 @@ class Staging:
         note = self._wait("the start of the second back end", filled, lambda: second.log)
         seconds = round(time.monotonic() - began, 1)
         told = {"sessions": len(note.sessions), "seconds": seconds, "orders": self._ask_orders(orders)}
-        # It has shown that it starts. What comes next are the jobs, and they need slots, too.
-        second.process.terminate()
-        self._wait("the end of the second back end", lambda: not _there(note.sessions) or None, lambda: second.log)
         return "started", told
 
     def directories(self) -> tuple[str, ...]:
@@ -142,7 +140,12 @@ class Staging:
         version, self._slots = world.furnish(server, passwords)
         base = {"PATH": os.environ.get("PATH", os.defpath), "HOME": os.path.expanduser("~"), "LANG": "C.UTF-8"}
         self._env = {**base, **self._marks}
-        facts = {"max_connections": MAX_CONNECTIONS, "ordinary": self._slots, "socket": server.socket_dir}
+        facts = {
+            "max_connections": MAX_CONNECTIONS,
+            "ordinary": self._slots,
+            "socket": server.socket_dir,
+            "log": server.log_path,
+        }
         return server, ("server", {"version": version, "port": server.port, **facts})
 
     def _log(self, name: str) -> str:
@@ -305,7 +308,8 @@ class Staging:
     def _fill(self, server: EmbeddedServer) -> Event:
         """Until the stand-in for Grafana has been refused, and the notes of all add up to every ordinary slot."""
         argv = [sys.executable, "grafana_stand_in.py"]
-        grafana = self._start("grafana_stand_in", argv, self._login(world.GRAFANA, server))
+        env = {**self._login(world.GRAFANA, server), "PYTHONPATH": _SOURCE, "GRAFANA_STAND_IN": self._grafana}
+        grafana = self._start("grafana_stand_in", argv, env)
 
         def full() -> Note | None:
             grafana.check()
@@ -367,8 +371,3 @@ def _write_note(directory: str, facts: Mapping[str, Any]) -> None:
     with open(path + ".new", "w", encoding="utf-8") as file:
         json.dump(facts, file)
     os.replace(path + ".new", path + ".json")
-
-
-def _there(pids: Sequence[int]) -> bool:
-    """Whether one of these server processes is still there."""
-    return any(os.path.exists(f"/proc/{pid}") for pid in pids)

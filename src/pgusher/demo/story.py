@@ -66,7 +66,15 @@ def started(event: Event) -> list[str]:
         _slots(f"the refused back end now starts, in {event['seconds']} s, its pool is full", event),
         f"one with pgusher's Database, {workers}, Budget({orders['budget']}), answers",
         _slots(f"  {requests} made at once, and has no more sessions", orders),
-        "the first of the two is ended again: what comes next needs room",
+    ]
+
+
+def refusals(before: int, after: int) -> list[str]:
+    """What the server's own log has of refusals: before the limits were set, and since."""
+    since = "not one" if after == 0 else str(after)
+    return [
+        "dashboards, both back ends, the one with Database and the jobs ran together:",
+        f"  the server has refused {since} of their sessions since the limits were set, {before} before",
     ]
 
 

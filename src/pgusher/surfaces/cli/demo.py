@@ -51,7 +51,7 @@ COMMAND = Command(
     ),
     run=run,
     examples=(
-        ("pgusher demo", "about half a minute"),
+        ("pgusher demo", "about a minute"),
         ("pgusher demo --keep", "then try pgusher on it"),
         ("pgusher demo --stop", "end it"),
     ),
