@@ -94,7 +94,7 @@ def without_sql(look: PanelLook) -> PanelLook:
 def _bare(panel: Panel, made: dict[Panel, Panel]) -> Panel:
     found = made.get(panel)
     if found is None:
-        found = made[panel] = replace(panel, sql="", wild=())
+        found = made[panel] = replace(panel, sql="", wild=(), loose=())
     return found
 
 

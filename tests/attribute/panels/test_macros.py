@@ -42,7 +42,13 @@ def test_what_a_macro_becomes(sql: str, sent: str) -> None:
 
 def test_a_timescale_source_groups_by_time_bucket() -> None:
     assert expanded("$__timeGroup(c , '20ms')", Dialect.TIMESCALE) == "time_bucket('0.020s',c)"
+    assert expanded("$__timeGroup(c , '5m')", Dialect.FIRST_TIMESCALE) == "time_bucket('300s',c)"
     assert expanded(f"$__timeGroupAlias(c,{DURATION})", Dialect.TIMESCALE) == f"time_bucket('{N}s',c) AS \"time\""
+
+
+def test_what_the_documentation_says_that_it_becomes() -> None:
+    assert expanded("$__timeGroup(c,'5m')", Dialect.DOCUMENTED) == "(extract(epoch from c)/300)::bigint*300"
+    assert expanded("$__timeFilter(c)", Dialect.DOCUMENTED) == expanded("$__timeFilter(c)")
 
 
 def test_what_it_became_before_5_3() -> None:

@@ -19,8 +19,12 @@ _ENOUGH_WORDS = 3
 """Words that must be known before one fitting panel is called exact: "select 1" is sent by many."""
 _ENOUGH_COMMENT = 20
 """The same for a text that is cut within the comment it begins with: signs."""
-_BUCKET = "time_bucket("
-_MOST = 50
+_SIGNS = {
+    "time_bucket('": (Dialect.TIMESCALE, Dialect.FIRST_TIMESCALE),
+    ")::bigint*": (Dialect.DOCUMENTED,),
+}
+"""What a text has where a group of time is written in another dialect than the usual one."""
+_MOST = 1000
 """Panels that an answer names at most."""
 
 
@@ -52,10 +56,10 @@ class PanelIndex:
         """
         cut = len(query.encode("utf-8", "replace")) >= self.limit - 1 - _WIDEST_SIGN
         others = self._dialects[1:]
-        if self._dialects == (Dialect.PLAIN,) and _BUCKET in query:
-            # Whatever else it holds, a text without that function is no query of a switched-on source, or is cut
-            # before it, where both are the same.
-            others = (Dialect.TIMESCALE,)
+        if self._dialects == (Dialect.PLAIN,):
+            # Whatever else it holds, a text without such a sign is no query of that dialect, or is cut before it,
+            # where both are the same.
+            others = tuple(dialect for sign, several in _SIGNS.items() if sign in query for dialect in several)
         text = encode(without_marks(query), cut=cut)
         if not text:
             return self._by_comment(query, sources) if cut else Match(Fit.NONE)

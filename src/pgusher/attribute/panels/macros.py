@@ -19,7 +19,11 @@ class Dialect(StrEnum):
     PLAIN = "plain"
     TIMESCALE = "timescale"
     """Its switch "TimescaleDB" is on: groups of time are made by time_bucket."""
+    FIRST_TIMESCALE = "timescale, at first"
+    """The same, from 5.3 on until fractions of a second came: '300s' for '300.000s'."""
     BEFORE_5_3 = "before 5.3"
+    DOCUMENTED = "documented"
+    """Groups of time as Grafana's documentation still prints them, and tools that follow it send them."""
 
 
 GROUP = "$__timeGroup"
@@ -80,6 +84,10 @@ def _group(name: str, column: str, seconds: float | None, dialect: Dialect) -> s
         return f"floor(({column})/{step})*{step}{alias}"
     if dialect is Dialect.BEFORE_5_3:
         return f"(extract(epoch from {column})/{step})::bigint*{step} AS time"
+    if dialect is Dialect.DOCUMENTED:
+        return f"(extract(epoch from {column})/{step})::bigint*{step}{alias}"
+    if dialect is Dialect.FIRST_TIMESCALE:
+        return f"time_bucket('{step}s',{column}){alias}"
     if dialect is Dialect.TIMESCALE:
         return f"time_bucket('{NUMBER if seconds is None else f'{seconds:.3f}'}s',{column}){alias}"
     return f"floor(extract(epoch from {column})/{step})*{step}{alias}"
