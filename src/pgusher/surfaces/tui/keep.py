@@ -74,7 +74,7 @@ class Kept:
             facts,
             sessions=tuple(self._sessions[session.pid] for session in facts.sessions),
             processes=(), sockets=(), cron=(), units=(), containers=(), stacks=(), settings=(), loans=(), pools=(),
-            own_pools=(), poolers=(), grafana=(),
+            own_pools=(), poolers=(), grafana=(), panels=None,
         )  # fmt: skip
         return Snapshot(
             slim,
