@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from pgusher.attribute.panels.holes import DATA, DURATION, NUMBER, TIME, WILD
+from pgusher.attribute.panels.index import PanelIndex
 from pgusher.attribute.panels.macros import Dialect, expanded
 from pgusher.attribute.panels.variables import with_holes
+from pgusher.model.panels import Fit, Panel
 
 N, T = NUMBER, f"'{TIME}'"
 
@@ -49,6 +51,28 @@ def test_a_timescale_source_groups_by_time_bucket() -> None:
 def test_what_the_documentation_says_that_it_becomes() -> None:
     assert expanded("$__timeGroup(c,'5m')", Dialect.DOCUMENTED) == "(extract(epoch from c)/300)::bigint*300"
     assert expanded("$__timeFilter(c)", Dialect.DOCUMENTED) == expanded("$__timeFilter(c)")
+
+
+@pytest.mark.parametrize(
+    ("sql", "sent"),
+    [
+        ("$__timeFilter(to_timestamp(c))", f"to_timestamp(c) BETWEEN {T} AND {T}"),
+        ("$__timeGroup(coalesce(a, f(b)), '5m')", "floor(extract(epoch from coalesce(a, f(b)))/300)*300"),
+        ("$__time(f(g(c, 1), 2)) $__timeFrom() (x)", f'f(g(c, 1), 2) AS "time" {T} (x)'),
+        ("$__timeFilter(f(c)", "$__timeFilter(f(c)"),
+    ],
+)
+def test_arguments_that_are_read_to_their_end(sql: str, sent: str) -> None:
+    assert expanded(sql, whole=True) == sent
+
+
+def test_a_function_in_an_argument_is_found_in_both_ways() -> None:
+    sql = "SELECT a, b FROM t WHERE $__timeFilter(to_timestamp(c))"
+    index = PanelIndex([Panel(sql, uid="a"), Panel("SELECT a, b FROM t", uid="b")])
+    first, last = "'2026-01-01T00:00:00Z'", "'2026-01-02T00:00:00Z'"
+    for sent in (f"to_timestamp(c BETWEEN {first} AND {last})", f"to_timestamp(c) BETWEEN {first} AND {last}"):
+        match = index.match(f"SELECT a, b FROM t WHERE {sent}")
+        assert (match.fit, [one.uid for one in match.panels]) == (Fit.EXACT, ["a"])
 
 
 def test_what_it_became_before_5_3() -> None:

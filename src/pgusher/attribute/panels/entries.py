@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, product
 from typing import NamedTuple
 
 from pgusher.attribute.panels.comments import forms
 from pgusher.attribute.panels.encode import encode, words
 from pgusher.attribute.panels.fitting import Fitted
-from pgusher.attribute.panels.macros import GROUP, Dialect
+from pgusher.attribute.panels.macros import GROUP, Dialect, has_calls
 from pgusher.attribute.panels.template import Template, early_words, marked
 from pgusher.model.panels import Panel
 
@@ -87,8 +87,9 @@ class Entries:
             found = made.get(key)
             if found is None:
                 found = made[key] = []
-                for sql in forms(panel.sql):
-                    raw = marked(sql, panel.wild, dialect, panel.loose)
+                ways = (False, True) if has_calls(panel.sql) else (False,)
+                for sql, whole in product(forms(panel.sql), ways):
+                    raw = marked(sql, panel.wild, dialect, panel.loose, whole=whole)
                     text = encode(raw)
                     if not text:
                         continue

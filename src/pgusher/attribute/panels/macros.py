@@ -2,7 +2,8 @@
 
 Sources: pkg/tsdb/grafana-postgresql-datasource/macros.go (from 5.3 on) and sqleng/sql_engine.go, pkg/tsdb/postgres/
 macros.go of 5.0, gtime.ParseInterval of grafana-plugin-sdk-go. The arguments end at the first closing parenthesis, also
-where that belongs to a function in them: Grafana reads them so, and sends what comes of it.
+where that belongs to a function in them: Grafana reads them so, and sends what comes of it. Tools and data sources that
+are made with its newer libraries (grafana/sqlds) read them to the end.
 """
 
 from __future__ import annotations
@@ -29,19 +30,30 @@ class Dialect(StrEnum):
 GROUP = "$__timeGroup"
 """The only macro in which a plain source and a TimescaleDB source differ."""
 _CALL = re.compile(r"\$([_a-zA-Z0-9]+)\(([^)]*)\)")
+_WHOLE_CALL = re.compile(r"\$([_a-zA-Z0-9]+)\(((?:[^()]|\((?:[^()]|\([^()]*\))*+\))*+)\)")
+_HAS_CALL = re.compile(r"\$__\w+\([^()]*\(")
 _TIME = f"'{TIME}'"
 _UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _INTERVAL = re.compile(r"(?:\d+(?:\.\d+)?(?:ns|us|ms|s|m|h))+|\d+[dw]|\d+")
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|ms|s|m|h|d|w)")
 
 
-def expanded(sql: str, dialect: Dialect = Dialect.PLAIN) -> str:
-    """The SQL with each macro as what it becomes. A macro that Grafana would refuse stays as it is."""
+def has_calls(sql: str) -> bool:
+    """Whether a macro's arguments hold the call of a function: then they can be read in two ways."""
+    return _HAS_CALL.search(sql) is not None
+
+
+def expanded(sql: str, dialect: Dialect = Dialect.PLAIN, *, whole: bool = False) -> str:
+    """The SQL with each macro as what it becomes. A macro that Grafana would refuse stays as it is.
+
+    `whole`: its arguments are read to the parenthesis that belongs to the macro.
+    """
     if "$" not in sql:
         return sql
 
     def become(found: re.Match[str]) -> str:
-        name, arguments = found[1], [part.strip(" ") for part in found[2].split(",")]
+        name = found[1]
+        arguments = [part.strip(" ") for part in (_parts(found[2]) if whole else found[2].split(","))]
         if name == "__timeGroup":
             # As before 5.3, when it came with its alias: where a comma follows the first such call. Grafana looks for
             # the first one with the same text, and so does this.
@@ -51,7 +63,19 @@ def expanded(sql: str, dialect: Dialect = Dialect.PLAIN) -> str:
         text = _evaluate(name, arguments, dialect)
         return found.group() if text is None else text
 
-    return _CALL.sub(become, sql)
+    return (_WHOLE_CALL if whole else _CALL).sub(become, sql)
+
+
+def _parts(arguments: str) -> list[str]:
+    """Split at the commas that belong to no call."""
+    found, depth = [""], 0
+    for sign in arguments:
+        depth += (sign == "(") - (sign == ")")
+        if sign == "," and depth == 0:
+            found.append("")
+        else:
+            found[-1] += sign
+    return found
 
 
 def _evaluate(name: str, arguments: list[str], dialect: Dialect) -> str | None:

@@ -79,9 +79,16 @@ def template(
     return Template(encode(marked(sql, wild, dialect, loose)))
 
 
-def marked(sql: str, wild: Container[str] = (), dialect: Dialect = Dialect.PLAIN, loose: Container[str] = ()) -> str:
-    """The panel's rawSql with its macros as what they become, and a mark for each hole."""
-    return expanded(with_holes(without_marks(sql), wild, loose), dialect)
+def marked(
+    sql: str,
+    wild: Container[str] = (),
+    dialect: Dialect = Dialect.PLAIN,
+    loose: Container[str] = (),
+    *,
+    whole: bool = False,
+) -> str:
+    """The panel's rawSql with its macros as what they become, and a mark for each hole. `whole`: see `expanded`."""
+    return expanded(with_holes(without_marks(sql), wild, loose), dialect, whole=whole)
 
 
 def early_words(of: Template, sql: str, limit: int) -> set[str] | None:
