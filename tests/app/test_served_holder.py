@@ -6,13 +6,20 @@ Grafana itself is the stand-in; that the test's own session is a Grafana's is sa
 from __future__ import annotations
 
 import contextlib
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import psycopg
+import pytest
 
 from pgusher.app.config import Config
+from pgusher.app.request import Request
+from pgusher.app.served import Served
 from pgusher.app.served_holder import Panels, share_of
 from pgusher.collect.postgres.connect import Connection
 from pgusher.demo.grafana_stand_in import StandIn, serving
@@ -21,9 +28,11 @@ from pgusher.model.budget import Declared
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.panels import Fit
 from pgusher.model.values import replace
+from pgusher.surfaces.web import pages
 from tests.bed.bed import APP
 from tests.live.looking import looking
 from tests.surfaces import worlds
+from tests.surfaces.fakes import FakeApp
 
 SQL = "SELECT max(n) AS most FROM generate_series(1, 10) AS n WHERE n > 3"
 
@@ -90,6 +99,23 @@ def test_a_grafana_that_cannot_be_asked_is_a_gap() -> None:
     assert shown is not None
     assert [gap.source for gap in shown.look.gaps] == ["grafana"]
     assert shown.slots == ()
+
+
+def test_the_runs_of_a_job_are_those_that_its_guard_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGUSHER_STATE", str(tmp_path))
+    for code in ("0", "3"):
+        command = [sys.executable, "-m", "pgusher", "run", "--name", "report", "--", "sh", "-c", f"exit {code}"]
+        environment = {**os.environ, "PYTHONPATH": "src"}
+        done = subprocess.run(command, env=environment, capture_output=True, check=False)
+        assert done.returncode == int(code), done.stderr
+    looker: Any = FakeApp()
+    served = Served(Request(), looker=looker)
+    runs = served.runs("cron/report")
+    assert [one.exit for one in runs] == [3, 0], "the newest first"
+    assert [one["exit"] for one in pages.runs(runs)] == ["3", "0"]
+    assert served.runs("cron/other") == []
+    assert served.runs("unit/grafana-server") == []
+    assert served.runs("remote/10.0.0.7") == []
 
 
 def test_the_budget_of_a_holder_is_a_part_of_the_whole() -> None:

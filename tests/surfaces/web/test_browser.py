@@ -80,6 +80,7 @@ def test_from_a_seat_to_the_holder_to_its_plan(browser: Browser, running: Runnin
     page.click("th a:has-text('script/event_never_set.py')")
     page.wait_for_selector("h1:has-text('event_never_set.py')")
     assert "proven" in page.inner_text("#main")
+    assert "holds now" in page.inner_text("section[aria-labelledby=budget]")
     page.click("text=Look at its threads")
     page.wait_for_selector("text=ready.wait()")
     page.go_back()
