@@ -24,6 +24,7 @@ from pgusher.app.request import Request
 from pgusher.app.served_holder import Panels, Share, Shown, share_of
 from pgusher.app.then import Then, then
 from pgusher.app.why import page
+from pgusher.collect.postgres.log import ServerLogs
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.address import Micros
@@ -255,7 +256,8 @@ class Memory:
 
     def __init__(self, place: str | None, every: float) -> None:
         """Raises StoreError when the store cannot be written, or another recorder has it."""
-        self._recorder = Recorder(open_store(place, write=True), every=every)
+        self._logs = ServerLogs()
+        self._recorder = Recorder(open_store(place, write=True), every=every, logged=self._logs.read)
         self._lock = threading.Lock()
         self.error: StoreError | None = None
         """Why the last look could not be stored."""
@@ -275,6 +277,7 @@ class Memory:
     def close(self) -> None:
         """What was taken is kept."""
         with self._lock, contextlib.suppress(StoreError):
+            self._logs.close()
             self._recorder.close()
 
 

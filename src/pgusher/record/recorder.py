@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 
+from pgusher.model.refusals import LoggedRefusals
 from pgusher.model.snapshot import Snapshot
 from pgusher.record.database import Database, StoreError
 from pgusher.record.hours import Hours
@@ -26,8 +27,13 @@ class Recorder:
         every: float = 1.0,
         retention: Retention | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        logged: Callable[[Snapshot], Iterable[LoggedRefusals]] | None = None,
     ) -> None:
-        """`database` is open for writing; `every`: seconds from look to look."""
+        """`database` is open for writing; `every`: seconds from look to look.
+
+        `logged` tells whom a server has refused since the look before, by its log.
+        """
+        self._logged = logged
         self._database = database
         self._every = max(1, round(every * 1000))
         self._retention = retention or Retention()
@@ -53,6 +59,9 @@ class Recorder:
                 if sitting is None:
                     sitting = self._sittings[label] = Sitting(self._database, self._names, snapshot, self._every)
                 sitting.take(snapshot)
+                for one in self._logged(snapshot) if self._logged is not None else ():
+                    how = (one.source, one.sqlstate, "postgres", one.ceiling, one.words)
+                    sitting.refused(snapshot.facts.taken_at // 1000, how, one.count)
             if self._monotonic() - self._committed >= COMMIT_EVERY - self._every / 1000:
                 self.commit()
         except StoreError:

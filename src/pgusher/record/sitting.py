@@ -21,6 +21,8 @@ _NEAR: Micros = 2_000_000
 """The start of a process, as /proc tells it, and `backend_start` lie so near to each other."""
 _STEP_BACK = 10_000
 """Milliseconds that a clock may be set back without a new beginning."""
+_REFUSALS = 200
+"""Refusals of different words that are remembered."""
 _SAME_REFUSAL = 60_000
 """Milliseconds within which the same words are one refusal that goes on."""
 _BLIND = frozenset({ChainEnd.GONE, ChainEnd.HIDDEN, ChainEnd.UNKNOWN})
@@ -61,7 +63,8 @@ class Sitting:
         self._opened: int | None = None
         self._ceilings: Ceilings | None = None
         self._attempts: tuple[Attempt, ...] = ()
-        self._refusal: tuple[int, tuple[object, ...], int] | None = None
+        self._refused: dict[tuple[object, ...], tuple[int, int]] = {}
+        """By how it was refused: the row, and when it was so last."""
         self._resume()
 
     @property
@@ -287,17 +290,18 @@ class Sitting:
 
     def refused(self, at: int, how: tuple[object, ...], number: int = 1) -> None:
         """Notes refusals: (source, SQLSTATE, by whom, which ceiling, words) at a moment in milliseconds."""
-        if self._refusal is not None and self._refusal[1] == how and 0 <= at - self._refusal[2] < _SAME_REFUSAL:
-            self._database.run(
-                "update refusal set until = ?, number = number + ? where id = ?", (at, number, self._refusal[0])
-            )
-            self._refusal = (self._refusal[0], how, at)
+        known = self._refused.get(how)
+        if known is not None and 0 <= at - known[1] < _SAME_REFUSAL:
+            self._database.run("update refusal set until = ?, number = number + ? where id = ?", (at, number, known[0]))
+            self._refused[how] = known[0], at
             return
-        self._refusal = (self._names.new("refusal"), how, at)
+        if len(self._refused) >= _REFUSALS:
+            self._refused.clear()
+        self._refused[how] = self._names.new("refusal"), at
         self._database.run(
             "insert into refusal (id, server, since, until, number, source, sqlstate, refused_by, ceiling, words)"
             " values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._refusal[0], self.number, at, at, number, *how),
+            (self._refused[how][0], self.number, at, at, number, *how),
         )
 
     # -- going on

@@ -29,6 +29,7 @@ def run(values: Values, context: Context) -> int:
     from threading import Event
 
     from pgusher.app.recording import notify, record
+    from pgusher.collect.postgres.log import ServerLogs
     from pgusher.record.place import is_dsn
     from pgusher.record.recorder import Recorder
     from pgusher.record.retention import Retention
@@ -44,7 +45,10 @@ def run(values: Values, context: Context) -> int:
     every: float = values["every"]
     request = request_of({**values, "watch": every}, config)
     database = open_store(store, write=True)
-    recorder = Recorder(database, every=every, retention=Retention(values["keep"], values["most"] or _MOST))
+    logs = ServerLogs()
+    recorder = Recorder(
+        database, every=every, retention=Retention(values["keep"], values["most"] or _MOST), logged=logs.read
+    )
     looker = context.app.looker(replace(request, patience=2.9))
     stays()
     stop = Event()
@@ -59,6 +63,7 @@ def run(values: Values, context: Context) -> int:
     finally:
         notify("STOPPING=1")
         looker.close()
+        logs.close()
         for one, handler in before.items():
             signal.signal(one, handler)
         # What a full disk kept from being written was told with the look.
