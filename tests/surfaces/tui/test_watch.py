@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -396,3 +398,20 @@ def test_what_is_kept_of_looks_is_there_once_and_draws_the_same() -> None:
     assert newest is not None
     assert newest.snapshots[0].facts.sessions[0].state == "active"
     assert first.facts.sessions[0].state != "active"
+
+
+@pytest.mark.parametrize("one", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_leaves_as_by_q(one: signal.Signals) -> None:
+    left = []
+
+    async def play(app: Watch, pilot: Pilot[None]) -> None:
+        assert signal.getsignal(one) != signal.SIG_DFL, "else the tests themselves would end"
+        os.kill(os.getpid(), one)
+        for _ in range(200):
+            if app._exit:
+                break
+            await pilot.pause(0.02)
+        left.append(app._exit)
+
+    played(play, source_of(worlds.incident()))
+    assert left == [True]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import signal
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -109,6 +112,9 @@ class Watch(App[None]):
             table.add_column(title, key=title)
         table.focus()
         self._drawn = True
+        for one in (signal.SIGTERM, signal.SIGHUP):  # a terminal that is closed: what is ours goes with us
+            with contextlib.suppress(RuntimeError, ValueError):  # not the main thread: nobody sends signals there
+                asyncio.get_running_loop().add_signal_handler(one, self.exit)
         self.screen.set_class(not self._unicode, "ascii")
         self._take(self._served.live.newest())
         self.set_interval(0.2, self._look)
