@@ -106,3 +106,12 @@ def test_one_panel_of_many_sessions_is_kept_once() -> None:
     kept = without_sql(look(Match(Fit.EXACT, (ORDERS,)), Match(Fit.EXACT, (replace(ORDERS),))))
     first, second = (one.match.panels[0] for one in kept.sent if one.match is not None)
     assert first is second
+
+
+def test_of_a_thousand_panels_with_one_sql_a_snapshot_keeps_some_and_their_number() -> None:
+    panels = tuple(replace(ORDERS, uid=str(number)) for number in range(1000))
+    kept = without_sql(look(Match(Fit.SAME_SQL, panels)))
+    (match,) = (one.match for one in kept.sent if one.match is not None)
+    assert len(match.panels) < 50
+    assert match.count == 1000
+    assert panel_link(kept.sent[0], kept).subject == "one of 1000 panels with the same SQL"

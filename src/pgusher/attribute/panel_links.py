@@ -14,6 +14,8 @@ from pgusher.model.values import replace
 NO_PANEL = "no saved panel (Explore or an unsaved edit)"
 _NAMED = 3
 """Places that evidence names when several fit."""
+_KEPT = 12
+"""Panels of one answer that a snapshot keeps: a thousand may have the same SQL."""
 
 
 def with_panels(snapshot: Snapshot, look: PanelLook) -> Snapshot:
@@ -52,15 +54,15 @@ def panel_link(sent: Sent, look: PanelLook) -> Link:
         where = f": {look.url}{first.link}" if first.link else ""
         return Link(LinkKind.PANEL, first.place, sure, f"its statement fits this saved query and no other{why}{where}")
     named = ", ".join(_place(one, look.url) for one in match.panels[:_NAMED])
-    named += f" and {len(match.panels) - _NAMED} more" if len(match.panels) > _NAMED else ""
+    named += f" and {match.count - _NAMED} more" if match.count > _NAMED else ""
     if match.fit is Fit.SAME_SQL:
-        subject = f"one of {len(match.panels)} panels with the same SQL"
+        subject = f"one of {match.count} panels with the same SQL"
         return Link(LinkKind.PANEL, subject, sure, _cut(named, match, look))
-    if len(match.panels) == 1:
+    if match.count == 1:
         return Link(LinkKind.PANEL, f"perhaps {first.place}", sure, _cut(match.why, match, look))
     known = "; the first had this query id before" if match.learned else ""
     evidence = f"{match.why}: {named}{known}" if match.why else f"{named}{known}"
-    return Link(LinkKind.PANEL, f"one of {len(match.panels)} panels", sure, _cut(evidence, match, look))
+    return Link(LinkKind.PANEL, f"one of {match.count} panels", sure, _cut(evidence, match, look))
 
 
 def cut_gap(look: PanelLook) -> Gap | None:
@@ -84,8 +86,8 @@ def without_sql(look: PanelLook) -> PanelLook:
     for one in look.sent:
         match = one.match
         if match is not None and match.panels:
-            panels = tuple(_bare(panel, made) for panel in match.panels)
-            kept.append(replace(one, match=replace(match, panels=panels)))
+            panels = tuple(_bare(panel, made) for panel in match.panels[:_KEPT])
+            kept.append(replace(one, match=replace(match, panels=panels, more=match.count - len(panels))))
         else:
             kept.append(one)
     return replace(look, sent=tuple(kept))

@@ -81,3 +81,10 @@ class Match:
     """The order was settled by an earlier exact match with the same query id."""
     why: str = ""
     """What leaves a doubt: "the server shows 1,023 bytes of a query"; "" when there is none."""
+    more: int = 0
+    """How many further ones fit: a snapshot keeps the first."""
+
+    @property
+    def count(self) -> int:
+        """How many fit."""
+        return len(self.panels) + self.more

@@ -24,7 +24,7 @@ def grafana_definitions() -> dict[str, Any]:
     where = {"host": _MAYBE_TEXT, "port": _COUNT, "socket": _MAYBE_TEXT, "database": _TEXT, "user": _TEXT,
              "max_open": figure, "max_idle": figure, "lifetime": figure}  # fmt: skip
     answer = {"fit": {"enum": [*(fit.value for fit in Fit), None]}, "longest_ms": {"type": ["number", "null"]},
-              "cut": _BOOL, "learned": _BOOL, "why": _TEXT, "panels": a_list("panel"),
+              "cut": _BOOL, "fitting": _COUNT, "learned": _BOOL, "why": _TEXT, "panels": a_list("panel"),
               "certainty": {"enum": [*(one.value for one in Certainty), None]}}  # fmt: skip
     return {
         "grafana": page("grafana", grafanas=a_list("one_grafana"), findings=a_list("finding"), gaps=a_list("gap"),

@@ -84,17 +84,17 @@ def _said(match: Match | None, url: str) -> list[str]:
     if match.fit is Fit.NONE:
         return ["no saved panel (Explore or an unsaved edit)"]
     links = [f"{one.place}  {url}{one.link}" if one.link else one.place for one in match.panels[:NAMED]]
-    left = len(match.panels) - NAMED
+    left = match.count - NAMED
     more = [f"and {left} more"] if left > 0 else []
     if match.fit is Fit.EXACT:
         (panel,) = match.panels
         return [panel.place, *([f"{url}{panel.link}"] if panel.link else []), *([match.why] if match.why else [])]
     if match.fit is Fit.SAME_SQL:
-        return [f"one of {len(match.panels)} panels with the same SQL", *links, *more]
+        return [f"one of {match.count} panels with the same SQL", *links, *more]
     learned = ["the first had this query id before"] if match.learned else []
     if len(match.panels) == 1:
         return [f"perhaps {match.panels[0].place}", match.why]
-    return [f"one of {len(match.panels)} candidates: {match.why}", *links, *more, *learned]
+    return [f"one of {match.count} candidates: {match.why}", *links, *more, *learned]
 
 
 def _took(micros: int | None) -> str:
@@ -152,6 +152,7 @@ def _slots(one: PanelSlots, url: str) -> dict[str, Any]:
         "running": one.running,
         "longest_ms": None if one.longest is None else round(one.longest / 1000, 3),
         "cut": match is not None and match.cut,
+        "fitting": match.count if match is not None else 0,
         "learned": match is not None and match.learned,
         "why": match.why if match is not None else "",
         "panels": [_panel(panel, url) for panel in _panels(one)],

@@ -94,10 +94,10 @@ def _said(one: PanelSlots) -> str:
     if match.fit is Fit.NONE:
         return "no saved panel (Explore or an unsaved edit)"
     if match.fit is Fit.SAME_SQL:
-        return f"one of {len(match.panels)} panels with the same SQL"
+        return f"one of {match.count} panels with the same SQL"
     if match.fit is Fit.EXACT:
         return match.why
-    return f"one of {len(match.panels)} candidates: {match.why}" if len(match.panels) > 1 else f"perhaps: {match.why}"
+    return f"one of {match.count} candidates: {match.why}" if len(match.panels) > 1 else f"perhaps: {match.why}"
 
 
 def _place(panel: Panel, url: str) -> tuple[str, str]:
