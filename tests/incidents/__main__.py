@@ -7,13 +7,14 @@ import sys
 
 from pgusher.demo.account import server_account
 from pgusher.demo.cache import ENVIRONMENT, Cache
-from tests.incidents import real, recorded, scripts, threads, worlds
+from tests.incidents import grafana, real, recorded, scripts, threads, worlds
 from tests.incidents.table import confusion, judged, rows, sums
 
 
 def main(words: list[str]) -> int:
     """Stages them all, one after the other, and prints what came of it; 1 when something is wrong."""
-    chosen = [*worlds.INCIDENTS, *worlds.HEALTHY, *recorded.INCIDENTS, *recorded.HEALTHY]
+    written = (worlds, recorded, grafana)
+    chosen = [incident for one in written for incident in (*one.INCIDENTS, *one.HEALTHY)]
     cache = None
     if "--worlds" not in words:
         staged = (scripts, threads, real)

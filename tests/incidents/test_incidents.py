@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from pgusher.diagnose.engine import names
-from tests.incidents import real, recorded, scripts, threads, worlds
+from tests.incidents import grafana, real, recorded, scripts, threads, worlds
 from tests.incidents.incident import INNOCENT, Incident, judge
 
 MANY = scripts.INCIDENTS
 """The scripts of tests/diagnose/hangs, all at once: on a busy machine one of fifty may just have been given the CPU."""
-SICK = (*threads.INCIDENTS, *real.INCIDENTS, *worlds.INCIDENTS, *recorded.INCIDENTS)
-WELL = (*scripts.HEALTHY, *threads.HEALTHY, *real.HEALTHY, *worlds.HEALTHY, *recorded.HEALTHY)
+SICK = (*threads.INCIDENTS, *real.INCIDENTS, *worlds.INCIDENTS, *recorded.INCIDENTS, *grafana.INCIDENTS)
+WELL = (*scripts.HEALTHY, *threads.HEALTHY, *real.HEALTHY, *worlds.HEALTHY, *recorded.HEALTHY, *grafana.HEALTHY)
 
 
 def told(incident: Incident) -> str:
@@ -53,6 +53,4 @@ def test_the_matrix_is_large_and_has_every_rule() -> None:
     # Those that tell a state are symptoms of the others, and are held by the rules' own pages.
     states = {"slots-exhausted", "slots-running-out", "nameless-sessions"}
     meant = {rule for incident in SICK for rule in (incident.about, *incident.causes)}
-    # These need more than sessions and processes: what a Grafana is set to. The worlds of their own pages have it.
-    beyond = {name for name in names() if name.startswith("grafana-")}
-    assert set(names()) - meant - beyond == states
+    assert set(names()) - meant == states
