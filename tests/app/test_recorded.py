@@ -51,8 +51,8 @@ def test_the_store_of_the_configuration_is_asked(store: str, tmp_path: Path) -> 
     config = load(str(path))
     (diagnosis,) = diagnose(Look((LAST,), 1.0, ()), config)
     found = {finding.rule: finding.message for finding in diagnosis.findings}
-    assert found["daily-peak"].startswith("40 more slots each day at ")
-    assert found["above-budget"] == "50 of its 40 slots are held: 10 more than its budget"
+    assert found["daily-peak"].startswith("cron/report: 40 more slots each day at ")
+    assert found["above-budget"] == "budget web: 50 of 40 slots are held, 10 too many"
     (without,) = diagnose(Look((LAST,), 1.0, ()), Config(store=str(tmp_path / "none")))
     assert {skipped.rule for skipped in without.skipped} >= {"daily-peak", "leaking-slots"}
 

@@ -60,7 +60,7 @@ def _now(one: Declared, mine: Sequence[Held], held: int) -> Finding:
     return _finding(
         one,
         Severity.WARNING,
-        f"{held} of its {one.total} slots are held: {held - one.total} more than its budget",
+        f"budget {one.name}: {held} of {one.total} slots are held, {held - one.total} too many",
         f"Its holders are {names}." if len(mine) > 1 else f"It is {mine[0].name}.",
         Evidence(f"{names} now, and {one.place} says {one.total}"),
         mine[0].name,
@@ -82,7 +82,7 @@ def _then(one: Declared, series: Sequence[Series]) -> Iterator[Finding]:
     yield _finding(
         one,
         Severity.NOTE,
-        f"it held {most} slots, {most - one.total} more than its budget, for {length} of the last day",
+        f"budget {one.name}: {most} of {one.total} slots were held, for {length} of the last day",
         f"The last time was {span((len(sums) - over[-1] - 1) * MINUTE)} ago, by {names}.",
         Evidence(f"{most} slots by what was recorded, and {one.place} says {one.total}"),
         series[0].holder,

@@ -45,7 +45,7 @@ def _finding(clock: Clock, series: Series, total: Series | None, room: Room, off
     top = max((_top(total, rise.at, rise.minutes) for rise in clock.rises), default=0) if total else 0
     near = top >= NEAR * room.ordinary
     until = max(0, next_time(clock, series, now, offset) - now)
-    detail = [f"{name} takes {part} more slots {when}.", seen]
+    detail = [f"It takes {part} more slots {when}; the next time is in {span(until)}.", seen]
     if top:
         detail.append(f"All together had up to {min(top, room.ceilings.max_connections)} of {room.ordinary} then.")
     return Finding(
@@ -53,7 +53,7 @@ def _finding(clock: Clock, series: Series, total: Series | None, room: Room, off
         Severity.WARNING if near else Severity.NOTE,
         Certainty.LIKELY,
         f"{name}@{at}" if clock.every is None else name,
-        f"{clock.slots} more slots {when}, for {span(max(1, clock.minutes) * MINUTE)}; next in {span(until)}",
+        f"{name}: {clock.slots} more slots {when}, for {span(max(1, clock.minutes) * MINUTE)}",
         detail=tuple(detail),
         evidence=(
             Evidence(f"it rose by {low} to {high} slots within minutes, {turns} times"),
