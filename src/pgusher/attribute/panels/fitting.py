@@ -10,7 +10,7 @@ from pgusher.attribute.panels.holes import DATA, FIXED, LOOSE, TESTS, WILD, plai
 _END = "\x04"
 _NOTHING = "\x02;\x04"
 """What may follow the end of a statement: semicolons."""
-_TRIES = 100
+_TRIES = 30
 """Stretches that are looked for a second time, further on, before a text is given up: time is bounded."""
 
 
@@ -73,9 +73,11 @@ def fit(known: tuple[str, ...], holes: tuple[str, ...], query: str, *, cut: bool
 
 def _tail(query: str, at: int, stretch: str, test: Callable[[str], bool]) -> int | None:
     """Where the stretch begins in which the query was cut; its end where it was cut in the hole before."""
-    for start in range(max(at, len(query) - len(stretch) + 1), len(query)):
+    start = max(at, len(query) - len(stretch) + 1)
+    while stretch and (start := query.find(stretch[0], start)) >= 0:
         if stretch.startswith(query[start:]) and test(query[at:start]):
             return start
+        start += 1
     return len(query) if test(query[at:]) else None
 
 
