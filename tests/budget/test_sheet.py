@@ -260,5 +260,16 @@ def test_the_sum_is_an_upper_bound_of_all_that_limits_let_through(
 def test_the_number_of_workers_is_that_of_the_command_line(words: tuple[str, ...], number: int | None) -> None:
     process = World().process(*words)
     found = stated([process], "gunicorn")
-    assert (found and found[0]) == number
+    assert (found and found.number) == number
     assert stated([process], "Grafana") is None
+
+
+def test_workers_that_run_count_whatever_started_them() -> None:
+    """By a configuration file, WEB_CONCURRENCY or a signal; and never fewer than the command line says."""
+    process = World().process("gunicorn", "-w", "4", "a:b")
+    more, fewer = (stated([process], "gunicorn", {process.pid: number}) for number in (6, 2))
+    assert more is not None
+    assert fewer is not None
+    assert (more.number, more.how) == (6, f"they run below process {process.pid}")
+    assert (fewer.number, fewer.how) == (4, f"--workers of process {process.pid}")
+    assert stated([process], "Grafana", {process.pid: 6}) is None

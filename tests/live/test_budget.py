@@ -15,14 +15,15 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from pgusher.app.budget import sheets
+from pgusher.app.budget import below, sheets
 from pgusher.app.config import Config
-from pgusher.app.look import Looker
+from pgusher.app.look import Look, Looker
 from pgusher.app.request import Request
 from pgusher.app.store import read, save
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.budget import Claim, Sheet
 from tests.bed.bed import APP, Bed
+from tests.live.looking import look
 
 SERVER_SETTINGS = {"max_connections": 20}
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -163,3 +164,13 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(server: Embedded
     assert (pooler.holds, pooler.may.value) == (3, 3)
     assert pooler.may.source == "postgres 3 (pool 3)"
     assert pooler.settings[0].place == f"{tmp_path}/b.ini:2"
+
+
+@pytest.mark.parametrize("kind", ["gunicorn:sync", "uvicorn"])
+def test_the_workers_of_a_web_server_are_counted_whatever_says_their_number(bed: Bed, kind: str) -> None:
+    with bed.web(kind, workers=3, sessions=1) as holder:
+        claims = sheets(Look((look(bed.server),), 1.0, ()), Config())[0].claims
+        (claim,) = (one for one in claims if "workers" in one.may.source)
+        assert below(holder.pid, "/proc") == 3
+    assert "3 workers" in claim.may.source
+    assert claim.may.value is None  # the size of their pools is not told

@@ -36,7 +36,7 @@ def sheets(look: Look, config: Config, *, history: bool = True) -> tuple[Sheet, 
     made = []
     for snapshot in look.snapshots:
         memory, gap = _memory(snapshot, config.store) if history else ({}, None)
-        one = sheet(snapshot, config.budgets, past, memory)
+        one = sheet(snapshot, config.budgets, past, memory, _running(snapshot) if history else {})
         made.append(replace(one, gaps=(*one.gaps, *gaps, *((gap,) if gap is not None else ()))))
     return tuple(made)
 
@@ -231,3 +231,35 @@ def _memory(snapshot: Snapshot, place: str | None) -> tuple[Mapping[str, Amount]
         return {}, Gap("history", "the most that holders had", str(error), "")
     source = f"in the last {days}, by the memory"
     return {one.holder: Amount(one.most, source) for one in peaks if one.holder != ALL}, None
+
+
+def _running(snapshot: Snapshot, proc: str = "/proc") -> Mapping[int, int]:
+    """How many workers run below each process of a web server now, also those that hold nothing."""
+    from pgusher.budget.workers import SERVERS
+
+    if not snapshot.facts.server.local:
+        return {}
+    mine = {pid for one in snapshot.holders if (one.program or "").lower() in SERVERS for pid in one.processes}
+    parents = {one.pid: one.ppid for one in snapshot.facts.processes}
+    return {
+        parent: number
+        for parent in {parents[pid] for pid in mine if parents.get(pid, 0) > 1}
+        if parent in parents and (number := below(parent, proc))
+    }
+
+
+def below(pid: int, proc: str) -> int:
+    """The processes that were started by its main thread, but for what Python's multiprocessing keeps beside them."""
+    try:
+        with open(f"{proc}/{pid}/task/{pid}/children", "rb") as file:
+            pids = file.read(1 << 16).split()
+    except OSError:
+        return 0
+    number = 0
+    for child in pids:
+        try:
+            with open(f"{proc}/{int(child)}/cmdline", "rb") as file:
+                number += b"resource_tracker" not in file.read(4096)
+        except (OSError, ValueError):
+            continue
+    return number

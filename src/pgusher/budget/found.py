@@ -62,7 +62,9 @@ def of_kind(holder: Holder) -> Found | None:
     return Found(Amount(own, what))
 
 
-def of_pools(holder: Holder, pools: Sequence[OwnPool], processes: Sequence[Process]) -> Found | None:
+def of_pools(
+    holder: Holder, pools: Sequence[OwnPool], processes: Sequence[Process], running: Mapping[int, int] | None = None
+) -> Found | None:
     """By the ledgers of pgusher's own pools: max_size of each, for each worker; a budget stands above them."""
     mine = [pool for pool in pools if pool.process in holder.processes]
     told = {pool.process for pool in mine}
@@ -71,15 +73,15 @@ def of_pools(holder: Holder, pools: Sequence[OwnPool], processes: Sequence[Proce
     by_process: dict[int, int] = {}
     for pool in mine:
         by_process[pool.process] = by_process.get(pool.process, 0) + pool.max_size
-    workers = stated(processes, holder.program)
+    workers = stated(processes, holder.program, running)
     each, number = max(by_process.values()), len(by_process)
     alone = sum(by_process.values())
     how = f"{count(number, 'process')} x {each} (max_size, by their ledgers)" if alone == each * number else (
         f"{alone} in {count(number, 'process')} (max_size, by their ledgers)"
     )  # fmt: skip
-    if workers is not None and workers[0] > number:
-        number, alone = workers[0], each * workers[0]
-        how = f"{number} workers x {each} (--workers of process {workers[1].pid}, max_size by their ledgers)"
+    if workers is not None and workers.number > number:
+        number, alone = workers.number, each * workers.number
+        how = f"{number} workers x {each} ({workers.how}, max_size by their ledgers)"
     settings = tuple(
         Setting("max_size", str(pool.max_size), f"the pool {pool.name} in its code or configuration", number)
         for pool in {one.name: one for one in mine}.values()
@@ -95,15 +97,14 @@ def of_pools(holder: Holder, pools: Sequence[OwnPool], processes: Sequence[Proce
     return Found(Amount(alone, how), each, number, settings, next(iter(shared), "") if len(shared) == 1 else "")
 
 
-def of_workers(holder: Holder, processes: Sequence[Process]) -> Found | None:
+def of_workers(holder: Holder, processes: Sequence[Process], running: Mapping[int, int] | None = None) -> Found | None:
     """A web server whose pools say nothing: its number of workers is known, the size of a pool is not."""
-    workers = stated(processes, holder.program)
+    workers = stated(processes, holder.program, running)
     if workers is None:
         return None
-    number, master = workers
-    how = f"{number} workers (--workers of process {master.pid}), and the size of their pools is not told"
-    setting = Setting("--workers", str(number), f"the command line of process {master.pid}")
-    return Found(Amount(None, how), None, number, (setting,))
+    how = f"{count(workers.number, 'worker')} ({workers.how}), and the size of their pools is not told"
+    setting = Setting("--workers", str(workers.number), workers.place)
+    return Found(Amount(None, how), None, workers.number, (setting,))
 
 
 def of_runs(

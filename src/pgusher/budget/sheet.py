@@ -22,6 +22,7 @@ from pgusher.model.values import replace
 
 _NOTHING: Mapping[str, Past] = {}
 _NO_PEAKS: Mapping[str, Amount] = {}
+_NOBODY: Mapping[int, int] = {}
 _BUSY = frozenset({"idle", "authenticating"})
 
 
@@ -30,13 +31,18 @@ def sheet(
     declared: Sequence[Declared] = (),
     history: Mapping[str, Past] = _NOTHING,
     memory: Mapping[str, Amount] = _NO_PEAKS,
+    running: Mapping[int, int] = _NOBODY,
 ) -> Sheet:
-    """The budget of one server. `history`: what guarded jobs took, by their name; `memory`: the most of each holder."""
+    """The budget of one server.
+
+    `history`: what guarded jobs took, by their name; `memory`: the most of each holder; `running`: how many workers run
+    below a process, by its pid.
+    """
     facts = snapshot.facts
     sessions = {one.pid: one for one in snapshot.slot_sessions}
     grafanas, absent = shared_out(snapshot)
     claims = [
-        _remembered(_claim(snapshot, holder, sessions, history, grafanas.get(holder.name, ())), memory)
+        _remembered(_claim(snapshot, holder, sessions, history, grafanas.get(holder.name, ()), running), memory)
         for holder in snapshot.holders
         if _counts(holder, sessions)
     ]
@@ -80,6 +86,7 @@ def _claim(
     sessions: Mapping[int, Session],
     history: Mapping[str, Past],
     grafanas: Sequence[Grafana],
+    running: Mapping[int, int],
 ) -> Claim:
     facts = snapshot.facts
     mine = [sessions[pid] for pid in holder.sessions if pid in sessions]
@@ -90,8 +97,8 @@ def _claim(
         or of_grafana(grafanas, facts)
         or of_pooler(holder, facts, mine)
         or found.of_runs(holder, find_runs(snapshot), facts.own_pools, facts.taken_at, past)
-        or found.of_pools(holder, facts.own_pools, family)
-        or found.of_workers(holder, family)
+        or found.of_pools(holder, facts.own_pools, family, running)
+        or found.of_workers(holder, family, running)
         or Found(Amount(None, _why_unknown(holder, facts.own_pools)))
     )
     peak, busiest = found.peaks(holder, facts.own_pools, past)

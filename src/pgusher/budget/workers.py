@@ -1,12 +1,13 @@
-"""How many processes a web server starts, by its command line."""
+"""How many processes a web server starts: by its command line, and by those that run below it."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pgusher.attribute.shell import basename
 from pgusher.model.process import Process
+from pgusher.model.values import dataclass
 
 SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "granian"})
 """Those that have `--workers N`. Sources: their documentation ("Settings: workers"; "Settings: Production")."""
@@ -16,19 +17,39 @@ _TITLE = re.compile(r"gunicorn: master \[")
 _MOST = 10_000
 
 
-def stated(processes: Iterable[Process], program: str | None) -> tuple[int, Process] | None:
-    """How many workers the topmost of these processes was told to start, and that process; None when none says so.
+@dataclass(frozen=True, slots=True)
+class Workers:
+    """How many there are, and how that is known."""
 
-    Only the command line is read: what stands in a configuration file or in WEB_CONCURRENCY is not known here.
+    number: int
+    how: str
+    """ "--workers of process 47", "they run below process 47"."""
+    place: str
+    """Where it is set."""
+
+
+def stated(
+    processes: Iterable[Process], program: str | None, running: Mapping[int, int] | None = None
+) -> Workers | None:
+    """How many workers the topmost of these processes has; None when nothing tells.
+
+    By `running`, the processes below each by its pid, where that was counted: so it does not matter whether a
+    configuration file, WEB_CONCURRENCY or the command line says how many. Else by the command line.
     """
     name = (program or "").lower()
     if name not in SERVERS:
         return None
-    for process in sorted(processes, key=lambda one: (one.start_time, one.pid)):
-        number = _workers(process.argv, name)
-        if number is not None:
-            return number, process
-    return None
+    ordered = sorted(processes, key=lambda one: (one.start_time, one.pid))
+    found = next(((number, one) for one in ordered if (number := _workers(one.argv, name)) is not None), None)
+    below = (
+        next(((running[one.pid], one) for one in ordered if (running or {}).get(one.pid)), None) if running else None
+    )
+    if below is not None and (found is None or below[0] > found[0]):
+        where = "its command line, its configuration file or WEB_CONCURRENCY"
+        return Workers(below[0], f"they run below process {below[1].pid}", where)
+    if found is None:
+        return None
+    return Workers(found[0], f"--workers of process {found[1].pid}", f"the command line of process {found[1].pid}")
 
 
 def _workers(argv: Sequence[str], name: str) -> int | None:

@@ -154,7 +154,10 @@ def _apply(values: Values, context: Context) -> int:
         settings = [*steps, *free.settings(snapshot, limits, values["timeouts"])]
         by_hands = [*texts, *(text for share in proposals[0].shares for text in by_hand(share, done))]
         if settings:
-            print_plan(values, context, free.plan(snapshot, diagnosis, Wanted(), settings), snapshot)
+            plan = free.plan(snapshot, diagnosis, Wanted(), settings)
+            # Nobody's threads were wanted, so that it is no gap that none were looked at.
+            gaps = tuple(gap for gap in snapshot.facts.gaps if gap.source != "stacks")
+            print_plan(values, context, plan, replace(snapshot, facts=replace(snapshot.facts, gaps=gaps)))
     finally:
         free.close()
     for text in by_hands:
