@@ -161,6 +161,10 @@ def _grafana(root: str) -> tuple[list[Claim], tuple[Gap, ...]]:
     from pgusher.collect.grafana.host import of_files as read
 
     one = read(root)
+    # A file that was named by a person and cannot be read is no gap: the sum without it could fit by mistake.
+    broken = next((gap for gap in one.gaps if gap.what.startswith("/")), None)
+    if broken is not None:
+        raise ConfigError(f"{root.rstrip('/')}{broken.what}: {broken.why}", hint=broken.opens or None)
     claim = of_one(one, root)
     if claim is None:
         why = Gap("grafana", f"the data sources below {root}", "no PostgreSQL data source was found", "", 1)

@@ -87,6 +87,10 @@ def test_a_check_reads_files_of_pgbouncer_and_grafana(tmp_path: Path) -> None:
     assert ran.code == 0, ran.out
     assert "95 of 97" in ran.out
     assert shell().run(*words, "--grafana", str(tmp_path / "root"), "--reserved", "10").code == 1
+    (sources / "broken.yaml").write_text("x: [\n")
+    ran = shell().run(*words, "--grafana", str(tmp_path / "root"))
+    assert ran.code == 2, "a sum without what could not be read would fit by mistake"
+    assert f"{sources}/broken.yaml: it is no YAML: line 2" in ran.err
     for flag, value in (("--pgbouncer", str(tmp_path / "none.ini")), ("--grafana", str(tmp_path / "none"))):
         failed = shell().run("budget", "check", "--max-connections", "100", flag, value)
         assert failed.code == 2
