@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.collect.pgbouncer import is_pgbouncer, look, read
-from pgusher.model.poolers import PoolerDatabase
+from pgusher.model.poolers import PoolerDatabase, PoolerUser
 from pgusher.model.process import Process
 
 INI = """
@@ -38,7 +38,13 @@ def test_databases_and_sizes_are_read_and_no_password(tmp_path: Path) -> None:
         PoolerDatabase("late", "h", 5432, None, most=9, line=1),
     )
     assert (found.default_pool_size, found.reserve, found.most, found.size_line) == (15, 3, 40, 8)
+    assert found.users == (PoolerUser("web", line=13),)
     assert "er2" not in repr(found)
+
+
+def test_settings_of_users_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.ini").write_text("[users]\nweb = pool_size=4 max_user_connections=9\nx = pool_size=-1\n")
+    assert read("/", str(tmp_path / "a.ini"), 7).users == (PoolerUser("web", 4, 9, 2), PoolerUser("x", None, None, 3))
 
 
 def process(pid: int, *argv: str, cwd: str | None = "/") -> Process:

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -126,7 +127,17 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
 
 
 @pytest.mark.skipif(PGBOUNCER is None, reason="no pgbouncer on this machine (apt install pgbouncer)")
-def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(server: EmbeddedServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("forced", "users", "most"),
+    [
+        (f" user={APP}", "", 3),
+        (f" user={APP}", f"[users]\n{APP} = max_user_connections=2\n", 3),  # not of the one that is forced
+        ("", f"[users]\n{APP} = max_user_connections=2\n", 2),
+    ],
+)
+def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(
+    server: EmbeddedServer, tmp_path: Path, forced: str, users: str, most: int
+) -> None:
     """The reading is held against the program: more clients than the pool has get no further session."""
     assert PGBOUNCER is not None
     with socket.create_server(("127.0.0.1", 0)) as free:
@@ -136,9 +147,11 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(server: Embedded
         if os.stat(parent).st_uid == os.geteuid() and not os.stat(parent).st_mode & 1:
             os.chmod(parent, 0o755)  # noqa: S103 - it has to reach its file
     (tmp_path / "b.ini").write_text(
-        f"[databases]\npostgres = host=127.0.0.1 port={server.port} user={APP} pool_size=3\n[pgbouncer]\n"
-        f"listen_port={port}\nunix_socket_dir={tmp_path}\nauth_type=any\npool_mode=transaction\nmax_client_conn=20\n"
+        f"[databases]\npostgres = host=127.0.0.1 port={server.port}{forced} pool_size=3\n[pgbouncer]\n"
+        f"listen_port={port}\nunix_socket_dir={tmp_path}\nauth_type=trust\nauth_file={tmp_path}/users\npool_mode=transaction\nmax_client_conn=20\n{users}"
     )
+    (tmp_path / "users").write_text(f'"{APP}" ""\n')
+    dsn = f"host={tmp_path} port={port} user={APP} dbname=postgres"
     drop = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.geteuid() == 0 else []
     process = subprocess.Popen(
         [*drop, PGBOUNCER, str(tmp_path / "b.ini")], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
@@ -150,20 +163,34 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(server: Embedded
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        for _ in range(3):
-            client = psycopg.connect(f"host={tmp_path} port={port} user=x dbname=postgres")
+        for _ in range(most):
+            client = psycopg.connect(dsn)
             client.execute("select 1")
             clients.append(client)
+        # One more waits: it gets a session when another's transaction ends.
+        late = threading.Thread(target=_ask, args=(dsn,))
+        late.start()
+        late.join(0.7)
+        assert late.is_alive()
         found = budget(server)
+        clients.pop().close()
+        late.join(30)
+        assert not late.is_alive()
     finally:
         for client in clients:
             client.close()
         process.terminate()
         process.wait(30)
     pooler = _of(found, "pgbouncer")
-    assert (pooler.holds, pooler.may.value) == (3, 3)
-    assert pooler.may.source == "postgres 3 (pool 3)"
+    assert (pooler.holds, pooler.may.value) == (most, most)
+    how = "" if forced else f" x 1 pair of user and database seen, by [users] for {APP} ({tmp_path}/b.ini:11)"
+    assert pooler.may.source == f"postgres {most} (pool 3{how})"
     assert pooler.settings[0].place == f"{tmp_path}/b.ini:2"
+
+
+def _ask(dsn: str) -> None:
+    with psycopg.connect(dsn) as client:
+        client.execute("select 1")
 
 
 @pytest.mark.parametrize("kind", ["gunicorn:sync", "uvicorn"])

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 
 from pgusher.collect import rooted
 from pgusher.model.evidence import Gap
-from pgusher.model.poolers import DEFAULT_POOL_SIZE, Pooler, PoolerDatabase
+from pgusher.model.poolers import DEFAULT_POOL_SIZE, Pooler, PoolerDatabase, PoolerUser
 from pgusher.model.process import Process
 from pgusher.model.text import clean, decode
 from pgusher.model.values import dataclass
@@ -59,10 +59,13 @@ def look(processes: Iterable[Process], proc: str = "/proc") -> PoolerFacts:
 def read(root: str, file: str, pid: int = 0) -> Pooler:
     """What one file says. Raises OSError when it cannot be read; what makes no sense in it is left out."""
     databases: list[PoolerDatabase] = []
+    users: list[PoolerUser] = []
     numbers: dict[str, tuple[int, int]] = {}
     for section, key, value, line in _lines(root, file):
         if section == "databases" and len(databases) < _MOST:
             databases.append(_database(key, value, line))
+        elif section == "users" and len(users) < _MOST:
+            users.append(_user(key, value, line))
         elif section == "pgbouncer" and value.isascii() and value.isdigit() and len(value) < 7:
             numbers[key] = int(value), line
 
@@ -78,6 +81,7 @@ def read(root: str, file: str, pid: int = 0) -> Pooler:
         number("max_db_connections"),
         number("max_user_connections"),
         numbers.get("default_pool_size", (0, 0))[1],
+        tuple(users),
     )
 
 
@@ -112,12 +116,25 @@ def _lines(root: str, file: str, deep: int = 0, section: str = "") -> Iterator[t
             yield section, match[1].strip('"'), match[2].strip(), number
 
 
+def _words(text: str) -> dict[str, str]:
+    return {key.lower(): value.strip("'").replace("''", "'") for key, value in _WORD.findall(text)}
+
+
+def _number(words: dict[str, str], key: str) -> int | None:
+    value = words.get(key, "")
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+
+
+def _user(name: str, text: str, line: int) -> PoolerUser:
+    words = _words(text)
+    return PoolerUser(clean(name)[:100], _number(words, "pool_size"), _number(words, "max_user_connections"), line)
+
+
 def _database(name: str, text: str, line: int) -> PoolerDatabase:
-    words = {key.lower(): value.strip("'").replace("''", "'") for key, value in _WORD.findall(text)}
+    words = _words(text)
 
     def number(key: str) -> int | None:
-        value = words.get(key, "")
-        return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+        return _number(words, key)
 
     host = words.get("host") or None
     return PoolerDatabase(

@@ -1,7 +1,8 @@
 """PgBouncer as a holder of slots: what its configuration lets it open.
 
 It has a pool for each pair of database and user, of pool_size (else default_pool_size) sessions and reserve_pool_size
-more when clients wait; max_db_connections and max_user_connections stand above them. Source: pgbouncer.org/config.html.
+more when clients wait; max_db_connections and max_user_connections stand above them, and [users] above these for some
+users. Source: pgbouncer.org/config.html.
 """
 
 from __future__ import annotations
@@ -32,6 +33,17 @@ class PoolerDatabase:
 
 
 @dataclass(frozen=True, slots=True)
+class PoolerUser:
+    """One line of [users]: what stands above the database's own and the general settings for this user."""
+
+    name: str
+    pool_size: int | None = None
+    most: int | None = None
+    """max_user_connections; 0 for no limit."""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Pooler:
     """One PgBouncer, by its configuration file."""
 
@@ -47,3 +59,4 @@ class Pooler:
     """max_user_connections; 0 for no limit."""
     size_line: int = 0
     """The line of default_pool_size; 0 when it is not set."""
+    users: tuple[PoolerUser, ...] = ()
