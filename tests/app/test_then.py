@@ -119,7 +119,9 @@ def test_without_a_store_a_screen_has_one_of_its_own_while_it_is_open(
             later = served.live.step()
         assert later.look is not None
         now = later.look.snapshots[0]
-        then = served.then(now.facts.server.label, first.at, now).snapshot
+        # The memory begins with what was seen, a moment after the look began.
+        seen_at = first.look.snapshots[0].facts.taken_at
+        then = served.then(now.facts.server.label, seen_at, now).snapshot
         assert then is not None
         assert any(one.pid == pid and one.user == APP for one in then.facts.sessions)
         own = {one.pid for one in now.facts.sessions if one.own}
