@@ -108,6 +108,7 @@ class World:
         backend_type: str = "client backend",
         fd: int = 7,
         user: str = "app",
+        database: str = "shop",
     ) -> Session:
         """A session whose socket these processes hold; it began `began` seconds after the last of them."""
         pids = [p if isinstance(p, int) else p.pid for p in processes]
@@ -120,7 +121,7 @@ class World:
             ticks + int(began * SECOND),
             backend_type,
             user,
-            "shop",
+            database,
             app,
             client,
             "idle",

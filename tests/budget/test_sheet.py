@@ -13,7 +13,7 @@ from pgusher.model.budget import Amount, Claim, Declared
 from pgusher.model.evidence import Certainty
 from pgusher.model.grafana import DataSource, Figure, Grafana, Limits, Place, Seen
 from pgusher.model.holder import HolderKind
-from pgusher.model.poolers import Pooler, PoolerDatabase
+from pgusher.model.poolers import Pooler, PoolerDatabase, PoolerUser
 from pgusher.model.server import Ceilings, Limit
 from tests.attribute.builders import World
 from tests.budget.sheets import claim, gunicorn, pool, snapshot
@@ -195,6 +195,47 @@ def test_a_pooler_may_take_its_pools_for_the_pairs_that_were_seen() -> None:
     assert found.may.value == 2 * 22 + 7 + 8
     assert found.may.certainty is Certainty.LIKELY
     assert [one.place.rpartition(":")[2] for one in found.settings] == ["9", "4"]
+
+
+def _pooled(databases: tuple[PoolerDatabase, ...], users: tuple[PoolerUser, ...], most_user: int = 0) -> Claim:
+    """A PgBouncer that has a session of web and one of clerk in each of shop and stock."""
+    world = World()
+    bouncer = world.process("/usr/sbin/pgbouncer", "/b.ini")
+    for database in ("shop", "stock"):
+        for user in ("web", "clerk"):
+            world.holds(bouncer, user=user, database=database)
+    facts = Pooler(bouncer.pid, "/b.ini", databases, 20, 0, 0, most_user, users=users)
+    return claim(sheet(snapshot(world, poolers=(facts,))), "pgbouncer")
+
+
+_BOTH = (PoolerDatabase("shop", None, 5432, None, line=2), PoolerDatabase("stock", None, 5432, None, line=3))
+
+
+def test_a_limit_of_a_pooler_user_counts_over_all_databases() -> None:
+    assert _pooled(_BOTH, ()).may.value == 4 * 20
+    limited = _pooled(_BOTH, (PoolerUser("web", most=15, line=9),)).may
+    assert (limited.value, limited.certainty) == (15 + 2 * 20, Certainty.LIKELY)
+    assert "max_user_connections 15 of web over all of them" in limited.source
+    everybody = _pooled(_BOTH, (PoolerUser("clerk", most=5, line=9),), most_user=30)
+    assert everybody.may.value == 30 + 5
+    capped = (_BOTH[0], PoolerDatabase("stock", None, 5432, None, most=7, line=3))
+    assert _pooled(capped, (PoolerUser("web", most=15, line=9),)).may.value == 15 + 20 + 7
+
+
+def test_a_size_of_a_pooler_user_counts_before_that_of_the_database() -> None:
+    found = _pooled(_BOTH, (PoolerUser("web", 3, 1, line=9),))
+    assert found.may.value == 2 * 4 + 2 * 20
+    assert "web: pool 3 + reserve 1" in found.may.source
+    assert "/b.ini:9" in [one.place for one in found.settings]
+    forced = (PoolerDatabase("shop", None, 5432, None, user="web", pool_size=9, line=2),)
+    raised = _pooled(forced, (PoolerUser("web", 30, line=9),)).may
+    assert (raised.value, raised.certainty) == (30, Certainty.PROVEN)
+
+
+def test_a_forced_user_is_not_held_below_the_limit_that_users_gives_it() -> None:
+    forced = (PoolerDatabase("shop", None, 5432, None, user="web", pool_size=9, line=2),)
+    assert _pooled(forced, (PoolerUser("web", most=2, line=9),)).may.value == 9
+    assert _pooled(forced, (), most_user=2).may.value == 2
 
 
 def test_those_that_are_one_session_have_what_they_have() -> None:

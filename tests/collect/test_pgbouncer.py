@@ -43,8 +43,11 @@ def test_databases_and_sizes_are_read_and_no_password(tmp_path: Path) -> None:
 
 
 def test_settings_of_users_are_read(tmp_path: Path) -> None:
-    (tmp_path / "a.ini").write_text("[users]\nweb = pool_size=4 max_user_connections=9\nx = pool_size=-1\n")
-    assert read("/", str(tmp_path / "a.ini"), 7).users == (PoolerUser("web", 4, 9, 2), PoolerUser("x", None, None, 3))
+    (tmp_path / "a.ini").write_text(
+        "[users]\nweb = pool_size=4 max_user_connections=9\nx = pool_size=-1 reserve_pool_size=2\n"
+    )
+    found = read("/", str(tmp_path / "a.ini"), 7).users
+    assert found == (PoolerUser("web", 4, None, 9, 2), PoolerUser("x", None, 2, None, 3))
 
 
 def process(pid: int, *argv: str, cwd: str | None = "/") -> Process:

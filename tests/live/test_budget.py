@@ -133,6 +133,8 @@ PGBOUNCER = shutil.which("pgbouncer", path=f"{os.environ.get('PATH', '')}:/usr/s
         (f" user={APP}", "", 3),
         (f" user={APP}", f"[users]\n{APP} = max_user_connections=2\n", 3),  # not of the one that is forced
         ("", f"[users]\n{APP} = max_user_connections=2\n", 2),
+        # Over two databases: it is the user's limit, not one of each pool.
+        (" \ntemplate1 = host=127.0.0.1 port={port}", f"[users]\n{APP} = max_user_connections=3\n", 3),
     ],
 )
 def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(
@@ -146,6 +148,8 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(
     for parent in tmp_path.parents:
         if os.stat(parent).st_uid == os.geteuid() and not os.stat(parent).st_mode & 1:
             os.chmod(parent, 0o755)  # noqa: S103 - it has to reach its file
+    several = "template1" in forced
+    forced = forced.format(port=server.port)
     (tmp_path / "b.ini").write_text(
         f"[databases]\npostgres = host=127.0.0.1 port={server.port}{forced} pool_size=3\n[pgbouncer]\n"
         f"listen_port={port}\nunix_socket_dir={tmp_path}\nauth_type=trust\nauth_file={tmp_path}/users\npool_mode=transaction\nmax_client_conn=20\n{users}"
@@ -163,8 +167,8 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(
             assert process.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.02)
-        for _ in range(most):
-            client = psycopg.connect(dsn)
+        for number in range(most):
+            client = psycopg.connect(f"{dsn} dbname=template1" if several and number else dsn)
             client.execute("select 1")
             clients.append(client)
         # One more waits: it gets a session when another's transaction ends.
@@ -183,8 +187,11 @@ def test_a_real_pgbouncer_opens_what_its_file_was_read_to_allow(
         process.wait(30)
     pooler = _of(found, "pgbouncer")
     assert (pooler.holds, pooler.may.value) == (most, most)
-    how = "" if forced else f" x 1 pair of user and database seen, by [users] for {APP} ({tmp_path}/b.ini:11)"
-    assert pooler.may.source == f"postgres {most} (pool 3{how})"
+    if several:
+        assert pooler.may.source.startswith(f"max_user_connections 3 of {APP} over all of them")
+        return
+    seen = f"max_user_connections 2 ({tmp_path}/b.ini:11) x 1 pair of user and database seen"
+    assert pooler.may.source == f"postgres {most} ({'pool 3' if forced else seen})"
     assert pooler.settings[0].place == f"{tmp_path}/b.ini:2"
 
 

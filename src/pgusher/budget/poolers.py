@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pgusher.budget.found import Found
 from pgusher.diagnose.text import count, listed
@@ -36,45 +36,101 @@ def _added(found: Sequence[Pooler], sessions: Sequence[Session], port: int | Non
     settings: list[Setting] = []
     for pooler in found:
         here = [one for one in pooler.databases if port is None or one.port == port]
+        by_database: dict[str, int] = {}
         for database in here:
-            most, sure, how = _most(pooler, database, sessions)
-            total += most
+            most, sure, how, places = _most(pooler, database, sessions)
+            by_database[database.name] = most
             certainty = Certainty.weakest(certainty, sure)
             parts.append(f"{database.name} {most} ({how})")
-            line = database.line if database.pool_size is not None else pooler.size_line or database.line
-            name = "pool_size" if database.pool_size is not None else "default_pool_size"
-            size = database.pool_size if database.pool_size is not None else pooler.default_pool_size
-            settings.append(Setting(name, str(size), f"{pooler.file}:{line}"))
+            settings += places
+        lower = _over_all(pooler, here, by_database, sessions)
+        total += sum(by_database.values()) if lower is None else lower[0]
+        if lower is not None:
+            parts.insert(0, lower[1])  # in front: of many parts the last are not told
     if not parts:
         return None
     return Found(Amount(total, listed(parts, 4), certainty), total, 1, tuple(dict.fromkeys(settings)))
 
 
-def _most(pooler: Pooler, database: PoolerDatabase, sessions: Sequence[Session]) -> tuple[int, Certainty, str]:
-    limit = database.most if database.most is not None else pooler.most
-    users = {one.name: one for one in pooler.users}
-    size = database.pool_size if database.pool_size is not None else pooler.default_pool_size
-    reserve = database.reserve if database.reserve is not None else pooler.reserve
-
-    def of(user: str | None) -> int:
-        own = users.get(user or "")
-        pool = (own.pool_size if own is not None and own.pool_size is not None else size) + reserve
-        most = own.most if own is not None and own.most is not None else pooler.most_user
-        return min(pool, most) if most else pool
-
-    how = f"pool {size}" + (f" + reserve {reserve}" if reserve else "")
-    if database.user is not None and database.name != "*":
-        # [users] is not asked: PgBouncer 1.18 does not heed its limits for a user that is forced (measured).
-        most, sure = of(None), Certainty.PROVEN
+def _size(pooler: Pooler, database: PoolerDatabase, user: str | None) -> tuple[int, Setting]:
+    """The pool of one user in one database, and what sets its size."""
+    own = pooler.user(user)
+    if own is not None and own.pool_size is not None:
+        size, line, name = own.pool_size, own.line, "pool_size"
+    elif database.pool_size is not None:
+        size, line, name = database.pool_size, database.line, "pool_size"
     else:
-        wanted = database.dbname or database.name
-        seen = {(one.database, one.user) for one in sessions if wanted in ("*", one.database)} or {(None, None)}
-        how += f" x {count(len(seen), 'pair')} of user and database seen"
-        told = [users[user] for _, user in seen if user in users]
-        if told:
-            how += f", by [users] for {listed(one.name for one in told)} ({pooler.file}:{told[0].line})"
-        most, sure = sum(of(user) for _, user in seen), Certainty.LIKELY
+        size, line, name = pooler.default_pool_size, pooler.size_line or database.line, "default_pool_size"
+    return size, Setting(name, str(size), f"{pooler.file}:{line}")
+
+
+def _each(pooler: Pooler, database: PoolerDatabase, user: str | None) -> tuple[int, str]:
+    """The most sessions of one user in one database, and how that is known."""
+    own = pooler.user(user)
+    size, _ = _size(pooler, database, user)
+    reserve = own.reserve if own is not None and own.reserve is not None else database.reserve
+    reserve = pooler.reserve if reserve is None else reserve
+    how = f"pool {size}" + (f" + reserve {reserve}" if reserve else "")
+    most = _most_of(pooler, user, database.user is not None)
+    if most and most < size + reserve:
+        where = f" ({pooler.file}:{own.line})" if own is not None and own.most == most else ""
+        return most, f"max_user_connections {most}{where}"
+    return size + reserve, how
+
+
+def _most_of(pooler: Pooler, user: str | None, forced: bool) -> int:
+    """max_user_connections of a user; 0 for no limit.
+
+    A user that is forced by [databases] has not the limit of [users] (measured with PgBouncer 1.18), so that one is not
+    counted on.
+    """
+    own = pooler.user(user)
+    return pooler.most_user if forced or own is None or not own.most else own.most
+
+
+def _most(
+    pooler: Pooler, database: PoolerDatabase, sessions: Sequence[Session]
+) -> tuple[int, Certainty, str, tuple[Setting, ...]]:
+    limit = database.most if database.most is not None else pooler.most
+    if database.user is not None and database.name != "*":
+        users: list[str | None] = [database.user]
+        sure = Certainty.PROVEN
+    else:
+        seen = _pairs(database, sessions)
+        users, sure = [user for _, user in seen] or [database.user], Certainty.LIKELY
+    parts = [_each(pooler, database, user) for user in users]
+    most = sum(each for each, _ in parts)
+    settings = tuple(dict.fromkeys(_size(pooler, database, user)[1] for user in users))
+    if sure is Certainty.PROVEN:
+        how = parts[0][1]
+    elif len(set(parts)) == 1:
+        how = f"{parts[0][1]} x {count(len(parts), 'pair')} of user and database seen"
+    else:
+        told = [f"{user}: {how}" for user, (_, how) in zip(users, parts, strict=True)]
+        how = f"{listed(told, 4)}, of the {count(len(parts), 'pair')} of user and database seen"
     if limit and (limit < most or sure is not Certainty.PROVEN):
         # Above all pairs, also those that were not seen yet.
-        return limit, Certainty.PROVEN, f"max_db_connections {limit}"
-    return most, sure, how
+        return limit, Certainty.PROVEN, f"max_db_connections {limit}", settings
+    return most, sure, how, settings
+
+
+def _pairs(database: PoolerDatabase, sessions: Sequence[Session]) -> list[tuple[str | None, str | None]]:
+    wanted = database.dbname or database.name
+    return list(dict.fromkeys((one.database, one.user) for one in sessions if wanted in ("*", one.database)))
+
+
+def _over_all(
+    pooler: Pooler, here: Sequence[PoolerDatabase], by_database: Mapping[str, int], sessions: Sequence[Session]
+) -> tuple[int, str] | None:
+    """Less than the databases have together, where one user is in several of them and has a limit over all."""
+    total, cuts = sum(by_database.values()), []
+    open_ones = [one for one in here if one.user is None and not (one.most if one.most is not None else pooler.most)]
+    for user in dict.fromkeys(user for one in open_ones for _, user in _pairs(one, sessions)):
+        most = _most_of(pooler, user, False)
+        taken = sum(
+            _each(pooler, one, user)[0] * sum(who == user for _, who in _pairs(one, sessions)) for one in open_ones
+        )
+        if most and most < taken:
+            total -= taken - most
+            cuts.append(f"max_user_connections {most} of {user} over all of them")
+    return (total, listed(cuts, 4)) if cuts else None

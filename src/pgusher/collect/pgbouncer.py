@@ -127,7 +127,8 @@ def _number(words: dict[str, str], key: str) -> int | None:
 
 def _user(name: str, text: str, line: int) -> PoolerUser:
     words = _words(text)
-    return PoolerUser(clean(name)[:100], _number(words, "pool_size"), _number(words, "max_user_connections"), line)
+    size, reserve = _number(words, "pool_size"), _number(words, "reserve_pool_size")
+    return PoolerUser(clean(name)[:100], size, reserve, _number(words, "max_user_connections"), line)
 
 
 def _database(name: str, text: str, line: int) -> PoolerDatabase:

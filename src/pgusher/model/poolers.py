@@ -38,8 +38,9 @@ class PoolerUser:
 
     name: str
     pool_size: int | None = None
+    reserve: int | None = None
     most: int | None = None
-    """max_user_connections; 0 for no limit."""
+    """max_user_connections, over all databases; 0 for that of [pgbouncer]."""
     line: int = 0
 
 
@@ -60,3 +61,7 @@ class Pooler:
     size_line: int = 0
     """The line of default_pool_size; 0 when it is not set."""
     users: tuple[PoolerUser, ...] = ()
+
+    def user(self, name: str | None) -> PoolerUser | None:
+        """What [users] says of this one; a later line counts before an earlier one."""
+        return next((one for one in reversed(self.users) if one.name == name), None)
