@@ -34,7 +34,7 @@ test-%: ## the same on one version of Python: make test-3.12
 	@set -e; env=$$($(environment) ready $*); PATH="$$env/bin:$$PATH"; export PATH; \
 	    echo "== pytest on $$(python -V), as $$(id -un)"; \
 	    python tools/fetch_postgres.py; \
-	    python -m pytest -n auto --dist loadfile $(ARGS)
+	    python tools/run_tests.py $(ARGS)
 
 test-as-user: ## the tests as an ordinary user that it makes, in a copy (needs root)
 	@tools/test_as_user.sh
