@@ -83,8 +83,12 @@ class Recorder:
         """Everything so far stays. Old hours are summed up, and what is too old or too much goes, now and then."""
         self._flush()
         now = max((one.last for one in self._sittings.values()), default=0)
-        if now and (self._hours.sum_up(now) or self._retention.trim(self._database, now)):
+        if not now:
+            return
+        if self._hours.sum_up(now):
             self._database.commit()
+        elif self._retention.trim(self._database, now):
+            self._names.forget()  # a chain that went is written anew when it comes again
 
     def close(self) -> None:
         """Commits, and lets the store go."""

@@ -14,8 +14,16 @@ MOST_BYTES = 1 << 30
 _HOURS_LONGER = 10
 """The figures of hours are kept so many times as long as lives: they are a hundredth of their size."""
 _EVERY = 600.0
+_UNUSED_EVERY = 86_400.0
+"""Seconds: what nothing refers to is found by a look at every life."""
 _AT_ONCE = 20_000
 """Lives that go at once: whoever records must be back for the next look."""
+_USERS = {
+    "chain": (("life", "chain"),),
+    "who": (("life", "who"),),
+    "holder": (("life", "holder"), ("chain", "holder"), ("hour", "holder")),
+}
+"""By table: where its numbers stand. In this order: a chain that goes lets its holder go."""
 
 
 class Retention:
@@ -32,20 +40,26 @@ class Retention:
         self._keep = int(keep * DAY)
         self._most = most_bytes
         self._monotonic = monotonic
-        self._last = monotonic()
+        self._last = self._swept = monotonic()
 
     def trim(self, database: Database, now: int, *, at_once: bool = False) -> bool:
-        """Removes what is too old or too much (now in milliseconds), once in ten minutes; whether it looked."""
+        """Removes what is too old or too much (now in milliseconds), once in ten minutes; whether it looked.
+
+        Numbers of chains, of holders and of who a session is may have gone: whoever remembers some forgets them then.
+        """
         if not at_once and self._monotonic() - self._last < _EVERY:
             return False
         self._last = self._monotonic()
         self._remove(database, now - self._keep)
         database.run("update hour set minutes = null where at < ? and minutes is not null", (now - self._keep,))
         database.run("delete from hour where at < ?", (now - self._keep * _HOURS_LONGER,))
+        if at_once or self._monotonic() - self._swept >= _UNUSED_EVERY:
+            self._unused(database)
         for _ in range(20):
             size = database.size()
             if size is None or size <= self._most or not self._remove_oldest(database, now):
                 break
+            self._unused(database)  # the names of jobs that never come again may be the larger part
         self._orphans(database)
         database.commit()
         database.shrink()
@@ -84,6 +98,13 @@ class Retention:
             " where c.server = ceiling.server and c.since < ?)",
             (before, before),
         )
+
+    def _unused(self, database: Database) -> None:
+        """Chains, holders and names of sessions that nothing kept refers to any more."""
+        self._swept = self._monotonic()
+        for table, used_by in _USERS.items():
+            used = " ".join(f"except select {column} from {user}" for user, column in used_by)  # noqa: S608 - names of ours
+            database.run(f"delete from {table} where id in (select id from {table} {used})")  # noqa: S608 - as above
 
     def _orphans(self, database: Database) -> None:
         """What no life has any more."""
