@@ -20,11 +20,11 @@ from pgusher.app.live import Live, Moment
 from pgusher.app.look import Looker
 from pgusher.app.past import Past, from_memory, from_store
 from pgusher.app.recorded import past_of
+from pgusher.app.refused import Refused
 from pgusher.app.request import Request
 from pgusher.app.served_holder import Panels, Share, Shown, share_of
 from pgusher.app.then import Then, then
 from pgusher.app.why import page
-from pgusher.collect.postgres.log import ServerLogs
 from pgusher.diagnose import engine
 from pgusher.errors import PgusherError, RefusedError, UsageError
 from pgusher.model.address import Micros
@@ -98,7 +98,8 @@ class Served:
         if keep.temporary and not keep.record and not stored(self._store):
             self._own = tempfile.TemporaryDirectory(prefix="pgusher-")  # its owner's alone
             self._store = os.path.join(self._own.name, "record.db")
-        self._memory = Memory(self._store, every) if keep.record or self._own is not None else None
+        self._refused = Refused()
+        self._memory = Memory(self._store, every, self._refused) if keep.record or self._own is not None else None
         self._teller = Teller(keep.alert, keep.narrate) if keep.alert is not None and keep.alert.any else None
         self._alerts = Alerts()
         self._panels = Panels(request.config, monotonic)
@@ -114,6 +115,7 @@ class Served:
     def close(self) -> None:
         """Ends the looks, and gives every slot back; what was recorded is kept."""
         self.live.close()
+        self._refused.close()
         if self._memory is not None:
             self._memory.close()
         if self._teller is not None:
@@ -123,6 +125,8 @@ class Served:
 
     def _tell(self, moment: Moment) -> None:
         """Each look is kept, and what is new about it told."""
+        if moment.error is None and moment.look is not None:
+            self._refused.look(moment.look.snapshots)
         if self._memory is not None:
             self._memory.take(moment)
         if self._teller is not None:
@@ -220,6 +224,10 @@ class Served:
         past = past_of(snapshot, self._store)
         return past if isinstance(past, Recorded) else None
 
+    def refused(self, label: str, /) -> dict[str | None, int] | None:
+        """How often a server refused since the start by its own log, by the ceiling; None where none can be read."""
+        return self._refused.totals(label)
+
     def rule(self, name: str) -> str:
         """The page of a rule, in Markdown. Raises UsageError for a name of none."""
         if name not in engine.names():
@@ -254,10 +262,9 @@ class Served:
 class Memory:
     """Writes each look into the store. What goes wrong with that is remembered, and never ends a look."""
 
-    def __init__(self, place: str | None, every: float) -> None:
+    def __init__(self, place: str | None, every: float, refused: Refused) -> None:
         """Raises StoreError when the store cannot be written, or another recorder has it."""
-        self._logs = ServerLogs()
-        self._recorder = Recorder(open_store(place, write=True), every=every, logged=self._logs.read)
+        self._recorder = Recorder(open_store(place, write=True), every=every, logged=refused.take)
         self._lock = threading.Lock()
         self.error: StoreError | None = None
         """Why the last look could not be stored."""
@@ -277,7 +284,6 @@ class Memory:
     def close(self) -> None:
         """What was taken is kept."""
         with self._lock, contextlib.suppress(StoreError):
-            self._logs.close()
             self._recorder.close()
 
 

@@ -25,7 +25,7 @@ from tests.bed.bed import APP, Bed
 from tests.surfaces.web.test_server import Running
 
 pytestmark = pytest.mark.skipif(shutil.which("promtool") is None, reason="no Prometheus here (Debian: prometheus)")
-SERVER_SETTINGS = {"max_connections": 80}
+SERVER_SETTINGS = {"max_connections": 80, "lc_messages": "C"}
 RULES = (pkgutil.get_data("pgusher.surfaces.metrics", "data/pgusher-alerts.yml") or b"").decode()
 
 
@@ -193,6 +193,16 @@ def test_it_warns_before_a_leaking_server_is_full(running: Running, prometheus: 
         # While it is full the series go on: it is seen by the connection that is held.
         (total,) = asked(prometheus, "query", query="sum(pgusher_slots)")["result"]
         assert total["value"][1] == "80"
+        # Whom it refuses, it writes into its log.
+        for _ in range(20):
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(bed.server.dsn(APP))
+        query = 'sum(increase(pgusher_logged_refusals_total{ceiling="ordinary_slots"}[1m]))'
+        while "PostgresRefusesClients" not in firing(prometheus):
+            assert time.monotonic() < deadline + 90
+            time.sleep(0.3)
+        (counted,) = asked(prometheus, "query", query=query)["result"]
+        assert float(counted["value"][1]) > 0
     finally:
         for one in leaked:
             one.close()

@@ -8,7 +8,7 @@ import pytest
 from pgusher.model.evidence import Certainty
 from pgusher.model.findings import Diagnosis, Finding, Severity
 from pgusher.model.snapshot import Snapshot
-from pgusher.surfaces.metrics.text import MOST_HOLDERS, exposition, names, snapshot_samples
+from pgusher.surfaces.metrics.text import MOST_HOLDERS, exposition, names, refusal_samples, snapshot_samples
 from tests.surfaces import worlds
 
 FOUND = Diagnosis((Finding("stuck-job", Severity.CRITICAL, Certainty.PROVEN, "cron/x", "it hangs"),))
@@ -36,6 +36,19 @@ def test_the_series_are_the_same_before_while_and_after_it_is_full() -> None:
 
     port = worlds.incident().facts.server.port
     assert series(worlds.incident()) == series(worlds.quiet(port=port))
+
+
+def test_a_log_has_a_series_for_each_ceiling_from_the_first_look_on_and_no_log_has_none() -> None:
+    """A series that begins with 3 has not grown, for Prometheus."""
+    assert refusal_samples("port 5432", None) == []
+    zeros = values(exposition(refusal_samples("port 5432", {})), "pgusher_logged_refusals_total")
+    assert set(zeros.values()) == {0.0}
+    counted = exposition(refusal_samples("port 5432", {"role limit": 3, None: 2}))
+    found = values(counted, "pgusher_logged_refusals_total")
+    assert found.keys() == zeros.keys()
+    assert found['pgusher_logged_refusals_total{server="5432",ceiling="role_limit"}'] == 3
+    assert found['pgusher_logged_refusals_total{server="5432",ceiling="unknown"}'] == 2
+    assert sum(found.values()) == 5
 
 
 def test_a_hostile_name_stays_a_label() -> None:

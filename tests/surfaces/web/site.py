@@ -74,6 +74,9 @@ class Source:
     def recorded(self, _snapshot: Snapshot, /) -> Any:
         return self.kept
 
+    def refused(self, _label: str, /) -> Any:
+        return {"ordinary slots": 3}
+
     def rule(self, name: str) -> str:
         return f"# {name}\n\nIt says `why`, and **what** to do.\n\n```text\nan example\n```\n"
 

@@ -59,6 +59,11 @@ class ServerLogs:
             if count > 0
         )
 
+    def follows(self, snapshot: Snapshot) -> bool:
+        """Whether there is a log of that server that can be read."""
+        followed = self._followed.get(snapshot.facts.server.postmaster_pid or 0)
+        return followed is not None and followed.open
+
     def close(self) -> None:
         """Let the files go."""
         for one in self._followed.values():
@@ -86,6 +91,11 @@ class _Followed:
         self._begun = False
         self._rest = b""
         self.path = ""
+
+    @property
+    def open(self) -> bool:
+        """Whether it is being read."""
+        return self._fd >= 0
 
     def lines(self) -> Iterator[Line]:
         """The refusals since the last time."""

@@ -5,10 +5,10 @@ Source of the form: Prometheus documentation, "Exposition formats", version 0.0.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pgusher.model.findings import Diagnosis
-from pgusher.model.server import Rung
+from pgusher.model.server import Ceiling, Rung
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.text import clean
 from pgusher.surfaces.render.tally import Doing, doing, tally
@@ -46,6 +46,7 @@ FAMILIES: tuple[tuple[str, str, str], ...] = (
     ("pgusher_gaps", "gauge", "What could not be read."),
     ("pgusher_seconds_to_full", "gauge", "Seconds until it is full at the present rate; +Inf when not filling."),
     ("pgusher_refused_looks_total", "counter", "Looks at which the server refused pgusher for lack of slots."),
+    ("pgusher_logged_refusals_total", "counter", "Clients refused for lack of slots, by the server's own log."),
     ("pgusher_failed_looks_total", "counter", "Looks that showed nothing."),
     ("pgusher_looks_total", "counter", "Looks since the start."),
     ("pgusher_collect_duration_seconds", "gauge", "How long the last look took."),
@@ -106,6 +107,23 @@ def snapshot_samples(
         word = rung.value.replace(" ", "_")
         samples.append(("pgusher_view_rung", (*own, ("rung", word)), float(facts.view.rung is rung)))
     return samples
+
+
+def refusal_samples(label: str, totals: Mapping[str | None, int] | None) -> list[Sample]:
+    """Those of a server's log by the ceiling, zeros too: a counter that begins with one has not grown.
+
+    Nothing at all for a server whose log cannot be read (None).
+    """
+    if totals is None:
+        return []
+    return [
+        (
+            "pgusher_logged_refusals_total",
+            (("server", label.removeprefix("port ")), ("ceiling", (ceiling or "unknown").replace(" ", "_"))),
+            totals.get(ceiling, 0),
+        )
+        for ceiling in (*(one.value for one in Ceiling), None)
+    ]
 
 
 def exposition(samples: Iterable[Sample]) -> str:

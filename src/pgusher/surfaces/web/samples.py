@@ -7,7 +7,7 @@ from typing import Protocol
 from pgusher.app.live import Moment, Sum
 from pgusher.model.past import Past as Recorded
 from pgusher.model.snapshot import Snapshot
-from pgusher.surfaces.metrics.text import Sample, snapshot_samples
+from pgusher.surfaces.metrics.text import Sample, refusal_samples, snapshot_samples
 from pgusher.surfaces.web.pages import forecast
 
 
@@ -28,6 +28,9 @@ class Source(Protocol):
     def recorded(self, snapshot: Snapshot, /) -> Recorded | None:
         """What was recorded of the last day."""
 
+    def refused(self, label: str, /) -> dict[str | None, int] | None:
+        """How often a server refused since the start, by its log."""
+
 
 def samples_of(source: Source, moment: Moment) -> list[Sample]:
     """All series of a moment; a server that was seen once keeps its series while it cannot be seen."""
@@ -44,4 +47,5 @@ def samples_of(source: Source, moment: Moment) -> list[Sample]:
             to_full = forecast(past, snapshot, source.recorded(snapshot))
             up = moment.error is None and snapshot.facts.view.rung.value != "nothing"
             samples += snapshot_samples(snapshot, diagnosis, up, to_full[0] if to_full else None)
+            samples += refusal_samples(snapshot.facts.server.label, source.refused(snapshot.facts.server.label))
     return samples

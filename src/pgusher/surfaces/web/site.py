@@ -95,6 +95,9 @@ class Source(Protocol):
     def recorded(self, snapshot: Snapshot, /) -> Recorded | None:
         """What was recorded of the last day."""
 
+    def refused(self, label: str, /) -> dict[str | None, int] | None:
+        """How often a server refused since the start, by its log."""
+
     def rule(self, name: str) -> str:
         """The page of a rule."""
 
