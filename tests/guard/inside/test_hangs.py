@@ -19,7 +19,9 @@ from tests.bed.cron import Cron, command, needs_cron
 from tests.bed.holder import ROOT
 
 HANGS = Path(__file__).parent / "hangs"
-SERVER_SETTINGS = {"max_connections": 100}
+SERVER_SETTINGS = {"max_connections": 250}
+"""More than all scripts take together, whatever they do: one of them fills its role's slots until it is refused, and
+takes a refusal by the server for that."""
 DIED = {
     "event_never_set": "AssertionError",
     "executor_atexit_join": "ZeroDivisionError",
