@@ -11,7 +11,7 @@ from pgusher.model.evidence import Certainty
 from pgusher.model.facts import Facts
 from pgusher.model.holder import Chain, ChainEnd, Holder, HolderKind, Link, LinkKind
 from pgusher.model.process import Host
-from pgusher.model.server import Attempt, Ceilings, Rung, Server, View
+from pgusher.model.server import Attempt, Ceilings, Limit, Rung, Server, View
 from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.record.recorder import Recorder
@@ -52,8 +52,9 @@ def snapshot(
     slots: int = 100,
     attempts: tuple[Attempt, ...] = (),
     opened: int | None = None,
+    limits: tuple[tuple[Limit, ...], tuple[Limit, ...]] = ((), ()),
 ) -> Snapshot:
-    """What one look found; `at` in microseconds."""
+    """What one look found; `at` in microseconds; `limits` of roles, and of databases."""
     held = list(held)
     chains = tuple(
         Chain(one.pid, one.backend_start, ChainEnd.HOLDER, name, (
@@ -69,7 +70,8 @@ def snapshot(
         for name in names
     )
     facts = Facts(
-        at, HOST, Server(5432, local=True, opened=opened), View(rung, attempts), Ceilings(slots),
+        at, HOST, Server(5432, local=True, opened=opened), View(rung, attempts),
+        Ceilings(slots, roles=limits[0], databases=limits[1]),
         tuple(one for one, _ in held),
     )  # fmt: skip
     return Snapshot(facts, chains, holders)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pgusher.model.past import ALL
-from pgusher.model.server import Attempt, Rung
+from pgusher.model.server import Attempt, Limit, Rung
 from pgusher.model.session import Session
 from pgusher.record.database import StoreError
 from pgusher.record.reading import Reader
@@ -180,6 +180,23 @@ class TestLimitsAndRefusals:
         assert [one and one.max_connections for one in found] == [None, 100, 200]
         assert found[2] is not None
         assert found[2].since == EIGHT + 2 * SECOND
+
+    def test_what_was_taken_of_the_limits_of_roles_and_databases_at_a_moment(self, path: Path) -> None:
+        made = recorder(path)
+        roles, databases = (Limit("app", 10, 4), Limit("batch", 2, 1)), (Limit("shop", 3, 0),)
+        for second in range(4):
+            more = [session(7, "cron/report", user="batch")] if second >= 2 else []
+            take(made, second, [*pool(4), *more], limits=(roles, databases))
+        take(made, 100, pool(4))
+        made.close()
+        reader = read(path)
+        moment = reader.moment(PORT, EIGHT + 3 * SECOND)
+        assert moment.limits == (
+            ("role", Limit("batch", 2, 1)), ("role", Limit("app", 10, 4)), ("database", Limit("shop", 3, 0))
+        )  # fmt: skip
+        assert ("role", Limit("batch", 2, 0)) in reader.moment(PORT, EIGHT + SECOND).limits
+        assert reader.moment(PORT, EIGHT + 50 * SECOND).limits == (), "nobody looked"
+        assert reader.moment(PORT, EIGHT + 100 * SECOND).limits == (), "there were none any more"
 
     def test_refusals_in_a_row_are_one_with_their_number(self, path: Path) -> None:
         made = recorder(path)

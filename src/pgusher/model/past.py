@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from pgusher.model.address import Micros
 from pgusher.model.evidence import Certainty
+from pgusher.model.server import Limit
 from pgusher.model.values import dataclass
 
 MINUTE: Micros = 60_000_000
@@ -64,6 +67,8 @@ class Ceiling:
     superuser_reserved: int
     reserved: int
     certainty: Certainty = Certainty.PROVEN
+    limits: tuple[tuple[str, str, int], ...] = ()
+    """CONNECTION LIMITs that were set: "role" or "database", its name, how many."""
 
     @property
     def ordinary(self) -> int:
@@ -107,6 +112,19 @@ class Moment:
     def taken(self) -> int:
         """How many slots were taken at least; the very number when `seen` is there."""
         return len(self.lives)
+
+    @property
+    def limits(self) -> tuple[tuple[str, Limit], ...]:
+        """The limits of roles ("role") and databases ("database"), and what was taken of each; the fullest first.
+
+        Nothing where nobody looked: what was taken is not known then.
+        """
+        if self.seen is None or self.ceiling is None:
+            return ()
+        used = Counter(("role", life.user) for life in self.lives)
+        used.update(("database", life.database) for life in self.lives)
+        found = [(kind, Limit(name, limit, used[kind, name])) for kind, name, limit in self.ceiling.limits]
+        return tuple(sorted(found, key=lambda one: -one[1].used / max(1, one[1].limit)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -100,14 +101,14 @@ class Reader:
     def ceiling(self, server: str, at: Micros) -> Ceiling | None:
         """The limits at a moment."""
         rows = self._database.rows(
-            "select since, most, superuser_reserved, reserved, certainty from ceiling where server = ? and since <= ?"
-            " order by since desc limit 1",
+            "select since, most, superuser_reserved, reserved, certainty, limits from ceiling"
+            " where server = ? and since <= ? order by since desc limit 1",
             (self._server(server), at // 1000),
         )
         if not rows:
             return None
-        first, most, superuser_reserved, reserved, certainty = rows[0]
-        return Ceiling(first * 1000, most, superuser_reserved, reserved, Certainty(certainty))
+        first, most, superuser_reserved, reserved, certainty, limits = rows[0]
+        return Ceiling(first * 1000, most, superuser_reserved, reserved, Certainty(certainty), _limits(limits))
 
     def refusals(self, server: str, since: Micros, until: Micros) -> tuple[Refused, ...]:
         """Refusals for lack of slots, the first ones first."""
@@ -338,6 +339,14 @@ def _life(row: Row, turn: states.Turn | None) -> Life:
         pid, start, holder, since * 1000, until * 1000 if until is not None else None, user, database, app, client,
         port, process, states.NAMES[turn[1]] if turn else None, turn[0] * 1_000_000 if turn else None, chain,
     )  # fmt: skip
+
+
+def _limits(body: str) -> tuple[tuple[str, str, int], ...]:
+    """CONNECTION LIMITs as they are stored; nothing for what is not readable."""
+    try:
+        return tuple((str(kind), str(name), int(limit)) for kind, name, limit in json.loads(body))
+    except (ValueError, TypeError):
+        return ()
 
 
 class _Sum:

@@ -16,6 +16,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from pgusher.demo.server import EmbeddedServer
+from pgusher.model.server import Limit
 from pgusher.surfaces.render.schema import json_schema
 from tests.bed.bed import Bed
 from tests.bed.holder import ROOT
@@ -36,7 +37,8 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> str:
     for second in [*range(1801), *range(2400, 3600, 2)]:
         clock.now = float(second)
         job = pool(60, "cron/report", 500) if second >= 1790 else []
-        made.take([snapshot(EIGHT + second * SECOND, [*pool(10), *job, session(7, HOSTILE)])])
+        held = [*pool(10), *job, session(7, HOSTILE, user=HOSTILE)]
+        made.take([snapshot(EIGHT + second * SECOND, held, limits=((Limit("app", 75, 0), Limit(HOSTILE, 1, 1)), ()))])
     made.close()
     return str(path)
 
@@ -59,6 +61,15 @@ class TestHistory:
             ["cron/report", "60"], ["unit/web", "10"]
         ]  # fmt: skip
         assert "\x1b" not in out
+
+    def test_a_limit_that_was_nearly_reached_is_told(self, store: str) -> None:
+        out = page(store, "--at", "2026-04-12T08:29:55Z")
+        assert "role app: 70 of 75 (CONNECTION LIMIT)" in out
+        assert "1 of 1 (CONNECTION LIMIT)" in out
+        before = page(store, "--at", "2026-04-12T08:20:00Z")
+        assert "role app" not in before
+        words = ("--at", "2026-04-12T08:20:00Z", "--holder", "cron/report", "--json")
+        assert {"kind": "role", "name": "app", "used": 10, "limit": 75} in json.loads(run(store, *words).out)["limits"]
 
     def test_a_moment_at_which_nobody_looked_is_not_told_as_empty(self, store: str) -> None:
         out = page(store, "--at", "2026-04-12T08:35:00Z")

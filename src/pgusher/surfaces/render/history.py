@@ -15,6 +15,7 @@ from pgusher.surfaces.render import words
 from pgusher.surfaces.render.asjson import SCHEMA
 from pgusher.surfaces.render.screen import BLANK, Line, Screen
 from pgusher.surfaces.render.table import Cell, Column, table
+from pgusher.surfaces.render.tally import NEAR
 
 Shown = Callable[[Micros], str]
 """A moment for people, in their time zone."""
@@ -58,6 +59,11 @@ def moment_page(
         lines += [[(_headline(moment, at(moment.at)), "bold")]]
         if moment.seen is not None:
             lines += [[(f"seen by a {moment.seen.rung}", "dim")]]
+            lines += [
+                [(f"{kind} {limit.name}: {limit.used} of {limit.limit} (CONNECTION LIMIT)", "warn")]
+                for kind, limit in moment.limits
+                if limit.used >= NEAR * limit.limit
+            ]
         else:
             lines += [[(text, "warn")] for text in _unseen(moment, at)]
     by_holder: dict[str, list[Life]] = {}
@@ -200,6 +206,10 @@ def moment_json(moment: Moment, lives: Sequence[Life], chains: Chains) -> dict[s
         "taken": moment.taken if seen is not None else None,
         "max_connections": moment.ceiling.max_connections if moment.ceiling is not None else None,
         "ordinary": moment.ceiling.ordinary if moment.ceiling is not None else None,
+        "limits": [
+            {"kind": kind, "name": limit.name, "used": limit.used, "limit": limit.limit}
+            for kind, limit in moment.limits
+        ],
         "sessions": [_life_json(life, chains.get(life.chain, ())) for life in lives],
     }
 
