@@ -27,7 +27,7 @@ def snapshot(
     return attribute(replace(world.facts(), ceilings=ceilings, own_pools=tuple(pools), **more))
 
 
-def pool(process: Process | int, most: int = 10, budget: str = "", total: int = 0, **more: int) -> OwnPool:
+def pool(process: Process | int, most: int = 10, budget: str = "", total: int = 0, **more: Any) -> OwnPool:
     pid = process if isinstance(process, int) else process.pid
     figures = {"size": 1, "most": 3, "most_lent": 2, "requests": 100, "busy_ms": 500, "since": BOOT, **more}
     return OwnPool(pid, "orders", 0, most, budget=budget, total=total, **figures)

@@ -327,6 +327,17 @@ def test_pools_are_read_with_their_budget_and_go_when_they_are_closed(ledger: Le
     assert [one.name for one in pools()] == ["again", "mes\x1b[31m"]
 
 
+def test_a_pool_tells_where_its_sessions_lead_to(ledger: Ledger) -> None:
+    figures = (0, 10, 1, 1, 1, 1, 1, 5)
+    ledger.pool(1, "orders", figures, None)
+    ledger.pool(2, "mes", figures, None, ("/run/postgresql", 5433))
+    assert [(one.address, one.port) for one in pools()] == [("", 0), ("/run/postgresql", 5433)]
+    ledger.pool(1, "orders", figures, None, ("2001:db8::7", 5432))
+    ledger.pool_closed(2)
+    ledger.pool(3, "again", figures, None)
+    assert [(one.name, one.address, one.port) for one in pools()] == [("orders", "2001:db8::7", 5432), ("again", "", 0)]
+
+
 def test_more_pools_than_there_is_room_for_are_left_out(ledger: Ledger) -> None:
     for key in range(own_pools.POOLS + 5):
         ledger.pool(key, "x" * 200, (0, 1, 0, 0, 0, 0, 0, 5), None)
@@ -341,3 +352,14 @@ def test_any_record_of_a_pool_is_one_or_none(raw: bytes) -> None:
     sealed = whole[:4] + b"\1\0\0\0" + whole[8 : own_pools.POOL.size - 4] + whole[:4]
     found = parse_pool(sealed, 7)
     assert found is None or 0 < found.max_size <= 1 << 20
+
+
+@given(st.binary(max_size=own_pools.PLACE.size + 10))
+def test_any_place_is_one_or_none(place: bytes) -> None:
+    record = own_pools.POOL.pack(1, 1, 0, 10, 1, 1, 1, 0, 1, 1, 5, b"orders", b"", 1)
+    for raw in (place, own_pools.PLACE.pack(1, 70_000, place[:64], 1), own_pools.PLACE.pack(1, 7, place[:64], 1)):
+        found = parse_pool(record, 7, raw)
+        assert found is not None
+        assert 0 <= found.port < 1 << 16
+    torn = own_pools.PLACE.pack(2, 7, b"10.0.0.9", 2)
+    assert parse_pool(record, 7, torn) == parse_pool(record, 7)

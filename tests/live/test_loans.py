@@ -96,3 +96,39 @@ def test_a_program_with_our_database_needs_to_do_nothing_for_it(server: Embedded
     assert (pool.max_size, pool.budget) == (10, "")
     assert pool.name.startswith("app@")
     assert (pool.size, pool.most) == (1, 1)
+
+
+BOTH = """
+import sys, time
+import pgusher
+
+held = []
+for dsn, size in zip(sys.argv[1:], (3, 7)):
+    db = pgusher.Database(dsn, max_size=size)
+    loan = db.connection()
+    loan.__enter__()
+    held.append((db, loan))
+print("ready", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_process_with_pools_on_two_servers_has_on_each_the_one_that_leads_there(
+    server: EmbeddedServer, tmp_path: Path
+) -> None:
+    script = tmp_path / "both.py"
+    script.write_text(BOTH)
+    environment = {**os.environ, "PYTHONPATH": os.path.join(ROOT, "src")}
+    with EmbeddedServer(max_connections=20) as other:
+        dsns = [server.dsn("app", "app"), other.dsn()]
+        with subprocess.Popen([sys.executable, str(script), *dsns], stdout=subprocess.PIPE, env=environment) as started:
+            assert started.stdout is not None
+            try:
+                assert started.stdout.readline() == b"ready\n"
+                found = [look(one).facts.own_pools for one in (server, other)]
+            finally:
+                started.kill()
+    for pools, one, size in zip(found, (server, other), (3, 7), strict=True):
+        (pool,) = (pool for pool in pools if pool.process == started.pid)
+        assert (pool.max_size, pool.port) == (size, one.port)
+        assert pool.address

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pgusher.app.jobs import JobFacts, Jobs
 from pgusher.app.request import Request
 from pgusher.attribute import Attributor
+from pgusher.attribute.pool_servers import pools_of
 from pgusher.collect.discover import find_servers
 from pgusher.collect.host import look_host
 from pgusher.collect.ledgers import LedgerSource
@@ -228,9 +229,10 @@ class Looker:
         if side is None or now - side.at >= self._request.patience or not _same(side.sessions, sessions):
             side = eye.side = self._client_side(eye, sample, sessions, now)
         ledgers = self._ledgers.read(one for one in side.processes.processes if one.pid in side.holders)
+        host = self._host[1] if self._host else look_host()
         facts = Facts(
             taken_at=taken_at,
-            host=self._host[1] if self._host else look_host(),
+            host=host,
             server=sample.server,
             view=sample.view,
             ceilings=sample.ceilings,
@@ -243,7 +245,7 @@ class Looker:
             gaps=(*sample.gaps, *side.gaps, *ledgers.gaps),
             settings=sample.settings,
             loans=ledgers.loans,
-            own_pools=ledgers.pools,
+            own_pools=pools_of(sample.server, host, ledgers.pools, ledgers.loans, sample.sessions),
             pools=side.pools,
             poolers=side.poolers,
             grafana=side.grafana,

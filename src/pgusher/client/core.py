@@ -23,7 +23,7 @@ from pgusher.client.backoff import Backoff
 from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.failures import ConnectFailed
 from pgusher.client.gate import Gate, own_gate
-from pgusher.client.heal import Heal, tell_end
+from pgusher.client.heal import Heal, place_of, tell_end
 from pgusher.client.label import label
 from pgusher.client.ledger_hook import Ledger
 from pgusher.client.limits import Limits, SelfLimits
@@ -119,6 +119,7 @@ class Core(Heal):
         self._seats[seat.slot] = seat
         if self._ledger is not None:
             self._ledger.opened(seat.slot, seat.backend_pid, time())
+            self._place = place_of(conn)
             self._book()
 
     def _ended(self, conn: Any) -> None:

@@ -28,6 +28,15 @@ LOOK = 0.5
 """Seconds between two looks: a step in the midst of which the first look came is over at the second."""
 
 
+def place_of(conn: Any) -> tuple[str, int]:
+    """Where a session leads to: a numeric address or the directory of a unix socket, and the port; "" and 0 else."""
+    info = conn.info
+    try:
+        return info.hostaddr or info.host, info.port
+    except Exception:  # noqa: BLE001 - a libpq before 12 does not tell; what is only told to a reader harms no session
+        return "", 0
+
+
 class Heal(Reports):
     """The part of a pool that counts its slots. It does no I/O."""
 
@@ -45,6 +54,7 @@ class Heal(Reports):
         self._missing_since = 0.0
         self._dead: list[Seat] = []
         self._most = self._most_lent = 0
+        self._place = ("", 0)
         self._key, self._made = next(_KEYS), int(time() * 1e6)
 
     def _book(self) -> None:
@@ -55,7 +65,7 @@ class Heal(Reports):
                 self._min_size, self._max_size, len(self._seats), self._most, self._most_lent,
                 int(self._stats[self._REQUESTS_NUM]), int(self._stats[self._USAGE_MS]), self._made,
             )  # fmt: skip
-            self._ledger.pool(self._key, self.name, figures, getattr(self._gate, "budget", None))
+            self._ledger.pool(self._key, self.name, figures, getattr(self._gate, "budget", None), self._place)
 
     def _unbook(self) -> None:
         """It is closed. This may be in a collection, in the midst of the ledger's own work."""

@@ -146,18 +146,32 @@ class Ledger:
                 self._slots[slot] = None
                 _BACK(self._map, known.at + _STATE_AT, loans.NOBODYS, 0)
 
-    def pool(self, key: object, name: str, figures: tuple[int, ...], budget: tuple[str, int] | None) -> None:
+    def pool(
+        self,
+        key: object,
+        name: str,
+        figures: tuple[int, ...],
+        budget: tuple[str, int] | None,
+        place: tuple[str, int] = ("", 0),
+    ) -> None:
         """A pool of this process, and how it stands; see `pgusher.client.ledger_hook.Ledger`."""
         book = self._map
         if book is None:
             return
         with self._lock:
-            at = self._place(key)
-            if at is None:
+            index = self._place(key)
+            if index is None:
                 return
+            at = own_pools.POOLS_AT + index * own_pools.POOL.size
             low, high, size, most, lent, requests, busy, since = figures
             self._sequence = sequence = (self._sequence + 1) & 0xFFFFFFFF
             shared, total = budget or ("", 0)
+            address, port = place
+            # Before the record, whose sequence it has: a reader finds both, or the record alone.
+            own_pools.PLACE.pack_into(
+                book, own_pools.PLACES_AT + index * own_pools.PLACE.size, sequence, port,
+                address.encode("utf-8", "replace")[: own_pools.NAME_BYTES], sequence,
+            )  # fmt: skip
             own_pools.POOL.pack_into(
                 book, at, sequence, 1, low, high, size, most, lent, total, requests, busy, since,
                 name.encode("utf-8", "replace")[: own_pools.NAME_BYTES],
@@ -174,7 +188,7 @@ class Ledger:
                 self._map[at : at + own_pools.POOL.size] = bytes(own_pools.POOL.size)
 
     def _place(self, key: object) -> int | None:
-        """Under the lock: where the record of a pool is; None where there is no room for one more."""
+        """Under the lock: which record is a pool's; None where there is no room for one more."""
         if key in self._pools:
             index = self._pools.index(key)
         elif None in self._pools:
@@ -185,7 +199,7 @@ class Ledger:
             self._pools.append(key)
         else:
             return None
-        return own_pools.POOLS_AT + index * own_pools.POOL.size
+        return index
 
     def _path(self, filename: str) -> bytes:
         # The end of a path says more than its beginning.

@@ -26,11 +26,19 @@ class Ledger(Protocol):
     def closed(self, slot: int) -> None:
         """The session has ended, or this process has forgotten it: the slot is nobody's."""
 
-    def pool(self, key: object, name: str, figures: tuple[int, ...], budget: tuple[str, int] | None) -> None:
+    def pool(
+        self,
+        key: object,
+        name: str,
+        figures: tuple[int, ...],
+        budget: tuple[str, int] | None,
+        place: tuple[str, int] = ("", 0),
+    ) -> None:
         """How the pool of this key stands: told when it is made, when its sessions change, and now and then.
 
         `figures`: min_size, max_size, sessions now, the most there were, the most that were lent, loans, milliseconds
         of all loans, and when it was made in microseconds since 1970. `budget`: the name and total of its budget.
+        `place`: address (or directory of the socket) and port of the server that its last session leads to.
         """
 
     def pool_closed(self, key: object) -> None:

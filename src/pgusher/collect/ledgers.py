@@ -134,13 +134,17 @@ class LedgerSource:
 
 
 def _pools(fd: int, process: Process) -> list[OwnPool]:
-    size, found, raw = own_pools.POOL.size, [], b""
+    found, raw = [], b""
+    size, each = own_pools.POOL.size, own_pools.PLACE.size
     for _ in range(_TRIES):
-        raw = os.pread(fd, own_pools.POOLS * size, own_pools.POOLS_AT)  # a ledger of before has none
-        if raw == os.pread(fd, own_pools.POOLS * size, own_pools.POOLS_AT):
+        raw = os.pread(fd, own_pools.END - own_pools.POOLS_AT, own_pools.POOLS_AT)  # one of before has less
+        if raw == os.pread(fd, own_pools.END - own_pools.POOLS_AT, own_pools.POOLS_AT):
             break
-    for at in range(0, len(raw), size):
-        pool = parse_pool(raw[at : at + size], process.pid)
+    records, places = raw[: own_pools.POOLS * size], raw[own_pools.POOLS * size :]
+    for index in range(len(records) // size):
+        pool = parse_pool(
+            records[index * size : (index + 1) * size], process.pid, places[index * each : (index + 1) * each]
+        )
         if pool is not None:
             found.append(pool)
     return found

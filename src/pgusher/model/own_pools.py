@@ -18,7 +18,10 @@ POOLS_AT = loans.RECORDS_AT + loans.SLOTS * loans.SIZE
 POOL = struct.Struct("<IIIIIIIIQQq64s64sI")
 """Sequence, in use, min, max, size, most sessions, most loans, budget's total, requests, milliseconds of all loans,
 since, name, budget (UTF-8); sequence."""
-END = POOLS_AT + POOLS * POOL.size
+PLACES_AT = POOLS_AT + POOLS * POOL.size
+PLACE = struct.Struct("<II64sI")
+"""Of each pool, behind all of them: the sequence of its record, port, address or directory of the server; sequence."""
+END = PLACES_AT + POOLS * PLACE.size
 NAME_BYTES = 64
 _LATEST = 1 << 53
 _MOST = 1 << 20
@@ -51,10 +54,14 @@ class OwnPool:
     """The name of the budget that it shares with other processes; "" for none."""
     total: int = 0
     """That budget's total on this host."""
+    address: str = ""
+    """Where its sessions lead to: a numeric address, or the directory of a unix socket; "" while it has had none."""
+    port: int = 0
+    """The port of that server, or of a pooler in front of it; 0 while it is not known."""
 
 
-def parse_pool(raw: bytes, process: int) -> OwnPool | None:
-    """One record; None when it is of no pool, or torn as it is being written. Raises nothing."""
+def parse_pool(raw: bytes, process: int, place: bytes = b"") -> OwnPool | None:
+    """One record with its place; None when it is of no pool, or torn as it is being written. Raises nothing."""
     if len(raw) < POOL.size:
         return None
     first, used, low, high, size, most, lent, total, requests, busy, since, name, budget, last = POOL.unpack_from(raw)
@@ -62,9 +69,18 @@ def parse_pool(raw: bytes, process: int) -> OwnPool | None:
         return None
     if max(low, size, most, lent, total) > _MOST or max(requests, busy) >= _LATEST:
         return None
+    address, port = _place(place, first)
     return OwnPool(
-        process, _text(name), low, high, size, most, lent, requests, busy, since, _text(budget), total if budget else 0
-    )
+        process, _text(name), low, high, size, most, lent, requests, busy, since, _text(budget), total if budget else 0,
+        address, port,
+    )  # fmt: skip
+
+
+def _place(raw: bytes, sequence: int) -> tuple[str, int]:
+    if len(raw) < PLACE.size:
+        return "", 0  # a ledger of before has none
+    first, port, address, last = PLACE.unpack_from(raw)
+    return (_text(address), port) if first == last == sequence and port < 1 << 16 else ("", 0)
 
 
 def _text(raw: bytes) -> str:
