@@ -45,7 +45,7 @@ def main(args: Sequence[str]) -> int:
     sys.stdout.flush()
     print(f"\n== failed beside others, now once more alone: {len(names)}", flush=True)
     # Without args: they may choose other tests. A name that is a file failed to be collected, and is run whole.
-    status = subprocess.call([*pytest, "-p", "no:xdist", "-p", "no:cacheprovider", *names])
+    status = subprocess.call([*pytest, "-p", "no:xdist", *names])
     if status == 0:
         print("\n== these failed beside others and hold alone; each waits too short, or leans on something shared:")
         print("\n".join(f"   {name}" for name in names), flush=True)

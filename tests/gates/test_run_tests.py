@@ -26,7 +26,7 @@ DEFECT = "import pytest\n\n@pytest.mark.parametrize('i', range({}))\ndef test_de
 
 
 def run(directory: Path, *args: str) -> tuple[int, str]:
-    (directory / "pytest.ini").write_text("[pytest]\n")
+    (directory / "pytest.ini").write_text("[pytest]\ncache_dir = .cache/pytest\naddopts = --strict-config\n")  # as ours
     env = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}  # a quicker start
     done = subprocess.run(
         [sys.executable, TOOL, "-p", "xdist", *args],
