@@ -7,26 +7,23 @@ waits too short or leans on something that is shared: it is to be repaired, but 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 
 MOST = 5
 """Of more failures than this no second run is made: they are no accident, and would take long one after the other."""
 FAILED = 1
 """pytest's exit status when tests ran and some failed (pytest.ExitCode.TESTS_FAILED)."""
-CACHE = os.path.join(".cache", "pytest")
-"""Where pytest keeps its notes, below the directory that it is run in."""
-NOTE = os.path.join(CACHE, "v", "cache", "lastfailed")
 
 
-def failed() -> list[str]:
-    """The tests that pytest's last run noted as failed; none when it left no note."""
+def failed(cache: str) -> list[str]:
+    """The tests that pytest noted there as failed; none when it left no note."""
     try:
-        with open(NOTE, encoding="utf-8") as file:
+        with open(os.path.join(cache, "v", "cache", "lastfailed"), encoding="utf-8") as file:
             return sorted(json.load(file))
     except (OSError, ValueError):
         return []
@@ -34,18 +31,16 @@ def failed() -> list[str]:
 
 def main(args: Sequence[str]) -> int:
     """Run them; pytest's exit status, of the second run when there was one."""
-    # The note of an earlier run names tests that this one may not run.
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(NOTE)
-    pytest = [sys.executable, "-m", "pytest", "-o", f"cache_dir={CACHE}"]
-    status = subprocess.call([*pytest, "-n", "auto", "--dist", "loadfile", *args])
-    names = failed()
-    if status != FAILED or not 0 < len(names) <= MOST:
-        return status
-    sys.stdout.flush()
-    print(f"\n== failed beside others, now once more alone: {len(names)}", flush=True)
-    # Without args: they may choose other tests. A name that is a file failed to be collected, and is run whole.
-    status = subprocess.call([*pytest, "-p", "no:xdist", *names])
+    # Notes of its own: those of an earlier run, or of one beside this, name tests that this one may not run.
+    with tempfile.TemporaryDirectory(prefix="pytest-cache-") as cache:
+        pytest = [sys.executable, "-m", "pytest", "-o", f"cache_dir={cache}"]
+        status = subprocess.call([*pytest, "-n", "auto", "--dist", "loadfile", *args])
+        names = failed(cache)
+        if status != FAILED or not 0 < len(names) <= MOST:
+            return status
+        print(f"\n== failed beside others, now once more alone: {len(names)}", flush=True)
+        # Without args: they may choose other tests. A name that is a file failed to be collected, and is run whole.
+        status = subprocess.call([*pytest, "-p", "no:xdist", *names])
     if status == 0:
         print("\n== these failed beside others and hold alone; each waits too short, or leans on something shared:")
         print("\n".join(f"   {name}" for name in names), flush=True)

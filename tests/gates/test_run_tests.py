@@ -62,6 +62,3 @@ def test_a_run_without_failure_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "test_a.py").write_text("def test_fine():\n    pass\n")
     status, said = run(tmp_path)
     assert (status, "once more" in said) == (0, False)
-    # The note of an earlier run is not taken for one of this.
-    (tmp_path / "test_b.py").write_text(DEFECT.format(1))
-    assert run(tmp_path)[0] == 1
