@@ -152,6 +152,8 @@ def test_what_is_provisioned_is_refused_with_the_way_out() -> None:
         "data source Shop is provisioned: the API cannot change it",
     )
     assert result.hint.startswith("pgusher grafana limit Shop 10 ")
+    row.name = "$(id)"
+    assert change(client, planned(client, row, 10)).hint.startswith("pgusher grafana limit '$(id)' 10 ")
 
 
 def test_a_403_says_which_permission() -> None:

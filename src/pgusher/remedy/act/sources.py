@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pgusher.attribute.shell import quote
 from pgusher.collect.grafana.client import Client, GrafanaError
 from pgusher.collect.grafana.whole import Whole, changed, read_whole
 from pgusher.errors import UsageError
@@ -129,9 +130,8 @@ def _failed(error: GrafanaError, name: str, permission: str) -> Result:
 
 
 def _patch(step: SourceChange) -> str:
-    return (
-        f"pgusher grafana limit {clean(step.name)} {'default' if step.after is None else step.after} prints the change"
-    )
+    word = quote(clean(step.name))
+    return f"pgusher grafana limit {word} {'default' if step.after is None else step.after} prints the change"
 
 
 def _wanted(step: SourceChange) -> str:

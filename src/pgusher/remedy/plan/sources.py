@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
+from pgusher.attribute.shell import quote
 from pgusher.diagnose.text import count
 from pgusher.model.findings import Safety
 from pgusher.model.grafana import DataSource, Grafana
 from pgusher.model.plan import Lever, SourceChange, Step
+from pgusher.model.redact import redact_text
 from pgusher.model.session import Session
+from pgusher.model.text import clean
+
+_LIMIT = re.compile(r"[1-9][0-9]{0,4}|100000")
+"""What `pgusher grafana limit` takes as a number."""
 
 
 def sessions_of(user: str, database: str, sessions: Iterable[Session]) -> tuple[Session, ...]:
@@ -38,7 +45,7 @@ def source_step(
     return Step(
         0,
         Lever.SOURCE,
-        f"let data source {source.name} take {_said(most)}; before: {before or 'its default'}",
+        f"let data source {source.name} take {_said(most)}; before: {_shown(before) or 'its default'}",
         Safety.SAFE,
         "",
         preview,
@@ -59,14 +66,30 @@ def source_step(
             grafana.replicas,
         ),
         slots=back,
-        undo=(f"pgusher grafana limit {quoted(source)} {before or 'default'}",),
+        undo=(_undo(grafana, source, before),),
     )
 
 
 def quoted(source: DataSource) -> str:
-    """A word by which a shell and `pgusher grafana limit` find it: its uid where its name would be taken apart."""
+    """The word by which `pgusher grafana limit` finds it: its uid where its name would be taken apart. No shell's."""
     plain = source.name.replace("-", "").replace("_", "")
-    return source.name if plain.isascii() and plain.isalnum() and not source.name.startswith("-") else source.uid
+    alone = plain.isascii() and plain.isalnum() and not source.name.startswith("-")
+    return source.name if alone or not source.uid else source.uid
+
+
+def _undo(grafana: Grafana, source: DataSource, before: str) -> str:
+    """What brings the limit back. Whatever is a stranger's text is quoted: a person pastes this into a shell."""
+    if before and not _LIMIT.fullmatch(before):
+        # 0, or what is no number: `pgusher grafana limit` sets no such thing.
+        said = f"set maxOpenConns of data source {source.name} to {_shown(before)} in Grafana"
+        return f"{said}: pgusher sets no such limit"
+    alone = [one.name for one in grafana.sources].count(source.name) < 2
+    word = quoted(source) if alone else f"{source.org}/{source.uid}"
+    return f"pgusher grafana limit {quote(word)} {before or 'default'}"
+
+
+def _shown(before: str) -> str:
+    return clean(redact_text(before))[:80]
 
 
 def _said(most: int | None) -> str:
