@@ -61,6 +61,30 @@ def test_two_holders_that_share_a_budget_are_kept_to_it_together() -> None:
     assert found.total == 15
 
 
+@pytest.mark.parametrize(("uid", "limit"), [(33, 25), (34, 50)])
+def test_two_below_their_budget_are_kept_to_its_total_that_each_user_has_for_itself(uid: int, limit: int) -> None:
+    world = World()
+    _, workers = gunicorn(world, 2)
+    script = world.process("python3", "/srv/report.py", uid=uid, cgroup="/system.slice/report.service")
+    world.holds(script)
+    sized = [*((worker, 10) for worker in workers), (script, 15)]
+    found = sheet(snapshot(world, [pool(process, size, "web", 25) for process, size in sized]))
+    assert sorted(one.may.value or 0 for one in found.claims) == [15, 20]
+    assert found.total == min(35, limit)
+    assert [(cap.name, cap.limit) for cap in found.caps] == ([("budget web", 25)] if limit < 35 else [])
+
+
+def test_what_a_program_takes_beside_its_budget_is_not_kept_by_it() -> None:
+    world = World()
+    _, workers = gunicorn(world, 2)
+    script = world.process("python3", "/srv/report.py", uid=33, cgroup="/system.slice/report.service")
+    world.holds(script)
+    pools = [*(pool(worker, 10, "web", 15) for worker in workers), pool(script, 10, "web", 15), pool(script, 30)]
+    found = sheet(snapshot(world, pools))
+    assert claim(found, "report").budget == ""
+    assert found.total == 15 + 40
+
+
 def test_what_nothing_tells_is_unknown_and_never_guessed() -> None:
     world = World()
     gunicorn(world, 4, sessions=3)

@@ -94,7 +94,9 @@ def of_pools(
             how = f"budget {names}: {total} on this host, kept by its processes; without it {alone}"
             settings = tuple(Setting("total", str(most), f"budget {name}") for name, most in sorted(shared.items()))
             return Found(Amount(total, how), each, number, settings, names if len(shared) == 1 else "")
-    return Found(Amount(alone, how), each, number, settings, next(iter(shared), "") if len(shared) == 1 else "")
+    # Of one that has pools beside its budget not all that it takes is kept by that.
+    only = next(iter(shared), "") if len(shared) == 1 and all(pool.budget for pool in mine) else ""
+    return Found(Amount(alone, how), each, number, settings, only)
 
 
 def of_workers(holder: Holder, processes: Sequence[Process], running: Mapping[int, int] | None = None) -> Found | None:

@@ -11,6 +11,7 @@ from pgusher.budget.poolers import of_pooler
 from pgusher.diagnose.runs import find_runs
 from pgusher.model.budget import Amount, Cap, Claim, Declared, Sheet
 from pgusher.model.evidence import Certainty
+from pgusher.model.facts import Facts
 from pgusher.model.grafana import Grafana
 from pgusher.model.holder import Holder, HolderKind
 from pgusher.model.own_pools import OwnPool
@@ -49,7 +50,7 @@ def sheet(
     claims += [made for one in absent if (made := of_absent(one, facts)) is not None]
     claims, left = _with_declared(claims, declared)
     claims += [_absent(one) for one in left]
-    kept, caps = _capped(claims, facts.ceilings)
+    kept, caps = _capped(claims, facts.ceilings, _totals(facts))
     return Sheet(
         facts.server.label,
         kept,
@@ -64,7 +65,7 @@ def sheet(
 def files(declared: Sequence[Declared], claims: Sequence[Claim], ceilings: Ceilings | None, place: str) -> Sheet:
     """The same without a server, by what files say."""
     every = [*claims, *(_absent(one) for one in declared)]
-    kept, caps = _capped(every, ceilings)
+    kept, caps = _capped(every, ceilings, {})
     return Sheet(place, kept, ceilings, 0, caps=caps)
 
 
@@ -191,10 +192,23 @@ def _absent(one: Declared) -> Claim:
 # -- limits over several
 
 
-def _capped(claims: Sequence[Claim], ceilings: Ceilings | None) -> tuple[tuple[Claim, ...], tuple[Cap, ...]]:
+def _totals(facts: Facts) -> dict[str, int]:
+    """The total of each budget by its ledgers. Each user has budgets of its own, so those of one name are added up."""
+    users = {process.pid: process.uid for process in facts.processes}
+    found: dict[tuple[str, int], int] = {}
+    for pool in facts.own_pools:
+        key = pool.budget, users.get(pool.process, -1)
+        if pool.budget:
+            found[key] = min(pool.total, found.get(key, pool.total))
+    return {name: sum(total for (of, _), total in found.items() if of == name) for name, _ in found}
+
+
+def _capped(
+    claims: Sequence[Claim], ceilings: Ceilings | None, totals: Mapping[str, int]
+) -> tuple[tuple[Claim, ...], tuple[Cap, ...]]:
     """The claims, those that a limit is about alone with that limit, and the limits that are about several."""
     caps, alone = [], {}
-    for cap in _caps(claims, ceilings):
+    for cap in _caps(claims, ceilings, totals):
         if len(cap.holders) == 1:
             alone[cap.holders[0]] = cap
         else:
@@ -210,7 +224,7 @@ def _under(claim: Claim, cap: Cap) -> Amount:
     return Amount(cap.limit, source, cap.certainty)
 
 
-def _caps(claims: Sequence[Claim], ceilings: Ceilings | None) -> tuple[Cap, ...]:
+def _caps(claims: Sequence[Claim], ceilings: Ceilings | None, totals: Mapping[str, int]) -> tuple[Cap, ...]:
     """What limits of roles and databases, and shared budgets, keep from the sum.
 
     Of two that are about the same holder only the one that saves more counts: the sum stays an upper bound.
@@ -226,7 +240,11 @@ def _caps(claims: Sequence[Claim], ceilings: Ceilings | None) -> tuple[Cap, ...]
     for name in sorted({claim.budget for claim in claims if claim.budget}):
         group = [claim for claim in claims if claim.budget == name]
         if len(group) > 1:
-            found_caps += _cap(f"budget {name}", max(claim.may.value or 0 for claim in group), group)
+            # Its total, and not what the largest pool may take; the declared one where that is over several hosts.
+            said = [
+                claim.declared.total for claim in group if claim.declared is not None and claim.declared.name == name
+            ]
+            found_caps += _cap(f"budget {name}", max([totals.get(name, 0), *said]), group)
     found_caps.sort(key=lambda cap: (-cap.saves, cap.name))
     taken: set[str] = set()
     chosen = []
