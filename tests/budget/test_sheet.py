@@ -15,6 +15,7 @@ from pgusher.model.grafana import DataSource, Figure, Grafana, Limits, Place, Se
 from pgusher.model.holder import HolderKind
 from pgusher.model.poolers import Pooler, PoolerDatabase, PoolerUser
 from pgusher.model.server import Ceilings, Limit
+from pgusher.model.values import replace
 from tests.attribute.builders import World
 from tests.budget.sheets import claim, gunicorn, pool, snapshot
 
@@ -178,6 +179,27 @@ def test_grafana_counts_each_source_in_each_replica_that_leads_here() -> None:
     endless = sheet(snapshot(world, grafana=(grafana((one.pid,), None),)))
     assert claim(endless, "grafana").may.endless
     assert (endless.total, endless.fits) == (1, False)
+
+
+def test_a_role_limit_is_not_one_of_a_grafana_that_logs_in_by_another_role_too() -> None:
+    world = World()
+    one = world.process("/usr/sbin/grafana", "server", exe="/usr/sbin/grafana", cgroup="/system.slice/grafana.service")
+    world.holds(one, user="grafana")
+    made = grafana((one.pid,), 8)
+    other = replace(made.sources[0], uid="v", user="web", database="reports")
+    for sources, total in (((made.sources[0],), 5), ((made.sources[0], other), 16)):
+        found = sheet(snapshot(world, roles=[Limit("grafana", 5, 1)], grafana=(replace(made, sources=sources),)))
+        assert found.total == total
+
+
+def test_a_limit_below_what_is_held_ends_no_session() -> None:
+    world = World()
+    for name in ("a", "b"):
+        script = world.process("python3", f"/srv/{name}.py", cgroup=f"/system.slice/{name}.service")
+        for _ in range(3):
+            world.holds(script, user="web")
+    assert sheet(snapshot(world, roles=[Limit("web", 2, 6)])).total == 6
+    assert sheet(snapshot(world, roles=[Limit("web", 7, 6)])).total == 7
 
 
 def test_a_cron_job_that_overlaps_has_no_limit_and_a_guarded_one_has() -> None:

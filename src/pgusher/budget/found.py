@@ -36,6 +36,9 @@ class Found:
     settings: tuple[Setting, ...] = ()
     budget: str = ""
     notes: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
+    """Those by which it logs in as far as its settings say, also where it has no session of them now."""
+    databases: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,11 +72,9 @@ def of_one(grafana: Grafana, place: str) -> Claim | None:
     found = _added([grafana], lambda _: True)
     if found is None:
         return None
-    roles = tuple(sorted({source.user for source in grafana.sources if source.user}))
-    databases = tuple(sorted({source.database for source in grafana.sources if source.database}))
     return Claim(
         f"grafana/{place}", HolderKind.SERVICE, 0, 0, found.may, processes=found.processes, each=found.each,
-        roles=roles, databases=databases, settings=found.settings,
+        roles=found.roles, databases=found.databases, settings=found.settings,
     )  # fmt: skip
 
 
@@ -92,14 +90,17 @@ class _Sum:
 def _added(found: Sequence[Grafana], here: Callable[[DataSource | OwnDatabase], bool]) -> Found | None:
     parts: list[str] = []
     settings: list[Setting] = []
+    logins: list[DataSource | OwnDatabase] = []
     added, elsewhere = _Sum(), 0
     for one in found:
         sources = [source for source in one.sources if here(source)]
+        logins += sources
         elsewhere += len(one.sources) - len(sources)
         for source in sources:
             _add_source(added, one, source, parts, settings)
         if one.own is not None and here(one.own):
             most = one.own.max_open
+            logins.append(one.own)
             added.endless = added.endless or most.value is None
             added.total += (most.value or 0) * one.replicas
             parts.append(f"its own tables {most.value or 'no limit'} ({most.origin})")
@@ -109,7 +110,11 @@ def _added(found: Sequence[Grafana], here: Callable[[DataSource | OwnDatabase], 
     notes = (f"{count(elsewhere, 'data source')} of it lead to another server.",) if elsewhere else ()
     amount = Amount(None if added.endless else added.total, listed(parts, 4), added.certainty, added.endless)
     replicas = max(1, *(one.replicas for one in found))
-    return Found(amount, None if added.endless else added.total // replicas, replicas, tuple(settings), notes=notes)
+    return Found(
+        amount, None if added.endless else added.total // replicas, replicas, tuple(settings), notes=notes,
+        roles=tuple(sorted({one.user for one in logins if one.user})),
+        databases=tuple(sorted({one.database for one in logins if one.database})),
+    )  # fmt: skip
 
 
 def _add_source(added: _Sum, one: Grafana, source: DataSource, parts: list[str], settings: list[Setting]) -> None:

@@ -34,8 +34,10 @@ def of_file(pooler: Pooler) -> Claim | None:
 def _added(found: Sequence[Pooler], sessions: Sequence[Session], port: int | None) -> Found | None:
     total, certainty, parts = 0, Certainty.PROVEN, []
     settings: list[Setting] = []
+    every: list[PoolerDatabase] = []
     for pooler in found:
         here = [one for one in pooler.databases if port is None or one.port == port]
+        every += here
         by_database: dict[str, int] = {}
         for database in here:
             most, sure, how, places = _most(pooler, database, sessions)
@@ -49,7 +51,11 @@ def _added(found: Sequence[Pooler], sessions: Sequence[Session], port: int | Non
             parts.insert(0, lower[1])  # in front: of many parts the last are not told
     if not parts:
         return None
-    return Found(Amount(total, listed(parts, 4), certainty), total, 1, tuple(dict.fromkeys(settings)))
+    return Found(
+        Amount(total, listed(parts, 4), certainty), total, 1, tuple(dict.fromkeys(settings)),
+        roles=tuple(sorted({one.user for one in every if one.user})),
+        databases=tuple(sorted({one.dbname or one.name for one in every if one.name != "*" or one.dbname})),
+    )  # fmt: skip
 
 
 def _size(pooler: Pooler, database: PoolerDatabase, user: str | None) -> tuple[int, Setting]:

@@ -113,8 +113,8 @@ def _claim(
         busiest,
         way.processes or len(holder.processes),
         way.each,
-        tuple(sorted({one.user for one in mine if one.user})),
-        tuple(sorted({one.database for one in mine if one.database})),
+        tuple(sorted({*way.roles, *(one.user for one in mine if one.user)})),
+        tuple(sorted({*way.databases, *(one.database for one in mine if one.database)})),
         any(one.superuser for one in mine),
         way.budget,
         None,
@@ -230,6 +230,7 @@ def _caps(claims: Sequence[Claim], ceilings: Ceilings | None, totals: Mapping[st
     Of two that are about the same holder only the one that saves more counts: the sum stays an upper bound.
     """
     found_caps: list[Cap] = []
+    claims = [claim for claim in claims if claim.kind is not HolderKind.OWN]
     if ceilings is not None:
         for limit in ceilings.roles:
             group = [claim for claim in claims if claim.roles == (limit.name,) and not claim.superuser]
@@ -256,7 +257,8 @@ def _caps(claims: Sequence[Claim], ceilings: Ceilings | None, totals: Mapping[st
 
 
 def _cap(name: str, limit: int, group: Sequence[Claim]) -> list[Cap]:
-    saves = sum(claim.counted for claim in group) - limit
+    # A limit that was set below what they have ends no session.
+    saves = sum(claim.counted for claim in group) - max(limit, sum(claim.holds for claim in group))
     unlimited = any(not claim.may.known for claim in group)
     if not group or (saves <= 0 and not unlimited):
         return []
