@@ -78,10 +78,28 @@ def careless(answers: Mapping[str, Any]) -> list[str]:
         ("GET /api/frontend/settings", lambda _s, _t: (200, {}), "sqlConnectionLimits"),
         ("GET /health", lambda _s, _t: (500, {}), "health"),
         ("PUT /uid/uid-1", lambda _s, t: (200, t), "too old is refused with 409"),
+        ("GET /uid/uid-2", lambda _s, _t: (500, {}), "of another organisation is not found"),
+        ("GET /uid/uid-1", lambda s, t: (s, t | {"x": float("nan")}), "changes nothing but the version"),
     ],
 )
 def test_each_point_can_differ(path: str, change: Any, differs: str) -> None:
     assert any(differs in point for point in careless({path: change}))
+
+
+@pytest.mark.parametrize(
+    "told",
+    [None, [], {}, 7, "x", [None, 7, {"type": []}], [{"type": "postgres"}], [{"type": "postgres", "orgId": "x"}]],
+)
+def test_whatever_answers_is_no_fault_of_the_check(told: Any) -> None:
+    client = Client(Access("http://g", ("one", "two")), lambda *_: (200, json.dumps(told).encode()))
+    points = Contract(client, "x").run()
+    assert Outcome.DIFFERS in {point.outcome for point in points}
+
+
+def test_a_uid_is_quoted_for_the_route() -> None:
+    stand_in, client = world("12.1.0")
+    stand_in.store.rows[1].uid = "a b/c"
+    assert [point for point in Contract(client, "a b/c").run() if point.outcome is Outcome.DIFFERS] == []
 
 
 @pytest.mark.skipif(URL is None, reason="PGUSHER_GRAFANA_URL names no live Grafana")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any
+from urllib.parse import quote
 
 from pgusher.collect.grafana.client import Client, GrafanaError
 from pgusher.collect.grafana.whole import Whole, changed, read_whole
@@ -79,13 +80,16 @@ class Contract:
     def _orgs(self) -> tuple[Outcome, str]:
         if not self._client.tokens:
             return Outcome.NOT_ASKED, "no token was given"
-        orgs = [self._client.get("/api/org", token).get("id") for token in self._client.tokens]
-        return _of(all(type(one) is int for one in orgs), f"organisations {', '.join(map(str, orgs))}")
+        told = [self._client.get("/api/org", token) for token in self._client.tokens]
+        orgs = [one.get("id") if isinstance(one, dict) else None for one in told]
+        return _of(all(type(one) is int for one in orgs), f"organisations {clean(', '.join(map(str, orgs)))[:80]}")
 
     def _list(self) -> tuple[Outcome, str]:
         for token in self._client.tokens:
             told = self._client.get("/api/datasources", token)
-            self._listed += [(token, one) for one in told if one.get("type") in TYPES]
+            if not isinstance(told, list):
+                return Outcome.DIFFERS, "the answer is no list"
+            self._listed += [(token, one) for one in told if isinstance(one, dict) and _is_postgres(one)]
         if not self._listed:
             return Outcome.NOT_ASKED, "there is no PostgreSQL data source"
         wanted = {"uid", "orgId", "name", "type", "url", "user", "database", "jsonData", "readOnly"}
@@ -98,7 +102,7 @@ class Contract:
 
     def _whole(self) -> tuple[Outcome, str]:
         for _, one in self._listed:
-            self._wholes.append(read_whole(self._client, one["orgId"], one.get("uid", ""), one.get("id"), self.version))
+            self._wholes.append(self._read(one))
         if not self._wholes:
             return Outcome.NOT_ASKED, "there is no PostgreSQL data source"
         missing = {
@@ -127,20 +131,21 @@ class Contract:
         return _of(holds, ", ".join(f"{name} {limits[name]}" for name in names) if holds else "they are not there")
 
     def _other(self) -> tuple[Outcome, str]:
-        orgs = {one["orgId"] for _, one in self._listed}
+        orgs = {str(one.get("orgId")) for _, one in self._listed}
         if len(orgs) < 2:
             return Outcome.NOT_ASKED, "the tokens are of one organisation"
         crossed = 0
         for token, one in self._listed:
             for other, seen in self._listed:
-                if seen["orgId"] == one["orgId"] or any(
-                    mine["uid"] == one["uid"] for owner, mine in self._listed if owner == other
+                if seen.get("orgId") == one.get("orgId") or any(
+                    mine.get("uid") == one.get("uid") for owner, mine in self._listed if owner == other
                 ):
                     continue
                 try:
-                    self._client.get(f"/api/datasources/uid/{one['uid']}", other)
+                    self._client.get(f"/api/datasources/uid/{quote(str(one.get('uid')), safe='')}", other)
                 except GrafanaError as error:
-                    crossed += error.status not in (403, 404)
+                    if error.status not in (403, 404):
+                        raise  # it says nothing of who sees what
                 else:
                     crossed += token != other
         return _of(not crossed, f"{crossed} were found with a token of another" if crossed else "none was")
@@ -160,7 +165,7 @@ class Contract:
         if whole is None:
             return Outcome.NOT_ASKED, "it writes: --write UID"
         self._client.put(whole.path, whole.token, dict(whole.told))
-        after = read_whole(self._client, whole.told["orgId"], whole.told["uid"], whole.told.get("id"), self.version)
+        after = self._read(whole.told)
         lost = changed(whole.fields, after.fields)
         if lost or after.limit != whole.limit:
             return Outcome.DIFFERS, f"changed: {', '.join(lost) or 'the limit'}"
@@ -184,7 +189,19 @@ class Contract:
         mine = next((one for _, one in self._listed if self._write in (one.get("uid"), one.get("name"))), None)
         if mine is None:
             raise GrafanaError(f"there is no data source {clean(self._write)[:40]}")
-        return read_whole(self._client, mine["orgId"], mine["uid"], mine.get("id"), self.version)
+        return self._read(mine)
+
+    def _read(self, told: Mapping[str, Any]) -> Whole:
+        """That data source as its own route has it. Raises GrafanaError."""
+        org, uid, number = told.get("orgId"), told.get("uid") or "", told.get("id")
+        if type(org) is not int or not isinstance(uid, str):
+            raise GrafanaError("a data source has no organisation or no uid")
+        return read_whole(self._client, org, uid, number if type(number) is int else None, self.version)
+
+
+def _is_postgres(told: Mapping[str, Any]) -> bool:
+    kind = told.get("type")
+    return isinstance(kind, str) and kind in TYPES
 
 
 _SECRETS = {"password", "basicAuthPassword", "secureJsonData"}

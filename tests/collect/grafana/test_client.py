@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -80,6 +80,11 @@ def test_the_token_is_in_no_error() -> None:
         (b"", "it could not be asked: remote end closed connection without response"),
         (http("503 Busy", b"<html>"), "GET /api/org: 503"),
         (http("403 Forbidden", b'{"message": 7}'), "GET /api/org: 403"),
+        (
+            http("500 Oops", b"")[:-2] + b"Transfer-Encoding: chunked\r\n\r\n10\r\nabc",
+            "it could not be asked: it does not speak http: incompleteread",
+        ),
+        (b"HTTP/1.1 500 Oops\r\nContent-Length: 9\r\n\r\nabc", "GET /api/org: 500"),
     ],
 )
 def test_bad_answers(raw: bytes, expected: str) -> None:
@@ -101,6 +106,26 @@ def test_somebody_who_does_not_answer_is_not_waited_for() -> None:
         pytest.raises(GrafanaError, match="timed out"),
     ):
         Client(Access(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.05)).get("/api/org")
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Oops"])
+def test_an_answer_that_drips_is_not_waited_for(status: bytes) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        ended = threading.Event()
+
+        def serve() -> None:
+            line, _ = server.accept()
+            with line, suppress(OSError):
+                line.sendall(b"HTTP/1.1 " + status + b"\r\nContent-Length: 900\r\n\r\n")
+                while not ended.wait(0.02):
+                    line.sendall(b" ")
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with pytest.raises(GrafanaError, match="timed out"):
+            Client(Access(f"http://127.0.0.1:{server.getsockname()[1]}", timeout=0.3)).get("/api/org")
+        ended.set()
+        thread.join(10)
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,11 @@ class Client:
 
     def put(self, path: str, token: str, told: object) -> Any:
         """What PUT answers, from JSON. Raises GrafanaError."""
-        return self._ask("PUT", path, token, json.dumps(told, allow_nan=False).encode())
+        try:
+            body = json.dumps(told, allow_nan=False).encode()
+        except (ValueError, RecursionError):
+            raise GrafanaError("it holds a number that cannot be written again") from None
+        return self._ask("PUT", path, token, body)
 
     def _ask(self, method: str, path: str, token: str | None, body: bytes | None) -> Any:
         headers = {"Accept": "application/json", "User-Agent": "pgusher"}
@@ -194,11 +198,12 @@ def _send(method: str, url: str, headers: Mapping[str, str], body: bytes | None,
     opener = urllib.request.build_opener(Stay)
     request = urllib.request.Request(url, body, dict(headers), method=method)  # noqa: S310 - check_url lets http pass alone
     try:
-        with opener.open(request, timeout=timeout) as answer:
-            return answer.status, _read(answer, time.monotonic() + timeout)
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read(1 << 20)
+        try:
+            answer = opener.open(request, timeout=timeout)
+        except urllib.error.HTTPError as error:
+            answer = error  # an answer like any other: it may be cut off, or come slowly, as well
+        with answer:
+            return answer.code, _read(answer, time.monotonic() + timeout)
     except http.client.HTTPException as error:
         if isinstance(error, OSError):
             raise
