@@ -79,7 +79,7 @@ def _put(client: Client, whole: Whole, step: SourceChange, name: str) -> Result 
             return None
         if error.status == 403 and "read-only" in str(error).lower():
             return Result(OutcomeKind.REFUSED, f"{name} is provisioned: the API cannot change it", _patch(step))
-        if error.status is not None:
+        if error.status is not None and 300 <= error.status < 500:
             return _failed(error, name, "datasources:write")
         return _unsure(client, whole, step, name, error)  # it may have arrived, all the same
     told = answer.get("datasource") if isinstance(answer, dict) else None
