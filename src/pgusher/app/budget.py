@@ -174,12 +174,15 @@ def _grafana(root: str) -> tuple[list[Claim], tuple[Gap, ...]]:
 
 def _pooler(path: str) -> Claim:
     from pgusher.budget.poolers import of_file
-    from pgusher.collect.pgbouncer import read
+    from pgusher.collect.pgbouncer import Wrong, read
 
+    wrong: list[Wrong] = []
     try:
-        pooler = read("/", path)
+        pooler = read("/", path, wrong=wrong)
     except OSError as error:
         raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
+    if wrong:  # PgBouncer would not start with it, and the sum without it could fit by mistake
+        raise ConfigError(f"{wrong[0].place}: {wrong[0].why}")
     claim = of_file(pooler)
     if claim is None:
         raise ConfigError(f"{path}: no [databases]: it is no configuration of PgBouncer")

@@ -6,6 +6,7 @@ src/loader.c and lib/usual/cfparser.c. What was changed in its admin console and
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator
 
@@ -13,13 +14,27 @@ from pgusher.collect import rooted
 from pgusher.model.evidence import Gap
 from pgusher.model.poolers import DEFAULT_POOL_SIZE, Pooler, PoolerDatabase, PoolerUser
 from pgusher.model.process import Process
+from pgusher.model.redact import redact_text
 from pgusher.model.text import clean, decode
 from pgusher.model.values import dataclass
 
 _BYTES = 1 << 20
+_TOLD = 3
 _DEEPEST = 5
 _MOST = 10_000
-_LINE = re.compile(r"\s*([^\s=]+)\s*=\s*(.*)")
+_LINE = re.compile(r'\s*("(?:[^"]|"")*"|[^\s=]+)\s*=\s*(.*)')
+_NUMBER = re.compile(r"-?[0-9]{1,9}")
+_NUMBERS = frozenset(
+    {
+        "default_pool_size",
+        "pool_size",
+        "reserve_pool",
+        "reserve_pool_size",
+        "max_db_connections",
+        "max_user_connections",
+    }
+)
+"""Settings that are numbers, and count here."""
 _WORD = re.compile(r"\s*([A-Za-z_]+)\s*=\s*('(?:[^']|'')*'|[^\s']*)")
 
 
@@ -29,6 +44,15 @@ class PoolerFacts:
 
     poolers: tuple[Pooler, ...] = ()
     gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """A place of the configuration that could not be read, or makes no sense: its pools are not known."""
+
+    place: str
+    why: str
+    opens: str = "correct the file"
 
 
 def is_pgbouncer(process: Process) -> bool:
@@ -49,25 +73,35 @@ def look(processes: Iterable[Process], proc: str = "/proc") -> PoolerFacts:
             )
             continue
         try:
-            poolers.append(read(f"{proc}/{process.pid}/root", file, process.pid))
+            wrong: list[Wrong] = []
+            poolers.append(read(f"{proc}/{process.pid}/root", file, process.pid, wrong))
+            gaps += [Gap("pgbouncer", one.place, one.why, one.opens) for one in wrong[:_TOLD]]
         except OSError as error:
             opens = "run pgusher as root" if rooted.is_denied(error) else ""
             gaps.append(Gap("pgbouncer", f"{rooted.name_of(file)}", rooted.reason(error), opens))
     return PoolerFacts(tuple(poolers), tuple(gaps))
 
 
-def read(root: str, file: str, pid: int = 0) -> Pooler:
-    """What one file says. Raises OSError when it cannot be read; what makes no sense in it is left out."""
+def read(root: str, file: str, pid: int = 0, wrong: list[Wrong] | None = None) -> Pooler:
+    """What one file says. Raises OSError when it cannot be read; what makes no sense in it goes into `wrong`."""
     databases: list[PoolerDatabase] = []
     users: list[PoolerUser] = []
     numbers: dict[str, tuple[int, int]] = {}
-    for section, key, value, line in _lines(root, file):
-        if section == "databases" and len(databases) < _MOST:
-            databases.append(_database(key, value, line))
-        elif section == "users" and len(users) < _MOST:
-            users.append(_user(key, value, line))
-        elif section == "pgbouncer" and value.isascii() and value.isdigit() and len(value) < 7:
-            numbers[key] = int(value), line
+    wrong = [] if wrong is None else wrong
+    for section, key, value, place, line in _lines(root, file, wrong):
+        if section == "pgbouncer":
+            if key in _NUMBERS and _NUMBER.fullmatch(value):
+                numbers[key] = max(0, int(value)), line
+            elif key in _NUMBERS:
+                wrong.append(_no_number(key, value, place, line))
+        elif section in ("databases", "users"):
+            for name, told in _words(value).items():
+                if name in _NUMBERS and told and not _NUMBER.fullmatch(told):
+                    wrong.append(_no_number(name, told, place, line))
+            if section == "databases" and len(databases) < _MOST:
+                databases.append(_database(key, value, line))
+            elif section == "users" and len(users) < _MOST:
+                users.append(_user(key, value, line))
 
     def number(key: str, default: int = 0) -> int:
         return numbers.get(key, (default, 0))[0]
@@ -95,8 +129,10 @@ def _file_of(process: Process) -> str | None:
     return f"{process.cwd}/{word}" if process.cwd else None
 
 
-def _lines(root: str, file: str, deep: int = 0, section: str = "") -> Iterator[tuple[str, str, str, int]]:
-    """(section, key, value, line)."""
+def _lines(
+    root: str, file: str, wrong: list[Wrong], deep: int = 0, section: str = ""
+) -> Iterator[tuple[str, str, str, str, int]]:
+    """(section, key, value, file, line)."""
     text = decode(rooted.read_file(root, file, _BYTES))
     for number, line in enumerate(text.split("\n"), 1):
         bare = line.strip()
@@ -104,16 +140,29 @@ def _lines(root: str, file: str, deep: int = 0, section: str = "") -> Iterator[t
             continue
         if bare.startswith("%include"):
             inner = bare.removeprefix("%include").strip()
-            if deep < _DEEPEST and inner:
-                place = inner if inner.startswith("/") else f"{file.rpartition('/')[0]}/{inner}"
-                try:
-                    yield from _lines(root, place, deep + 1, section)
-                except OSError:
-                    continue
+            place = os.path.join(os.path.dirname(file), inner)
+            if deep >= _DEEPEST:
+                wrong.append(Wrong(f"{rooted.name_of(file)}:{number}", "the files include each other too deep"))
+                continue
+            try:
+                yield from _lines(root, place, wrong, deep + 1, section)
+            except OSError as error:
+                opens = "run pgusher as root" if rooted.is_denied(error) else "correct the file"
+                said = f"{rooted.name_of(place)}: {rooted.reason(error)}"
+                wrong.append(Wrong(f"{rooted.name_of(file)}:{number}", said, opens))
         elif bare.startswith("[") and "]" in bare:
             section = bare[1 : bare.index("]")].strip()
         elif match := _LINE.fullmatch(line):
-            yield section, match[1].strip('"'), match[2].strip(), number
+            name = match[1]
+            if name.startswith('"') and name.endswith('"') and len(name) > 1:
+                name = name[1:-1].replace('""', '"')
+            yield section, name, match[2].strip(), file, number
+        else:
+            wrong.append(Wrong(f"{rooted.name_of(file)}:{number}", "it is no setting"))
+
+
+def _no_number(key: str, value: str, file: str, line: int) -> Wrong:
+    return Wrong(f"{rooted.name_of(file)}:{line}", f"{key}: expected a number, got {clean(redact_text(value))[:40]}")
 
 
 def _words(text: str) -> dict[str, str]:
@@ -122,7 +171,7 @@ def _words(text: str) -> dict[str, str]:
 
 def _number(words: dict[str, str], key: str) -> int | None:
     value = words.get(key, "")
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 7 else None
+    return int(value) if _NUMBER.fullmatch(value) and int(value) >= 0 else None
 
 
 def _user(name: str, text: str, line: int) -> PoolerUser:
