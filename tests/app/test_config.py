@@ -64,6 +64,8 @@ def test_root_does_not_obey_a_stranger_s_file(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("dsn = ", "cannot be read as TOML"),
+        (f"ignore = {'[' * 5000}", "cannot be read as TOML"),
+        (f"ratios = {'9' * 5000}", "cannot be read as TOML"),
         ("dsn = 5", "dsn: expected a string"),
         ('crontabs = "x"', "crontabs: expected a list of strings"),
         ('crontabs = ["x", 5]', "crontabs[1]: expected a string"),

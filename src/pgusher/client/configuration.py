@@ -102,5 +102,8 @@ def _parse(path: str) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read as TOML", detail=str(error)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}") from None
+    except (ValueError, RecursionError):  # a number of thousands of digits; brackets in brackets without end
+        detail = "a number is too long, or it is nested too deep"
+        raise ConfigError(f"{path}: cannot be read as TOML", detail=detail) from None
     except OSError as error:
         raise ConfigError(f"{path}: could not be read: {(error.strerror or str(error)).lower()}") from None
