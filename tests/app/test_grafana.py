@@ -17,6 +17,7 @@ from pgusher.app.grafana import Wish, access, choose, client_of, find, joined, l
 from pgusher.app.request import Request
 from pgusher.demo.grafana_stand_in import Source, StandIn, serving
 from pgusher.errors import ConfigError, RefusedError, UsageError
+from pgusher.model.evidence import Gap
 from pgusher.model.findings import Diagnosis
 from pgusher.model.grafana import DataSource, Grafana, OwnDatabase, Place, Seen
 from pgusher.model.grafana_limits import limits
@@ -200,6 +201,25 @@ def test_a_data_source_is_found_by_name_or_uid() -> None:
     assert caught.value.hint == "name one: 1/u1, 2/u1"
     with pytest.raises(UsageError, match="there is no PostgreSQL data source 'x'"):
         choose([grafana], "x")
+
+
+def test_one_data_source_of_several_processes_is_one_of_one_configuration_alone() -> None:
+    first = Grafana("/g.ini", None, Seen.FILES, (one("u1", "Shop"),), processes=(7,))
+    assert choose([first, replace(first, processes=(8,))], "Shop")[0] is first
+    with pytest.raises(UsageError) as caught:
+        choose([first, replace(first, name="/h.ini")], "1/u1")
+    assert caught.value.hint == "/g.ini, /h.ini have it: name one by --grafana-url"
+
+
+def test_a_grafana_that_tells_nothing_is_not_said_to_have_none() -> None:
+    gap = Gap("grafana", "the data sources", "GET /api/datasources: 403", "a token")
+    grafana = Grafana("g", None, Seen.API, gaps=(gap,))
+    with pytest.raises(RefusedError, match="the data sources could not be read: GET /api/datasources: 403") as caught:
+        choose([grafana], "Shop")
+    assert caught.value.hint == "a token"
+    with pytest.raises(UsageError) as known:
+        choose([grafana, Grafana("h", None, Seen.FILES, (one("u1", "Till"),))], "Shop")
+    assert (known.value.detail, known.value.hint) == ("the data sources: GET /api/datasources: 403", "there are: Till")
 
 
 def test_a_step_without_a_token_is_told(tmp_path: Path) -> None:

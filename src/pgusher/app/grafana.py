@@ -111,24 +111,34 @@ def running(proc: str = "/proc") -> tuple[Process, ...]:
 
 
 def choose(grafanas: Iterable[Grafana], word: str) -> tuple[Grafana, DataSource]:
-    """The data source of that name or uid. Raises UsageError when there is none, or several."""
+    """The data source of that name or uid.
+
+    Raises UsageError when there is none, or several; RefusedError when it is not known which there are.
+    """
+    every = tuple(grafanas)
     org, _, rest = word.partition("/")
     found = [
         (one, source)
-        for one in grafanas
+        for one in every
         for source in one.sources
         if word in {source.name, source.uid} or (org == str(source.org) and rest in {source.name, source.uid})
     ]
-    if len(found) == 1:
+    # Processes with one configuration but another environment are Grafanas of their own with the same data source.
+    if len({(one.name, source.org, source.uid, source.place) for one, source in found}) == 1:
         return found[0]
     known = sorted({f"{source.org}/{source.uid}" for _, source in found})
     if found:
-        raise UsageError(
-            f"{len(found)} data sources are called {word[:40]!r}", hint=f"name one: {', '.join(known[:10])}"
-        )
-    names = sorted({source.name for one in grafanas for source in one.sources})
+        hint = f"name one: {', '.join(known[:10])}"
+        if len(known) == 1:
+            hint = f"{', '.join(sorted({one.name for one, _ in found})[:10])} have it: name one by --grafana-url"
+        raise UsageError(f"{len(found)} data sources are called {word[:40]!r}", hint=hint)
+    names = sorted({source.name for one in every for source in one.sources})
+    unread = next((gap for gap in gaps_of(every) if "data sources" in gap.what), None)
+    if unread is not None and not names:
+        raise RefusedError(f"{unread.what} could not be read: {unread.why}", hint=unread.opens or None)
     hint = f"there are: {', '.join(names[:10])}" if names else HOW
-    raise UsageError(f"there is no PostgreSQL data source {word[:40]!r}", hint=hint)
+    detail = f"{unread.what}: {unread.why}" if unread is not None else None
+    raise UsageError(f"there is no PostgreSQL data source {word[:40]!r}", detail=detail, hint=hint)
 
 
 def limit_step(
