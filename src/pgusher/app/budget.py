@@ -169,7 +169,13 @@ def _grafana(root: str) -> tuple[list[Claim], tuple[Gap, ...]]:
     if claim is None:
         why = Gap("grafana", f"the data sources below {root}", "no PostgreSQL data source was found", "", 1)
         return [], (*one.gaps, why)
-    return [claim], one.gaps
+    # Where the files are for who runs this, and not for Grafana: a CI shows a message beside the file's line.
+    at = os.path.normpath(root)
+    settings = tuple(
+        replace(it, place=os.path.normpath(f"{at}/{it.place}")) if it.place.startswith("/") else it
+        for it in claim.settings
+    )
+    return [replace(claim, settings=settings)], one.gaps
 
 
 def _pooler(path: str) -> Claim:

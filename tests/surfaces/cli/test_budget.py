@@ -13,6 +13,7 @@ import pytest
 from pgusher.app.config import load
 from pgusher.errors import ConfigError
 from pgusher.model.budget import Declared
+from pgusher.model.evidence import Gap
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
 from pgusher.surfaces.render.schema import json_schema
@@ -109,6 +110,42 @@ def test_github_gets_one_command_a_line_with_file_and_line(tmp_path: Path) -> No
     assert ran.code == 0
     assert ran.out.startswith("::warning title=pgusher budget::what unit/orders-api may take is not known: ")
     assert shell(snapshot(world)).run("budget", "check", "--strict", "--format", "github").code == 1
+
+
+def test_a_message_stands_at_the_data_source_that_has_no_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sources = tmp_path / "etc/grafana/provisioning/datasources"
+    sources.mkdir(parents=True)
+    lines = ["datasources:"]
+    for name, most in (("a", 5), ("b", 0)):
+        lines += [
+            f"  - name: {name}",
+            "    type: postgres",
+            "    url: db",
+            "    jsonData:",
+            f"      maxOpenConns: {most}",
+        ]
+    (sources / "pg.yaml").write_text("\n".join(lines))
+    (tmp_path / "usr/share/grafana").mkdir(parents=True)
+    (tmp_path / "usr/share/grafana/VERSION").write_text("11.0.0")
+    for root, place in ((".", ""), (str(tmp_path), f"{tmp_path}/")):
+        ran = shell().run("budget", "check", "--max-connections", "100", "--grafana", root, "--format", "github")
+        assert ran.code == 1
+        assert ran.out.startswith(f"::error file={place}etc/grafana/provisioning/datasources/pg.yaml,line=11,title=")
+
+
+def test_a_sum_without_what_could_not_be_read_says_so_and_is_no_strict_pass() -> None:
+    seen = web()
+    gap = Gap("grafana", "the data sources", "GET /api/datasources: 403", "a token")
+    mine = shell(replace(seen, facts=replace(seen.facts, gaps=(gap, Gap("sockets", "x", "denied", "")))))
+    said = "the sum is without what could not be read: the data sources: GET /api/datasources: 403"
+    ran = mine.run("budget", "check", "--format", "github")
+    assert (ran.code, ran.out.splitlines()[0]) == (0, f"::warning title=pgusher budget::{said}")
+    ran = mine.run("budget", "check", "--strict", "--format", "github")
+    assert (ran.code, f"::error title=pgusher budget::{said}\n" in ran.out) == (1, True)
+    root = ET.fromstring(mine.run("budget", "check", "--strict", "--format", "junit").out)  # noqa: S314 - it is our own
+    failed = [case.get("name") for case in root.iter("testcase") if case.find("failure") is not None]
+    assert (failed, root.get("failures")) == (["not read: the data sources"], "1")
 
 
 def test_junit_is_xml_whatever_the_holders_are_called() -> None:

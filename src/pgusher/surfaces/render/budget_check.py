@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pgusher.model.budget import Claim, Sheet
+from pgusher.model.evidence import Gap
 from pgusher.model.text import clean
 from pgusher.surfaces.render.budget import may_words, verdict
 
@@ -17,7 +18,17 @@ def wrong(sheet: Sheet, strict: bool) -> list[tuple[str, str, str]]:
     found += [(one.holder, f"{one.holder} has no limit: {one.may.source}", _place(one)) for one in sheet.endless]
     if strict:
         found += [(one.holder, _unknown(one), _place(one)) for one in sheet.unknown]
+        found += [(f"not read: {gap.what}", _unread(gap), "") for gap in _gaps(sheet)]
     return found
+
+
+def _gaps(sheet: Sheet) -> list[Gap]:
+    """What is missing in the sum: configurations that could not be read. The others are about who holds what."""
+    return list({gap.what: gap for gap in sheet.gaps if gap.source in {"grafana", "pgbouncer"}}.values())
+
+
+def _unread(gap: Gap) -> str:
+    return f"the sum is without what could not be read: {gap.what}: {gap.why}"
 
 
 def _unknown(claim: Claim) -> str:
@@ -35,6 +46,7 @@ def github(sheets: Sequence[Sheet], strict: bool) -> str:
             lines.append(f"::error{at}{title}::{_data(message)}")
         if not strict:
             lines += [f"::warning title=pgusher budget::{_data(_unknown(claim))}" for claim in sheet.unknown]
+            lines += [f"::warning title=pgusher budget::{_data(_unread(gap))}" for gap in _gaps(sheet)]
         if not wrong(sheet, strict):
             lines.append(f"::notice title=pgusher budget::{_data(verdict(sheet))}")
     return "".join(f"{line}\n" for line in lines)
@@ -51,6 +63,7 @@ def junit(sheets: Sequence[Sheet], strict: bool) -> str:
             _case(claim.holder, said.get(claim.holder), f"may take {may_words(claim)}: {claim.may.source}")
             for claim in sheet.claims
         ]
+        cases += [_case(key, said.get(key), _unread(gap)) for gap in _gaps(sheet) for key in [f"not read: {gap.what}"]]
         tests, failures = tests + len(cases), failures + len(said)
         suites.append(
             f'  <testsuite name="pgusher budget of {_xml(sheet.server)}" tests="{len(cases)}" failures="{len(said)}">\n'
@@ -68,7 +81,9 @@ def _case(name: str, failure: str | None, text: str) -> str:
 
 
 def _place(claim: Claim) -> str:
-    return claim.settings[0].place if claim.settings else ""
+    """Of the first that sets no limit; else of the first."""
+    places = [one.place for one in claim.settings if one.value == "no limit"] + [one.place for one in claim.settings]
+    return places[0] if places else ""
 
 
 def _data(text: str) -> str:
