@@ -11,8 +11,8 @@ from pgusher.collect.memory import private_kb
 from pgusher.model.budget import Amount, Claim, Setting
 from pgusher.model.holder import HolderKind
 from pgusher.model.proposal import Proposal
-from pgusher.model.server import Ceilings
-from pgusher.surfaces.render.budget_plan import by_hand, raising
+from pgusher.model.server import Ceilings, Limit
+from pgusher.surfaces.render.budget_plan import arithmetic, by_hand, raising
 
 
 def claim(name: str, may: int | None, used: int = 1, processes: int = 1, **more: object) -> Claim:
@@ -54,6 +54,32 @@ def test_what_fits_is_left_as_it_is() -> None:
     assert [share.maximum for share in found.shares] == [40, 10]
     assert not any(share.changes for share in found.shares)
     assert (found.deploy, found.deploys) == (10, "web")
+
+
+def test_what_fits_below_a_limit_over_several_is_left_as_it_is() -> None:
+    claims = [claim(name, 60, roles=("web",)) for name in ("a", "b")]
+    found = propose(files([], claims, Ceilings(100, roles=(Limit("web", 70, 2),)), "p"))
+    assert found is not None
+    assert [(share.maximum, share.changes) for share in found.shares] == [(60, False)] * 2
+    assert (found.most, found.give) == (70, 94)
+    assert "maximums 70 of 94 (120 without the limits over several of them)" in arithmetic(found)[1]
+    scarce = propose(files([], claims, Ceilings(60, roles=(Limit("web", 70, 2),)), "p"))
+    assert scarce is not None
+    assert [share.maximum for share in scarce.shares] == [27, 27]
+
+
+def test_no_setting_is_made_larger_than_it_is() -> None:
+    settings = tuple(Setting("maxOpenConns", most, "grafana.db") for most in ("3", "7", "20"))
+    (share,) = proposed(claim("grafana", 30, settings=settings), most=17).shares
+    assert share.maximum == 12
+    assert [most for _, most in share.shared_out()] == [1, 2, 8]
+    pool = (Setting("default_pool_size", "20", "/etc/pgbouncer.ini:4"),)
+    (share,) = proposed(claim("pgbouncer", 100, settings=pool), most=55).shares
+    assert share.maximum == 50
+    assert [most for _, most in share.shared_out()] == [10]
+    unknown = (Setting("maxOpenConns", "no limit", "a"), Setting("maxOpenConns", "3", "b"))
+    (share,) = proposed(claim("grafana", None, used=20, endless=True, settings=unknown), most=17).shares
+    assert [most for _, most in share.shared_out()] == [10, 3]
 
 
 def test_what_must_give_is_said_when_nothing_fits_and_then_raising_is_the_answer() -> None:

@@ -6,8 +6,8 @@
 3. Each holder has as its minimum what it really used at most, by its pools' ledgers or the history of jobs; where
    nothing has kept that, what is at work now, and at least 1; of a cron job one run. A larger declared one counts.
 4. Each holder wants what it may take; where that is not known what it had at most; a cron job one run.
-5. When all that fits, nothing is changed. Else each gets its minimum, and of the rest in proportion to what it wants
-   beyond that, rounded down to a multiple of its processes.
+5. When all that fits, below the limits over several of them, nothing is changed. Else each gets its minimum, and of the
+   rest in proportion to what it wants beyond that, rounded down to a multiple of its processes.
 """
 
 from __future__ import annotations
@@ -32,9 +32,10 @@ def propose(sheet: Sheet, backend_kb: int | None = None) -> Proposal | None:
     people = max(2, -(-ordinary * 3 // 100))
     claims = [claim for claim in sheet.claims if claim.kind not in _NOT_ASKED]
     wants = {claim.holder: (_minimum(claim), max(_minimum(claim), _wanted(claim))) for claim in claims}
+    saved = sum(max(0, sum(wants[name][1] for name in cap.holders if name in wants) - cap.limit) for cap in sheet.caps)
     deploy, shares = 0, [_share(claim, *wants[claim.holder], wants[claim.holder][1]) for claim in claims]
     for _ in range(20):  # the share of one process is a part of what is divided
-        shares = _divided(claims, wants, ordinary - people - deploy)
+        shares = _divided(claims, wants, ordinary - people - deploy, saved)
         needed = max((_one_process(share) for share in shares), default=0)
         if needed <= deploy:
             break
@@ -43,6 +44,7 @@ def propose(sheet: Sheet, backend_kb: int | None = None) -> Proposal | None:
     proposal = Proposal(
         sheet.server, ordinary, people, deploy, tuple(shares), least <= ordinary - people - deploy,
         listed([s.holder for s in shares if deploy and _one_process(s) == deploy], 2),
+        kept=0 if any(share.maximum < share.wanted for share in shares) else saved,
     )  # fmt: skip
     return replace(proposal, gives=_gives(sheet, proposal), raising=_raise(sheet, proposal, backend_kb))
 
@@ -78,13 +80,13 @@ def _one_process(share: Share) -> int:
     return -(-share.maximum // share.processes) if share.processes > 1 and share.known else 0
 
 
-def _divided(claims: list[Claim], wants: dict[str, tuple[int, int]], give: int) -> list[Share]:
+def _divided(claims: list[Claim], wants: dict[str, tuple[int, int]], give: int, saved: int) -> list[Share]:
     least, most = sum(low for low, _ in wants.values()), sum(high for _, high in wants.values())
     shares = []
     for claim in claims:
         low, high = wants[claim.holder]
         maximum = high
-        if most > give:
+        if most - saved > give:
             rest = max(0, give - least)
             maximum = low + rest * (high - low) // max(1, most - least)
             times = max(1, claim.processes)

@@ -34,8 +34,16 @@ class Share:
         return self.maximum < self.wanted or not self.known
 
     def shared_out(self) -> tuple[tuple[Setting, int], ...]:
-        """What each of its settings is to be, so that together they give the maximum."""
-        return tuple((one, max(1, self.maximum // (one.times * len(self.settings)))) for one in self.settings)
+        """What each of its settings is to be, so that together they give the maximum: none more than it is."""
+        told = [int(one.value) if one.value.isascii() and one.value.isdigit() else 0 for one in self.settings]
+        if self.known and all(told):
+            # One setting may count often, as that of a pooler does for each user: so by what it may take in all.
+            whole = max(self.wanted, sum(one.times * value for one, value in zip(self.settings, told, strict=True)))
+            parts = [min(value, value * self.maximum // whole) for value in told]
+        else:
+            equal = [self.maximum // (one.times * len(self.settings)) for one in self.settings]
+            parts = [min(value or part, part) for value, part in zip(told, equal, strict=True)]
+        return tuple((one, max(1, part)) for one, part in zip(self.settings, parts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +76,8 @@ class Proposal:
     """Whose process is the largest that a rolling deploy starts."""
     gives: tuple[str, ...] = ()
     raising: Raise | None = None
+    kept: int = 0
+    """What limits over several holders keep from the sum of the maximums, where nothing is changed."""
 
     @property
     def give(self) -> int:
@@ -81,8 +91,8 @@ class Proposal:
 
     @property
     def most(self) -> int:
-        """The sum of the maximums."""
-        return sum(share.maximum for share in self.shares)
+        """The sum of the maximums, below the limits over several holders."""
+        return sum(share.maximum for share in self.shares) - self.kept
 
     @property
     def limits(self) -> tuple[tuple[str, int], ...]:

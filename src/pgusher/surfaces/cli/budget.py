@@ -170,8 +170,9 @@ def _apply(values: Values, context: Context) -> int:
 
 
 def _is_set(snapshot: Snapshot, wanted: tuple[str, int]) -> bool:
-    ceilings = snapshot.facts.ceilings
-    return ceilings is not None and any((one.name, one.limit) == wanted for one in ceilings.roles)
+    """Whether the role has that limit, or a lower one: somebody has set that, and a plan gives nobody more."""
+    ceilings, (role, limit) = snapshot.facts.ceilings, wanted
+    return ceilings is not None and any(one.name == role and one.limit <= limit for one in ceilings.roles)
 
 
 def _roles(text: str) -> tuple[str, ...]:

@@ -35,7 +35,8 @@ def arithmetic(one: Proposal) -> list[str]:
             f"{one.ordinary} for ordinary roles - {one.people} for people - {one.deploy} for a rolling deploy{whose} = "
             f"{one.give} to be divided"
         ),
-        f"minimums {one.least}, maximums {one.most} of {one.give}",
+        f"minimums {one.least}, maximums {one.most} of {one.give}"
+        + (f" ({one.most + one.kept} without the limits over several of them)" if one.kept else ""),
     ]
 
 
