@@ -48,6 +48,20 @@ def test_what_drains_is_not_verified() -> None:
     assert verdict.hint == "look again: pgusher who grafana"
 
 
+def test_sessions_that_may_be_of_another_data_source_are_not_said_to_drain() -> None:
+    made = plan()
+    (step,) = made.steps
+    assert step.source is not None
+    made = replace(made, steps=(replace(step, source=replace(step.source, alike=2)),))
+    verdict = judge(made, DONE, seen(1, 2, 3), seen(1, 2, 3), Proof(), 8.0)
+    assert verdict.verified
+    assert verdict.text == (
+        "role grafana has 3 sessions in shop, 3 before; "
+        "2 other data sources with the same role and database: whose they are is not told"
+    )
+    assert not any("drain" in one for one in verdict.detail)
+
+
 def test_few_sessions_may_be_of_either_pool() -> None:
     (one,) = pools(plan(), DONE, seen(1, 2), seen(1, 2))
     assert one.settled

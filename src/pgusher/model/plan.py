@@ -117,6 +117,8 @@ class SourceChange:
     user: str = ""
     database: str = ""
     replicas: int = 1
+    alike: int = 0
+    """Other data sources that log in by the same role into the same database: their sessions look like its own."""
 
 
 @dataclass(frozen=True, slots=True)

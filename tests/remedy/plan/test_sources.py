@@ -8,7 +8,9 @@ import pytest
 
 from pgusher.model.grafana import DataSource, Grafana, Seen
 from pgusher.model.grafana_limits import limits
+from pgusher.model.values import replace
 from pgusher.remedy.plan.sources import source_step
+from tests.surfaces import worlds
 
 POSTGRES = "postgres"
 
@@ -39,3 +41,14 @@ def test_one_of_two_of_a_name_is_named_by_its_organisation_and_uid() -> None:
     assert undo("8", source(), source(uid="other", org=2)) == "pgusher grafana limit 1/shop 8"
     assert undo("", source()) == "pgusher grafana limit Shop default"
     assert undo("8", source("A shop", uid="")) == "pgusher grafana limit 'A shop' 8"
+
+
+def test_sessions_of_one_role_are_not_given_back_by_each_of_its_data_sources() -> None:
+    first, other = source(), source("Till", "till")
+    told = worlds.quiet().slot_sessions[0]
+    sessions = [replace(told, pid=pid, user="grafana", database="shop") for pid in range(1, 8)]
+    for sources, back, alike in (((first,), 2, 0), ((first, other), 0, 1)):
+        grafana = Grafana("http://g", "12.1.0", Seen.API, sources)
+        step = source_step(grafana, first, 5, "8", (), sessions)
+        assert step.source is not None
+        assert (step.slots, step.source.alike) == (back, alike)

@@ -37,8 +37,12 @@ def source_step(
     `most`: sessions, None for the default; `before` and `fields`: as `SourceChange` has them.
     """
     now = len(sessions_of(source.user, source.database, sessions))
-    back = max(0, now - most * grafana.replicas) if most is not None else 0
+    wanted = source.user, source.database, source.port
+    alike = sum((one.user, one.database, one.port) == wanted for one in grafana.sources) - 1
+    back = max(0, now - most * grafana.replicas) if most is not None and alike < 1 else 0
     preview = f"role {source.user} has {count(now, 'session')} in {source.database} now"
+    if alike > 0:
+        preview += f", those of {count(alike, 'other data source')} among them"
     if grafana.replicas > 1 and most is not None:
         preview += f"; {grafana.replicas} processes of Grafana take {most} each"
     preview += "; both pools exist until the old one is closed, about 5 s after the next query"
@@ -64,6 +68,7 @@ def source_step(
             source.user,
             source.database,
             grafana.replicas,
+            max(0, alike),
         ),
         slots=back,
         undo=(_undo(grafana, source, before),),

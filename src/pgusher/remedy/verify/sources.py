@@ -33,8 +33,8 @@ class Pools:
 
     @property
     def settled(self) -> bool:
-        """Whether the old pool is gone, or small enough that it may be the same."""
-        return self.left == 0 or (self.most is not None and self.now <= self.most)
+        """Whether the old pool is gone, or small enough that it may be the same, or cannot be told from another's."""
+        return self.left == 0 or self.change.alike > 0 or (self.most is not None and self.now <= self.most)
 
     @property
     def text(self) -> str:
@@ -42,6 +42,9 @@ class Pools:
         said = (
             f"role {self.change.user} has {count(self.now, 'session')} in {self.change.database}, {self.before} before"
         )
+        if self.change.alike and self.before:
+            others = count(self.change.alike, "other data source")
+            return f"{said}; {others} with the same role and database: whose they are is not told"
         if not self.before:
             return said
         return f"{said}; {self.before - self.left} of {self.before} of the old pool are gone"
@@ -81,8 +84,8 @@ def of_pools(found: Sequence[Pools], detail: Iterable[str]) -> Verdict:
     return Verdict(
         settled,
         first.text,
-        sum(one.before - one.left for one in found),
-        sum(one.left for one in found),
+        sum(one.before - one.left for one in found if not one.change.alike),
+        sum(one.left for one in found if not one.change.alike),
         detail=(*(f"{one.text}." for one in others), *detail),
         hint="" if settled else "look again: pgusher who grafana",
     )
