@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from enum import StrEnum
 from functools import lru_cache
+from zlib import crc32
 
 from pgusher.attribute.shell import SHELLS, basename, inner, shell_code, simple_commands
 from pgusher.model.pattern import pattern
@@ -216,11 +217,25 @@ def job_label(text: str) -> str:
     >>> job_label("cd /srv && flock -n /run/l timeout 9m python -u /srv/version_history.py --all >> log 2>&1")
     'version_history'
     """
-    candidates = [command for words in simple_commands(text) for command in inner(words)]
-    chosen = next((words for words in candidates if basename(words[0]) not in _SCENERY), None)
-    if chosen is None:
-        chosen = candidates[0] if candidates else []
-    return words_label(chosen)
+    return words_label(_chosen([command for words in simple_commands(text) for command in inner(words)]))
+
+
+def argv_label(argv: Sequence[str]) -> str:
+    """As `job_label`, for words that no shell will read any more; code gets what tells it from other code.
+
+    >>> argv_label(["flock", "-n", "/run/l", "sh", "-c", "cd /srv && python manage.py clean"])
+    'clean'
+    """
+    words = _chosen([command for command in inner(argv) if any(command)]) or argv
+    command = read_command(words)
+    if command.form is Form.CODE:
+        return f"{command.label}-{crc32(command.target.encode('utf-8', 'surrogateescape')):08x}"
+    return words_label(words)
+
+
+def _chosen(candidates: Sequence[Sequence[str]]) -> Sequence[str]:
+    """The first that does not only set the scene."""
+    return next((words for words in candidates if basename(words[0]) not in _SCENERY), next(iter(candidates), ()))
 
 
 def words_label(words: Sequence[str]) -> str:

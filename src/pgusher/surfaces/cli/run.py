@@ -214,27 +214,24 @@ def _traffic(pids: Collection[int]) -> int | None:
 
 
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-_INTERPRETERS = re.compile(r"(python|pypy|perl|ruby|node|php|bash|dash|sh|ksh|zsh|env|nice|ionice|time)[\d.]*")
-_SCRIPT = re.compile(r"([\w.-]+)\.(?:py|sh|pl|rb|js|php)\b")
 
 
 def default_name(argv: tuple[str, ...]) -> str:
-    """What a job without a name is called: its script, so that it keeps its name when its options change."""
-    words = [word for word in argv if "=" not in word] or list(argv)
-    found = words[0]
-    for at, word in enumerate(words):
-        if word in ("-c", "-m", "-lc", "-ec") and words[at + 1 :]:
-            script = _SCRIPT.search(words[at + 1])
-            found = words[at + 1] if word == "-m" else script[1] if script else words[at + 1].split()[0]
-            break
-        if word.startswith("-"):
-            continue
-        found = word
-        if not _INTERPRETERS.fullmatch(os.path.basename(word)):
-            break
-    name = os.path.basename(found.rstrip("/"))
-    name = re.sub(r"\.(py|sh|pl|rb|js|php)$", "", name)
-    return _NOT_A_NAME.sub("-", name).strip("-.")[:64] or "job"
+    """What a job without a name is called: its script, so that it keeps its name when its options change.
+
+    A name is a lock: what is the same for different jobs (`timeout`, `sudo`, `manage`, `python -c`) would keep one from
+    running beside the other, or end it.
+    """
+    from pgusher.attribute.command import argv_label
+
+    label = argv_label(argv)
+    name = _NOT_A_NAME.sub("-", label).strip("-._")[:55]
+    if label.isascii() and len(label) <= len(name) + 9:
+        return name or "job"
+    from zlib import crc32
+
+    # What is cut off, or written in other letters, tells two jobs apart, too.
+    return f"{name or 'job'}-{crc32(label.encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _address(text: str) -> str:
