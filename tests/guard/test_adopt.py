@@ -61,6 +61,11 @@ def test_a_command(command: str, made: str) -> None:
         ("x &", "background"),
         ("x & y", "background"),
         ("(x &)", "background"),
+        ("x &> /dev/null", "background"),
+        ("x&>>log", "background"),
+        ("sh -c 'x &'", "background"),
+        ("cd /srv && sudo bash -lc 'x > log & y'", "background"),
+        ("su bob -c 'x &> log'", "background"),
         ("nohup x", "nohup"),
         ("cd /x; /usr/bin/setsid y", "setsid"),
         ("run-parts --report /etc/cron.hourly", "run-parts"),
@@ -75,6 +80,12 @@ def test_a_command(command: str, made: str) -> None:
 def test_what_is_left(command: str, why: str) -> None:
     made = guarded(command, WORDS, "job", "/bin/sh")
     assert (made.text, why in made.why) == ("", True), made
+
+
+def test_what_leaves_nothing_in_the_background_is_no_reason() -> None:
+    for command in ("bash -c 'x & y & wait'", "bash -c 'x &> log'", "sh -c 'x && y'", "ssh host 'x &'", "a 'x &'"):
+        assert guarded(command, WORDS, "job", "/bin/sh").text, command
+    assert guarded("x &> log", WORDS, "job", "/bin/bash").text.endswith("-- /bin/bash -c 'x &> log'")
 
 
 def test_no_other_byte_is_changed() -> None:

@@ -7,9 +7,11 @@ argument of the shell that would have run it. A line that is not understood whol
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 from pgusher.model.jobs import CronEntry, CronKind
 from pgusher.model.pattern import pattern
@@ -29,6 +31,8 @@ _TOKEN = pattern(
     r"|(?P<other>.)",
     re.S,
 )
+_BOTH_IS_ONE = frozenset({"bash", "zsh"})
+"""Shells that take &> for one redirection; POSIX, and so dash, takes it for & and >."""
 _ASSIGNMENT = pattern(r"[A-Za-z_]\w*\+?=")
 _OF_THE_SHELL = frozenset(
     {"cd", ".", "source", "[", "[[", "test", "if", "for", "while", "until", "case", "select", "function", "{", "!"}
@@ -37,6 +41,9 @@ _OF_THE_SHELL = frozenset(
 )
 _STAYS = pattern(r"(?:^|[\s;&|(/])(nohup|setsid|start-stop-daemon|daemonize|screen|tmux|disown)(?=\s|$)")
 _GUARDED = pattern(r"(?:^|[\s;&|(/'\"])pgusher['\"]?\s+run\b")
+_BACKGROUND = "it leaves a process in the background, which the guard would end"
+_READS_TEXT = pattern(r"(?:.*/)?(?:(?:ba|da|k|mk|z|a)?sh|su|runuser)")
+_TEXT_OPTION = pattern(r"-[A-Za-z]*c|--command")
 _RUN_PARTS = pattern(r"(?:^|[\s;&|(/])(run-parts|anacron)(?=\s|$)")
 
 
@@ -148,6 +155,9 @@ def guarded(text: str, words: Sequence[str], name: str, shell: str) -> Made:
     if (found := _STAYS.search(command)) is not None:
         return Made(why=f"{found[1]} leaves a process behind, which the guard would end")
     simple, place, why = _simple(command)
+    if not why and os.path.basename(shell) not in _BOTH_IS_ONE and _has_both(command):
+        why = "&> is a process in the background where the shell is dash: write > FILE 2>&1"
+    why = why or _in_quotes(command)
     if why:
         return Made(why=why)
     options = shlex.join([*words, "--name", name]).replace("%", "\\%")
@@ -167,7 +177,7 @@ def _simple(command: str) -> tuple[bool, int, str]:
     for token in _TOKEN.finditer(command):
         kind, word = token.lastgroup, token.group()
         if kind == "background":
-            return False, 0, "it leaves a process in the background, which the guard would end"
+            return False, 0, _BACKGROUND
         if kind == "other" and word in "'\"\\":
             if word != '"' or not re.match(r'"(?:[^"\\]|\\.)*"', command[token.start() :], re.S):
                 return False, 0, "a quote is not closed"
@@ -189,3 +199,24 @@ def _simple(command: str) -> tuple[bool, int, str]:
     if start is None and simple:
         return False, 0, "it sets variables and runs nothing"
     return simple, start or 0, ""
+
+
+def _has_both(command: str) -> bool:
+    return any(token.lastgroup == "both" for token in _TOKEN.finditer(command))
+
+
+def _in_quotes(command: str) -> str:
+    """Why a text that is given to another shell cannot be guarded: `sh -c 'daemon &'`."""
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return ""
+    for at, word in enumerate(words):
+        if not _READS_TEXT.fullmatch(word):
+            continue
+        code = next((b for a, b in pairwise(words[at + 1 : at + 8]) if _TEXT_OPTION.fullmatch(a)), "")
+        behind = _has_both(code) and os.path.basename(word) not in _BOTH_IS_ONE
+        # One that waits for what it has put there leaves nothing.
+        if (behind or _simple(code)[2] == _BACKGROUND) and not re.search(r"\bwait\b", code):
+            return _BACKGROUND
+    return ""
