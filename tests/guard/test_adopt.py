@@ -45,6 +45,7 @@ def adopted(text: str, kind: CronKind = CronKind.USER) -> tuple[str, tuple[Line,
         ('x "$(date)"', "pgusher run --timeout 9m --name job -- /bin/sh -c 'x \"$(date)\"'"),
         ("x `date`", "pgusher run --timeout 9m --name job -- /bin/sh -c 'x `date`'"),
         ("> log x", "pgusher run --timeout 9m --name job -- /bin/sh -c '> log x'"),
+        ("echo 'a\\tb'", "pgusher run --timeout 9m --name job -- /bin/sh -c 'echo '\"'\"'a\\tb'\"'\"''"),
         ("exec x", "pgusher run --timeout 9m --name job -- /bin/sh -c 'exec x'"),
         ("x +\\%F %in put", "pgusher run --timeout 9m --name job -- x +\\%F %in put"),
         ("a; b %in", "pgusher run --timeout 9m --name job -- /bin/sh -c 'a; b' %in"),
@@ -114,6 +115,18 @@ def test_the_shell_of_the_crontab_runs_it() -> None:
     assert made.endswith("-- /bin/bash -c 'a | b'\n")
 
 
+@pytest.mark.parametrize("shell", ["/usr/bin/python3", "/usr/bin/fish", "/bin/tcsh", "/bin/bash -l"])
+def test_what_is_written_for_another_kind_of_shell_is_left(shell: str) -> None:
+    made, (line,) = adopted(f"SHELL={shell}\n* * * * * import this\n")
+    assert (line.state, shell in line.why, "pgusher" in made) == (LEFT, True, False)
+
+
+def test_a_comment_guards_nothing() -> None:
+    made, lines = adopted("* * * * * x # not yet: pgusher run\n* * * * * cd y; pgusher run -- x # 'note'\n")
+    assert [one.state for one in lines] == [ADOPTED, GUARDED]
+    assert made.startswith("* * * * * pgusher run --timeout 9m --name job -- x #")
+
+
 def test_a_command_that_cron_would_not_take_is_left() -> None:
     made, (line,) = adopted("* * * * * " + "x" * 980 + "\n")
     assert (line.state, "998" in line.why) == (LEFT, True)
@@ -136,7 +149,8 @@ shift
 exec "$@"
 """
 PIECES = st.sampled_from(
-    ["echo a", "printf '\\%s' \"x y\"", "A=1 env", "cat", "true", "false", "echo \\'", 'echo "it\'s"', "cd /", "pwd",
+    ["echo a", "echo 'a\\tb'", "printf '\\%s' \"x y\"", "A=1 env", "cat", "true", "false", "echo \\'",
+     'echo "it\'s"', "cd /", "pwd",
      "echo $((1+2))", "echo '$(no)'", "echo $(echo c)", "echo `echo d`", "(echo e)", "echo \\%", "echo caf\\\\"]
 )  # fmt: skip
 BETWEEN = st.sampled_from([" && ", "; ", " | ", " || ", " 2>&1; ", " > /dev/null; "])

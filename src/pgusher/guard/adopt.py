@@ -37,6 +37,8 @@ _ASSIGNMENT = pattern(r"[A-Za-z_]\w*\+?=")
 _OF_THE_SHELL = frozenset(
     {"cd", ".", "source", "[", "[[", "test", "if", "for", "while", "until", "case", "select", "function", "{", "!"}
     | {"time", "exec", "eval", "export", "set", "umask", "ulimit", "unset", "trap", "command", "builtin", "alias"}
+    # Their own program prints something else: dash's echo knows \\n, /bin/echo does not; there is no /bin/type.
+    | {"echo", "printf", "type", "hash", "kill", "times", "jobs", "shift", "let", "typeset", "mapfile", "readarray"}
     | {"shopt", "pushd", "popd", "wait", "read", "exit", "return", "declare", "local", "readonly"}
 )
 _STAYS = pattern(r"(?:^|[\s;&|(/])(nohup|setsid|start-stop-daemon|daemonize|screen|tmux|disown)(?=\s|$)")
@@ -44,6 +46,8 @@ _GUARDED = pattern(r"(?:^|[\s;&|(/'\"])pgusher['\"]?\s+run\b")
 _BACKGROUND = "it leaves a process in the background, which the guard would end"
 _READS_TEXT = pattern(r"(?:.*/)?(?:(?:ba|da|k|mk|z|a)?sh|su|runuser)")
 _TEXT_OPTION = pattern(r"-[A-Za-z]*c|--command")
+_COMMENT = pattern(r"(?:^|(?<=[\s;&|()]))#[^'\"]*\Z")
+"""What is surely one: a # in quotes has a quote behind it."""
 _RUN_PARTS = pattern(r"(?:^|[\s;&|(/])(run-parts|anacron)(?=\s|$)")
 
 
@@ -116,15 +120,18 @@ def _line(
     if place is None or entry.kind not in {CronKind.SYSTEM, CronKind.USER}:
         return left("it is no line of a crontab")
     text = before[place.end() :].decode("latin-1")
-    if _GUARDED.search(text):
+    if _GUARDED.search(_COMMENT.sub("", text)):
         return left("", GUARDED)
     if before.endswith(b"\r"):
         return left("the line ends in a carriage return, which cron gives to the command")
+    shell = entry.shell or "/bin/sh"
+    if _READS_TEXT.fullmatch(shell) is None:
+        return left(f"it is written for {shell}, which reads quotes and words in another way than sh")
     name, pause = terms(entry)
     if pause is None:
         return left("no limit follows from its schedule: give it one by hand")
     limit = limit_of(pause)
-    made = guarded(text, [program, "run", "--timeout", limit], name, entry.shell or "/bin/sh")
+    made = guarded(text, [program, "run", "--timeout", limit], name, shell)
     if made.why:
         return left(made.why)
     command = made.text.encode("latin-1")
