@@ -16,7 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.app.adopt import Cron, calendar_pause, overlaps, time_span
+from pgusher.app.crontabs import Crontabs, Table
+from pgusher.collect.cron.crontab import parse
 from pgusher.guard.history_entry import Entry
+from pgusher.model.evidence import Gap
+from pgusher.model.jobs import CronKind
 from tests.bed.holder import ROOT
 from tests.bed.requirements import needs_root
 
@@ -135,6 +139,21 @@ def test_a_host_s_crontabs_are_adopted(host: Host) -> None:
 
 @needs_root
 @needs_crontab
+def test_no_name_is_given_that_a_guarded_line_has() -> None:
+    raw = (
+        b"* * * * * pgusher run -n report -- python a.py\n* * * * * pgusher run -- python load.py --all\n"
+        b"* * * * * python report.py\n* * * * * python load.py\n"
+    )
+    parsed = parse(raw, CronKind.USER, "t", user="bob")
+
+    class One(Crontabs):
+        def read(self) -> tuple[list[Table], list[Gap]]:
+            return [Table(CronKind.USER, "crontab of bob", "bob", raw, parsed)], []
+
+    ((adoption,), _) = Cron(One(""), program="pgusher").adoptions()
+    assert [line.name for line in adoption.changes] == ["report-2", "load-2"]
+
+
 def test_one_job_alone(tmp_path: Path) -> None:
     host = Host(tmp_path)
     assert host.run("crontab", str(host.place / "table")).returncode == 0

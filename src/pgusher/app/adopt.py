@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pgusher.app.crontabs import Crontabs, Table, find_program
 from pgusher.attribute.command import job_label
+from pgusher.attribute.guarded import names_in
 from pgusher.attribute.names import slug
 from pgusher.collect.systemd import files, names
 from pgusher.collect.systemd.manager import Manager
@@ -25,7 +26,6 @@ from pgusher.model.text import decode
 from pgusher.model.values import dataclass
 
 SECOND: Micros = 1_000_000
-_NAMED = pattern(r"\bpgusher['\"]? run\b.*? --name[ =]([\w.@:+-]+)")
 _TIMEOUT = pattern(r"\bpgusher['\"]? run\b(?:(?! -- ).)* (?:--timeout\b|-t)")
 _NO_TIMEOUT = pattern(_TIMEOUT.pattern + r"[ =]?none\b")
 _HISTORY = 2000
@@ -94,7 +94,7 @@ class Cron:
         longest = self._crontabs.dialect.longest
         found = []
         # Two jobs of one name would wait for each other: a user's names are told apart over all tables.
-        taken = {(e.user, name[1]) for t in tables for e in t.parsed.entries if (name := _NAMED.search(e.command))}
+        taken = {(e.user, name) for t in tables for e in t.parsed.entries for name in names_in(e.command)}
 
         def terms(entry: CronEntry) -> tuple[str, Micros | None]:
             base = name = _job_name(entry)

@@ -104,6 +104,7 @@ def _start_ping(url: str) -> None:
 
 
 def _job(values: Values) -> Job:
+    from pgusher.attribute.guarded import default_name
     from pgusher.guard.records import Job
 
     argv = tuple(values["command"])
@@ -211,27 +212,6 @@ def _traffic(pids: Collection[int]) -> int | None:
     from pgusher.collect.sockets.traffic import bytes_moved
 
     return bytes_moved(pids)
-
-
-_NOT_A_NAME = re.compile(r"[^A-Za-z0-9._-]+")
-
-
-def default_name(argv: tuple[str, ...]) -> str:
-    """What a job without a name is called: its script, so that it keeps its name when its options change.
-
-    A name is a lock: what is the same for different jobs (`timeout`, `sudo`, `manage`, `python -c`) would keep one from
-    running beside the other, or end it.
-    """
-    from pgusher.attribute.command import argv_label
-
-    label = argv_label(argv)
-    name = _NOT_A_NAME.sub("-", label).strip("-._")[:55]
-    if label.isascii() and len(label) <= len(name) + 9:
-        return name or "job"
-    from zlib import crc32
-
-    # What is cut off, or written in other letters, tells two jobs apart, too.
-    return f"{name or 'job'}-{crc32(label.encode('utf-8', 'surrogateescape')):08x}"
 
 
 def _address(text: str) -> str:

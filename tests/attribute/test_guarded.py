@@ -1,4 +1,4 @@
-"""`pgusher run`: what a job is called that was given no name."""
+"""What `pgusher run` calls a job."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pgusher.surfaces.cli.run import default_name
+from pgusher.attribute.guarded import default_name, names_in
 
 
 @pytest.mark.parametrize(
@@ -49,3 +49,24 @@ def test_different_jobs_have_different_names(one: list[str], other: list[str]) -
 @given(st.lists(st.one_of(st.text(), st.sampled_from(["sh", "-c", " ", "sudo", "python", "-m", "env"])), min_size=1))
 def test_any_command_has_a_name_that_can_be_one(argv: list[str]) -> None:
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", default_name(tuple(argv)))
+
+
+@pytest.mark.parametrize(
+    ("line", "names"),
+    [
+        ("pgusher run -- python report.py --daily", ["report"]),
+        ("/opt/bin/pgusher run -v -t 9m --name=load -- x", ["load"]),
+        ("cd /x && pgusher run -n a -- x; 'pgusher' run --timeout 1h --idle-kill python -u b.py", ["a", "b"]),
+        ("bash -lc 'pgusher run --name in -- x'", ["in"]),
+        ("pgusher run", ["job"]),
+        ("python report.py", []),
+    ],
+)
+def test_the_names_that_a_crontab_line_uses(line: str, names: list[str]) -> None:
+    assert names_in(line) == names
+
+
+@given(st.text())
+def test_any_line_is_read(text: str) -> None:
+    names_in(text)
+    names_in(f"pgusher run {text}")
