@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is loaded when it is needed
     from pgusher.client.budget import Budget
     from pgusher.client.limits import Limits
 
-IDLE, INERROR = TransactionStatus.IDLE, TransactionStatus.INERROR
+IDLE, INERROR, UNKNOWN = TransactionStatus.IDLE, TransactionStatus.INERROR, TransactionStatus.UNKNOWN
 
 Row = TypeVar("Row")
 
@@ -343,11 +343,11 @@ class AsyncTransactionLoan:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> bool | None:
         aborted: BaseException | None = None
-        if kind is None and self._conn.pgconn.transaction_status == INERROR:
+        if kind is None and self._conn.pgconn.transaction_status in (INERROR, UNKNOWN):
             from pgusher.client.failures import not_committed  # late: it is rare
 
-            aborted = error = not_committed()
-            kind = type(aborted)
+            if (aborted := not_committed(self._conn)) is not None:
+                kind, error = type(aborted), aborted
         try:
             # psycopg.Rollback ends here, and with it the reason to roll back.
             swallowed: bool | None = await self._transaction.__aexit__(kind, error, at)

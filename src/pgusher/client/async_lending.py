@@ -12,7 +12,7 @@ from typing import Any, Generic
 from psycopg_pool.abc import ACT
 
 from pgusher.client.blocks import ENTERED, NOT_ENTERED
-from pgusher.client.core import IDLE, INERROR
+from pgusher.client.core import IDLE
 from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.failures import not_committed
 
@@ -60,9 +60,8 @@ class AsyncLending(AsyncContextDecorator, AbstractAsyncContextManager[ACT], Gene
                 or conn._num_transactions  # noqa: SLF001  # as AsyncConnection.commit does
                 or conn._tpc is not None  # noqa: SLF001  # as AsyncConnection.commit does
             ):
-                if kind is None and pool.tells_aborted and conn.pgconn.transaction_status == INERROR:
-                    aborted = error = not_committed()
-                    kind = type(aborted)
+                if kind is None and pool.tells_aborted and (aborted := not_committed(conn)) is not None:
+                    kind, error = type(aborted), aborted
                 await conn.__aexit__(kind, error, at)
         finally:
             self._conn = None

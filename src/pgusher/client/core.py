@@ -46,7 +46,6 @@ LONG_LOAN = 60.0
 JUST_NOW = 0.001
 """Seconds for which a session that came back is taken to be alive: so a loop that borrows and returns asks nobody."""
 IDLE = psycopg.pq.TransactionStatus.IDLE
-INERROR = psycopg.pq.TransactionStatus.INERROR
 UNKNOWN = psycopg.pq.TransactionStatus.UNKNOWN
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:  # the rest is loaded when it is needed
     from pgusher.client.limits import Limits
     from pgusher.client.pool import Pool
 
-IDLE, INERROR = TransactionStatus.IDLE, TransactionStatus.INERROR
+IDLE, INERROR, UNKNOWN = TransactionStatus.IDLE, TransactionStatus.INERROR, TransactionStatus.UNKNOWN
 
 Row = TypeVar("Row")
 
@@ -343,11 +343,11 @@ class TransactionLoan:
         aborted: BaseException | None = None
         try:
             conn = self._lending.conn
-            if kind is None and conn is not None and conn.pgconn.transaction_status == INERROR:
+            if kind is None and conn is not None and conn.pgconn.transaction_status in (INERROR, UNKNOWN):
                 from pgusher.client.failures import not_committed  # late: it is rare
 
-                aborted = error = not_committed()
-                kind = type(aborted)
+                if (aborted := not_committed(conn)) is not None:
+                    kind, error = type(aborted), aborted
             # psycopg.Rollback ends here, and with it the reason to roll back.
             swallowed: bool | None = self._transaction.__exit__(kind, error, at)
             if swallowed:

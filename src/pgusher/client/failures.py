@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import psycopg
+from psycopg.pq import TransactionStatus
 from psycopg_pool import PoolTimeout
 
 
@@ -15,11 +18,21 @@ class ConnectFailed(PoolTimeout):
     __module__ = "pgusher.client"
 
 
-def not_committed() -> psycopg.Error:
-    """What the end of a block raises that was left in order, in a transaction that had failed before.
+def not_committed(conn: psycopg.BaseConnection[Any]) -> psycopg.Error | None:
+    """What the end of a block raises that was left in order, though its transaction cannot be committed; else None.
 
-    COMMIT rolls such a transaction back and says so in a word that psycopg does not look at.
+    COMMIT rolls back a transaction that had failed, and says so in a word that psycopg does not look at. On a session
+    that is lost psycopg sends none, and says nothing. One that the block has closed itself, or that commits each
+    statement, is no loss.
     """
-    return psycopg.errors.InFailedSqlTransaction(
-        "nothing of the block was committed: a statement in it had failed, and its error was caught in the block"
-    )
+    status = conn.pgconn.transaction_status
+    if status == TransactionStatus.INERROR:
+        return psycopg.errors.InFailedSqlTransaction(
+            "nothing of the block was committed: a statement in it had failed, and its error was caught in the block"
+        )
+    if status == TransactionStatus.UNKNOWN and conn.broken and not conn.autocommit:
+        return psycopg.OperationalError(
+            "the session was lost within the block, and the error was caught there: what the block had not committed "
+            "before is not committed"
+        )
+    return None

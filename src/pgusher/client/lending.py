@@ -12,7 +12,7 @@ from typing import Any, Generic
 from psycopg_pool.abc import CT
 
 from pgusher.client.blocks import ENTERED, NOT_ENTERED
-from pgusher.client.core import IDLE, INERROR
+from pgusher.client.core import IDLE
 from pgusher.client.crew import TIMEKEEPER
 from pgusher.client.failures import not_committed
 
@@ -61,9 +61,8 @@ class Lending(ContextDecorator, AbstractContextManager[CT], Generic[CT]):
                 or conn._num_transactions  # noqa: SLF001  # as Connection.commit does
                 or conn._tpc is not None  # noqa: SLF001  # as Connection.commit does
             ):
-                if kind is None and pool.tells_aborted and conn.pgconn.transaction_status == INERROR:
-                    aborted = error = not_committed()
-                    kind = type(aborted)
+                if kind is None and pool.tells_aborted and (aborted := not_committed(conn)) is not None:
+                    kind, error = type(aborted), aborted
                 conn.__exit__(kind, error, at)
         finally:
             try:

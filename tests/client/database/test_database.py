@@ -201,3 +201,37 @@ def test_a_block_whose_error_was_caught_inside_does_not_end_as_if_it_were_commit
         assert await db.fetch_all("select n from kept") == [{"n": 2}]
 
     play(body)
+
+
+@pytest.mark.parametrize("block", ["cursor", "connection", "transaction"])
+def test_a_block_whose_session_was_lost_unnoticed_does_not_end_as_if_it_were_committed(
+    make: Any, dsn: str, play: Play, block: str
+) -> None:
+    async def body() -> None:
+        db = make(dsn)
+        await db.execute("drop table if exists kept")
+        await db.execute("create table kept (n int)")
+
+        async def lose(thing: Any) -> None:
+            with suppress(psycopg.OperationalError):
+                await thing.execute("select pg_terminate_backend(pg_backend_pid())")
+
+        async def careless() -> None:
+            async with getattr(db, block)() as thing:
+                await thing.execute("insert into kept values (1)")
+                await lose(thing)
+
+        with pytest.raises(psycopg.OperationalError, match="what the block had not committed before is not committed"):
+            await careless()
+        assert await db.fetch_all("select * from kept") == []
+        assert db.stats()["loans_out"] == 0
+
+        async with db.connection() as conn:  # whoever closes it knows
+            await conn.close()
+        async with db.connection() as conn:  # each statement was committed by itself
+            await conn.set_autocommit(True)
+            await conn.execute("insert into kept values (2)")
+            await lose(conn)
+        assert await db.fetch_all("select n from kept") == [{"n": 2}]
+
+    play(body)
