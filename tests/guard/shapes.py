@@ -42,7 +42,8 @@ class Bench:
         self.guards: list[subprocess.Popen[bytes]] = []
 
     def start(self, name: str, argv: list[str], *options: str, **more: object) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "pgusher", "run", "--name", name, *options, "--", *argv]
+        named = ["--name", name] if name else []
+        words = [sys.executable, "-m", "pgusher", "run", *named, *options, "--", *argv]
         known = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "stdin": subprocess.DEVNULL}
         guard: subprocess.Popen[bytes] = subprocess.Popen(words, env=self.environ, **(known | more))  # type: ignore[call-overload]
         self.guards.append(guard)

@@ -115,6 +115,48 @@ def test_a_run_that_is_there_is_named_and_no_second_begins(bench: Bench) -> None
     assert bench.of("alone") == []
 
 
+def test_another_command_of_the_same_name_is_told_and_not_ended_by_a_name_that_nobody_gave(
+    bench: Bench, tmp_path: Path
+) -> None:
+    script = tmp_path / "etl.py"
+    script.write_text(
+        "import subprocess, sys, time\n"
+        "if sys.argv[1:]:\n    subprocess.Popen(['sleep', '300'], start_new_session=True)\n    time.sleep(300)\n"
+    )
+    words = [sys.executable, str(script)]
+    first = bench.start("", [*words, "300", "orders"])
+    until(lambda: len(bench.of("etl")) == 2)
+    code, _, err = bench.run("", words)
+    assert code == 75
+    assert f"that run is of another command: {sys.executable} {script} 300 orders; if it is another job" in err
+    code, _, err = bench.run("", words, "--overlap", "replace")
+    assert (code, first.poll()) == (75, None)
+    assert "give each a --name of its own" in err
+    # The same for what its guard has left: the child that has a session of its own.
+    first.kill()
+    first.wait()
+    until(lambda: len(bench.of("etl")) == 1)
+    code, _, err = bench.run("", words, "--overlap", "replace")
+    assert (code, len(bench.of("etl"))) == (75, 1)
+    assert "that run is of another command" in err
+    # Who gives the name means all that bears it.
+    code, _, err = bench.run("etl", words, "--overlap", "replace")
+    assert (code, bench.of("etl")) == (0, [])
+
+
+def test_the_same_command_replaces_itself_without_a_name(bench: Bench, tmp_path: Path) -> None:
+    script = tmp_path / "etl.py"
+    script.write_text("import time\ntime.sleep(300)\n")
+    words = [sys.executable, str(script)]
+    first = bench.start("", words)
+    until(lambda: bench.of("etl"))
+    second = bench.start("", words, "--overlap", "replace")
+    assert first.wait(20) == 143
+    until(lambda: bench.of("etl"))
+    second.terminate()
+    assert second.wait(20) == 143
+
+
 def test_a_hung_guard_is_replaced_too(bench: Bench) -> None:
     first = bench.start("hung", ["sleep", "300"], "--grace", "0.1s")
     until(lambda: bench.of("hung"))

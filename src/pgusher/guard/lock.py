@@ -22,6 +22,8 @@ from pgusher.guard.records import Holder, Leftover
 from pgusher.guard.trail import remains
 
 _LONGEST = 4096
+COMMAND = 400
+"""Characters of a command on record: JSON may make six of each."""
 
 
 class Lock:
@@ -106,10 +108,11 @@ def leftovers(path: str, own: str, proc: str = "/proc") -> list[Leftover]:
     return found
 
 
-def me(run: str, grace: float) -> Holder:
+def me(run: str, grace: float, command: str = "") -> Holder:
     """This guard."""
     own = read_stat(os.getpid())
-    return Holder(run, os.getpid(), own.ticks if own else 0, boot_id(), time.time_ns() // 1000, grace)
+    started = time.time_ns() // 1000
+    return Holder(run, os.getpid(), own.ticks if own else 0, boot_id(), started, grace, command[:COMMAND])
 
 
 def directory(environ: Mapping[str, str] | None = None) -> str:

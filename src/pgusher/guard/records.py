@@ -37,6 +37,8 @@ class Job:
     """Whether it gets a PID namespace of its own."""
     verbose: bool = False
     """Whether it is told what of the guard's means it goes without."""
+    named: bool = True
+    """Whether somebody has given it the name: one that is made of the command may be another command's, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Holder:
     """Microseconds since 1970."""
     grace: float = 10.0
     """Seconds that its job gets at its end."""
+    command: str = ""
+    """What it runs, redacted and cut; "" where a guard of before has not said."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from pgusher.guard import kernel, records, trail
 from pgusher.guard.history_entry import Entry
-from pgusher.guard.lock import Lock, directory, leftovers, me
+from pgusher.guard.lock import COMMAND, Lock, directory, leftovers, me
 from pgusher.guard.records import Ended, Evidence, Holder, Job, Leftover, Sessions, Traffic
 from pgusher.guard.start import NotStarted
 from pgusher.model.values import replace
@@ -72,7 +72,7 @@ def run(
         step("locked")
         warnings = []
         try:
-            lock.write(me(name, job.grace))
+            lock.write(me(name, job.grace, _command(job.argv)))
         except OSError as error:
             # The lock holds all the same, and the cookie finds what we leave: only the message about us is poorer.
             warnings.append(f"the holder of the lock is not on record: {(error.strerror or '').lower()}")
@@ -204,7 +204,7 @@ def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[st
     notes: list[str] = []
     while not lock.take():
         holder = lock.holder()
-        if job.overlap == "skip":
+        if job.overlap == "skip" or (job.overlap == "replace" and _other(job, holder)):
             raise Skip(_told(job, holder, evidence))
         if not lock.queue():
             raise Skip([f"another run of job {job.name} waits already", *_told(job, holder, evidence)])
@@ -213,9 +213,12 @@ def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[st
             end_run(holder)
         else:
             _wait_for(holder, 1.0)
+    before = lock.holder()  # whoever had it last: what is left may be that one's
     while left := leftovers(lock.path, run):
         lines = [f"pid {one.pid} of run {one.run}, whose guard is gone: {one.command}" for one in left[:10]]
-        if job.overlap == "skip":
+        other = before is not None and any(one.run == before.run for one in left) and _other(job, before)
+        if job.overlap == "skip" or (job.overlap == "replace" and other):
+            lines += [other] if other else []
             told = f"job {job.name} runs still: {len(left)} processes of a run whose guard is gone"
             raise Skip([told.replace("1 processes", "1 process"), *lines, *_evidence(evidence, left)])
         if job.overlap == "replace":
@@ -244,11 +247,22 @@ def _told(job: Job, holder: Holder | None, evidence: Evidence | None) -> list[st
         return [f"job {job.name} runs already"]
     seconds = max(0, time.time_ns() // 1000 - holder.started) // 1_000_000
     lines = [f"job {job.name} runs already: for {_span(seconds)}, guard pid {holder.pid}"]
+    lines += [other] if (other := _other(job, holder)) else []
     if evidence is not None:
         pids = tuple(stat.pid for stat in kernel.family(holder.pid))
         with contextlib.suppress(Exception):  # the answer is "not now", with evidence or without
             lines += evidence(pids)
     return lines
+
+
+def _other(job: Job, holder: Holder | None) -> str:
+    """What is told when the name is made of the command, and that run's command is another; "" else.
+
+    It may be another job with the same script, which nobody wants to be ended, or to be kept out by.
+    """
+    if job.named or holder is None or not holder.command or holder.command == _command(job.argv)[:COMMAND]:
+        return ""
+    return f"that run is of another command: {holder.command}; if it is another job, give each a --name of its own"
 
 
 def _evidence(evidence: Evidence | None, left: Sequence[Leftover]) -> list[str]:

@@ -116,6 +116,7 @@ def _job(values: Values) -> Job:
     limit, source = _limit(values)
     return Job(
         name=name,
+        named=bool(values["name"]),
         argv=argv,
         limit=limit,
         limit_source=source,
