@@ -87,6 +87,11 @@ def limits(
     return made if wrong is None else replace(made, broken=f"its {wrong} is no whole number: Grafana refuses it")
 
 
+def unread(key: str, why: str) -> Figure:
+    """The default of one of these keys where [sql_datasources] may say otherwise, and it is not known what."""
+    return Figure(DEFAULTS[key], f"default of 9.5 on, {why}", True, Certainty.LIKELY)
+
+
 def _database_sql(most: Figure, idle: Figure, lifetime: Figure) -> Limits:
     """Go's database/sql: 0 or less is no limit, never, and no idle session; idle ones are never more than open ones."""
     ends = _unless_positive(most)

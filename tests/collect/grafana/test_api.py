@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pgusher.collect.grafana.api import path_of, read_api
 from pgusher.collect.grafana.client import Access, Client
 from pgusher.demo.grafana_stand_in import StandIn
+from pgusher.model.evidence import Certainty
 from pgusher.model.grafana import Seen
 from tests.collect.grafana.standing import URL, client_of
 
@@ -128,6 +129,41 @@ VALUES = st.recursive(
 @given(VALUES | st.lists(st.dictionaries(FIELDS, VALUES, max_size=6), max_size=3))
 def test_no_answer_raises(told: object) -> None:
     read_api(answering(told))
+
+
+@pytest.mark.parametrize(("silent", "asked"), [(True, 1), (False, 3)])
+def test_one_that_does_not_answer_is_not_asked_for_each_data_source(silent: bool, asked: int) -> None:
+    stand_in = shop()
+    for name in ("Till", "Store"):
+        stand_in.add(name, url="db1:5433", user="grafana", jsonData={})
+    client = client_of(stand_in)
+    inner, paths = client._send, []
+
+    def send(method: str, url: str, *rest: Any) -> tuple[int, bytes]:
+        if "/uid/" not in url:
+            return (500, b"{}") if url.endswith("settings") else inner(method, url, *rest)
+        paths.append(url)
+        if silent:
+            raise TimeoutError("timed out")
+        return 500, b"{}"
+
+    client._send = send
+    found = read_api(client)
+    assert [one.limits.max_open.value for one in found.sources] == [20, 100, 100]
+    assert (len(paths), [gap.what for gap in found.gaps].count("the versions of data sources")) == (asked, 1)
+    most = found.sources[1].limits.max_open
+    assert (most.certainty, most.origin) == (
+        Certainty.LIKELY,
+        "default of 9.5 on, [sql_datasources] could not be read",
+    )
+
+
+def test_more_data_sources_than_are_read_are_a_gap() -> None:
+    told = [{"type": "postgres", "uid": f"u{n}", "name": "n"} for n in range(5003)]
+    raw = json.dumps(told).encode()
+    client = Client(Access(URL, ("t",)), lambda _m, url, *_: (200 if url.endswith("sources") else 500, raw))
+    found = read_api(client)
+    assert (len(found.sources), found.gaps[1].what) == (5000, "3 data sources")
 
 
 def test_an_answer_that_is_no_list_is_a_gap() -> None:

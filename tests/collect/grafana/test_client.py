@@ -174,6 +174,12 @@ def test_a_file_that_holds_no_token_is_refused_without_its_words(tmp_path: Path,
     assert "two words" not in str(caught.value)
 
 
+def test_an_empty_token_file_is_not_taken_for_none(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("# nothing yet\n")
+    with pytest.raises(UsageError, match="holds no token"):
+        read_tokens(str(tmp_path / "token"), {})
+
+
 def test_a_token_file_that_is_not_there() -> None:
     with pytest.raises(UsageError, match="could not be read: no such file or directory"):
         read_tokens("/nonexistent/token", {})

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pgusher.collect.grafana.ini import defaults, options, own_database, read_file, settings
+from pgusher.model.evidence import Certainty
 from pgusher.model.grafana import Figure
 
 INI = '''
@@ -88,3 +89,12 @@ def test_no_file_and_no_command_line_raises(content: str, argv: list[str]) -> No
     found = settings(content, "x", options(argv), {})
     defaults(found)
     own_database(found)
+
+
+def test_a_default_that_a_variable_sets_is_not_known() -> None:
+    said = "[sql_datasources]\nmax_open_conns_default = $__env{MOST}\nmax_idle_conns_default = lots\n"
+    found = defaults(settings(said, "/g.ini", {}, {}))
+    assert list(found) == ["max_open_conns_default"]
+    most = found["max_open_conns_default"]
+    assert (most.value, most.default, most.certainty) == (100, True, Certainty.LIKELY)
+    assert most.origin == "default of 9.5 on, max_open_conns_default in /g.ini:2 is set by a variable"

@@ -10,10 +10,11 @@ from pgusher.collect.grafana.client import Client, GrafanaError
 from pgusher.collect.grafana.sources import Setting, number, source_of, text
 from pgusher.model.evidence import Gap
 from pgusher.model.grafana import TYPES, DataSource, Figure, Grafana, Seen
-from pgusher.model.grafana_limits import DEFAULTS, INI, parse_version
+from pgusher.model.grafana_limits import DEFAULTS, INI, parse_version, unread
 
 _SOURCES = 5000
 """As many as Grafana itself gives at once ([datasources] datasource_limit)."""
+_VERSIONS = "the versions of data sources"
 
 
 def read_api(client: Client) -> Grafana:
@@ -48,25 +49,36 @@ def _of_token(client: Client, token: str, version: str | None, gaps: list[Gap]) 
     if not isinstance(listed, list):
         gaps.append(Gap("grafana", "the data sources", "the answer is no list: is it Grafana?", "check its URL"))
         return []
+    if len(listed) > _SOURCES:
+        gaps.append(Gap("grafana", f"{len(listed) - _SOURCES} data sources", f"{_SOURCES} are read at most", ""))
     setting = Setting(version, _defaults(client, token, version, gaps))
     found = []
+    whole: Mapping[str, Any] | None = {}
     for told in listed[:_SOURCES]:
         source = source_of(told, setting) if isinstance(told, dict) else None
         if source is None:
             continue
-        whole = _whole(client, token, path_of(source, version), gaps)
+        if whole is not None:
+            whole = _whole(client, token, path_of(source, version), gaps)
+        if whole is None:  # the list tells all but the version
+            found.append(source)
+            continue
         better = source_of({**told, **whole}, setting) if whole.get("type") in TYPES else None
         found.append(better or source)
     return found
 
 
-def _whole(client: Client, token: str, path: str, gaps: list[Gap]) -> Mapping[str, Any]:
-    """One data source as its own route shows it: with its version."""
+def _whole(client: Client, token: str, path: str, gaps: list[Gap]) -> Mapping[str, Any] | None:
+    """One data source as its own route shows it: with its version.
+
+    None when Grafana did not answer: then it is not asked for the others, as each could take its whole time limit.
+    """
     try:
         told = client.get(path, token)
     except GrafanaError as error:
-        gaps.append(_gap("the versions of data sources", error, "datasources:read"))
-        return {}
+        if not any(gap.what == _VERSIONS for gap in gaps):  # told once, and not for each
+            gaps.append(_gap(_VERSIONS, error, "datasources:read"))
+        return None if error.status is None else {}
     return told if isinstance(told, dict) else {}
 
 
@@ -91,7 +103,7 @@ def _defaults(client: Client, token: str, version: str | None, gaps: list[Gap]) 
         told = client.get("/api/frontend/settings", token)
     except GrafanaError as error:
         gaps.append(_gap("the defaults of [sql_datasources]", error, ""))
-        return {}
+        return {name: unread(key, "[sql_datasources] could not be read") for key, name in INI.items()}
     known = told.get("sqlConnectionLimits") if isinstance(told, dict) else None
     found = {}
     for key, name in INI.items():

@@ -98,6 +98,8 @@ def read_tokens(path: str | None, environment: Mapping[str, str]) -> tuple[str, 
     tokens = tuple(dict.fromkeys(line for line in lines if line and not line.startswith("#")))
     if any(not token.isascii() or not token.isprintable() or " " in token for token in tokens) or len(tokens) > _TOKENS:
         raise UsageError(f"{where} holds what is no token", hint="one token a line, one for each organisation")
+    if path is not None and not tokens:
+        raise UsageError(f"{where} holds no token", hint="one token a line, one for each organisation")
     return tokens
 
 

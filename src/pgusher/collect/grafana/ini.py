@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from pgusher.collect.grafana.sources import text, where
 from pgusher.model.grafana import Figure, OwnDatabase
+from pgusher.model.grafana_limits import INI, unread
 from pgusher.model.values import dataclass
 
 WANTED: dict[str, tuple[str, ...]] = {
@@ -37,6 +38,8 @@ class Value:
     """ "/etc/grafana/grafana.ini:12", "GF_DATABASE_TYPE in the environment", "the command line"."""
     line: int = 0
 
+
+_JSON = {name: key for key, name in INI.items()}
 
 Ini = Mapping[tuple[str, str], Value]
 
@@ -89,6 +92,8 @@ def defaults(ini: Ini) -> dict[str, Figure]:
         value = _whole(told)
         if told is not None and value is not None:
             found[key] = Figure(value, f"{key} in {told.place}")
+        elif told is not None and "$" in told.value:  # $__env{NAME}, $__file{PATH}, ${NAME}: Grafana's own expansion
+            found[key] = unread(_JSON[key], f"{key} in {told.place} is set by a variable")
     return found
 
 
