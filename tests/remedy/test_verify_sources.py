@@ -60,6 +60,10 @@ def test_sessions_that_may_be_of_another_data_source_are_not_said_to_drain() -> 
         "2 other data sources with the same role and database: whose they are is not told"
     )
     assert not any("drain" in one for one in verdict.detail)
+    made = replace(made, steps=(replace(step, source=replace(step.source, elsewhere="db2:6432")),))
+    verdict = judge(made, DONE, seen(1, 2, 3), seen(1, 2, 3), Proof(), 8.0)
+    assert (verdict.verified, verdict.left) == (True, 0)
+    assert verdict.text.endswith("; the data source leads to db2:6432: whose they are is not told")
 
 
 def test_few_sessions_may_be_of_either_pool() -> None:

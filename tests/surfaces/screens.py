@@ -87,7 +87,7 @@ def grafana(screen: Screen) -> str:
     own = OwnDatabase("db1", 5432, "grafana", "grafana_own", none, two, two)
     gap = Gap("grafana", "/var/lib/grafana/grafana.db", "permission denied", "run pgusher as root")
     one = Grafana("/etc/grafana/grafana.ini", "12.1.0", Seen.FILES, sources, 2, "2 processes", (71, 72), own)
-    counts = {("grafana", "shop"): 31, ("till", "shop"): 0}
+    counts = {sources[0]: 31, sources[1]: 0}
     typed = [("pgusher grafana limit Shop 9", "plan a limit")]
     found = [
         replace(findings.INCIDENT.findings[0], message="Grafana may take 100 of 97 ordinary slots by 2 data sources")

@@ -152,6 +152,7 @@ def limit_step(
     """The step that sets a limit by the API. Raises RefusedError when it cannot be made."""
     from pgusher.collect.grafana.client import Client, GrafanaError
     from pgusher.collect.grafana.whole import read_whole
+    from pgusher.model.grafana_servers import points_at
     from pgusher.remedy.plan.sources import source_step
 
     if grafana.seen is not Seen.API or asked is None:
@@ -162,7 +163,9 @@ def limit_step(
         raise RefusedError(f"data source {source.name} could not be read: {error}", hint=error.opens or None) from None
     if whole.told.get("readOnly") is True:
         raise RefusedError(f"data source {source.name} is provisioned: the API cannot change it")
-    return source_step(grafana, source, most, whole.limit, whole.fields, snapshot.facts.sessions, token_file)
+    here = points_at(source, snapshot.facts) is not False
+    sessions = snapshot.facts.sessions
+    return source_step(grafana, source, most, whole.limit, whole.fields, sessions, token_file, here=here)
 
 
 def gaps_of(grafanas: Iterable[Grafana]) -> tuple[Gap, ...]:

@@ -119,6 +119,8 @@ class SourceChange:
     replicas: int = 1
     alike: int = 0
     """Other data sources that log in by the same role into the same database: their sessions look like its own."""
+    elsewhere: str = ""
+    """Where it leads, when that is not the server that was looked at, as far as its port tells."""
 
 
 @dataclass(frozen=True, slots=True)

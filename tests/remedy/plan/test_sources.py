@@ -52,3 +52,12 @@ def test_sessions_of_one_role_are_not_given_back_by_each_of_its_data_sources() -
         step = source_step(grafana, first, 5, "8", (), sessions)
         assert step.source is not None
         assert (step.slots, step.source.alike) == (back, alike)
+
+
+def test_sessions_of_another_server_are_not_given_back() -> None:
+    told = worlds.quiet().slot_sessions[0]
+    sessions = [replace(told, pid=pid, user="grafana", database="shop") for pid in range(1, 8)]
+    step = source_step(Grafana("http://g", "12.1.0", Seen.API, (source(),)), source(), 5, "8", (), sessions, here=False)
+    assert step.source is not None
+    assert (step.slots, step.source.elsewhere) == (0, "db1:5432")
+    assert "; it leads to db1:5432, so whether they are its own is not told; both" in step.why

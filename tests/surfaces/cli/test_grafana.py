@@ -60,13 +60,28 @@ def test_the_table_says_where_each_figure_is_from(world: World) -> None:
     assert result.code == 0
     lines = result.out.splitlines()
     assert lines[0].startswith("Grafana 12.1.0, http://127.0.0.1:")
-    assert lines[1].startswith("its 2 data sources may take together 109 sessions; the server has ")
-    assert [line.split()[0] for line in lines[4:6]] == ["Shop", "Till"]
+    said = (
+        "its 2 data sources may take together 109 sessions; to the server that was looked at 1 of them leads with 100 "
+    )
+    assert " ".join(lines[1:3]).startswith(f"{said}sessions, and it has ")
+    assert [line.split()[0] for line in lines[5:7]] == ["Shop", "Till"]
     assert "  Shop: 100 by the default, as /api/frontend/settings tells" in lines
     assert "  Till: 9 by jsonData of the data source, provisioned" in lines
     assert "pgusher grafana limit Shop " in result.out
     assert "s3cr3tW0rd" not in result.out
     assert world.token not in result.out + result.err
+
+
+def test_what_leads_to_another_server_is_not_held_against_this_one(world: World) -> None:
+    world.stand_in.add("There", url="10.9.9.9:6432", user="app", jsonData={"database": "shop"})
+    text = " ".join(world.run(terminal=True).out.split())
+    assert (
+        "its 3 data sources may take together 209 sessions; to the server that was looked at 1 of them leads " in text
+    )
+    assert "leads with 100 sessions, and it has " in text
+    assert "pgusher grafana limit There" not in text
+    by_name = {one["name"]: one["sessions"] for one in json.loads(world.run("--json").out)["grafanas"][0]["sources"]}
+    assert by_name["There"] is None
 
 
 def test_findings_about_grafana_are_shown_and_are_the_exit_code(world: World) -> None:

@@ -31,17 +31,22 @@ def source_step(
     fields: Sequence[str],
     sessions: Iterable[Session],
     token_file: str | None = None,
+    *,
+    here: bool = True,
 ) -> Step:
     """A step that sets the limit of a data source, with what it has now.
 
-    `most`: sessions, None for the default; `before` and `fields`: as `SourceChange` has them.
+    `most`: sessions, None for the default; `before` and `fields`: as `SourceChange` has them. `here`: False when it
+    leads to another server than that of `sessions`, or to a pooler before it.
     """
     now = len(sessions_of(source.user, source.database, sessions))
     wanted = source.user, source.database, source.port
     alike = sum((one.user, one.database, one.port) == wanted for one in grafana.sources) - 1
-    back = max(0, now - most * grafana.replicas) if most is not None and alike < 1 else 0
+    back = max(0, now - most * grafana.replicas) if most is not None and alike < 1 and here else 0
     preview = f"role {source.user} has {count(now, 'session')} in {source.database} now"
-    if alike > 0:
+    if not here:
+        preview += f"; it leads to {source.where}, so whether they are its own is not told"
+    elif alike > 0:
         preview += f", those of {count(alike, 'other data source')} among them"
     if grafana.replicas > 1 and most is not None:
         preview += f"; {grafana.replicas} processes of Grafana take {most} each"
@@ -69,6 +74,7 @@ def source_step(
             source.database,
             grafana.replicas,
             max(0, alike),
+            "" if here else source.where,
         ),
         slots=back,
         undo=(_undo(grafana, source, before),),

@@ -32,9 +32,14 @@ class Pools:
         return None if self.change.after is None else self.change.after * self.change.replicas
 
     @property
+    def foreign(self) -> bool:
+        """Whether the sessions may be another's."""
+        return self.change.alike > 0 or bool(self.change.elsewhere)
+
+    @property
     def settled(self) -> bool:
         """Whether the old pool is gone, or small enough that it may be the same, or cannot be told from another's."""
-        return self.left == 0 or self.change.alike > 0 or (self.most is not None and self.now <= self.most)
+        return self.left == 0 or self.foreign or (self.most is not None and self.now <= self.most)
 
     @property
     def text(self) -> str:
@@ -42,6 +47,8 @@ class Pools:
         said = (
             f"role {self.change.user} has {count(self.now, 'session')} in {self.change.database}, {self.before} before"
         )
+        if self.change.elsewhere and self.before:
+            return f"{said}; the data source leads to {self.change.elsewhere}: whose they are is not told"
         if self.change.alike and self.before:
             others = count(self.change.alike, "other data source")
             return f"{said}; {others} with the same role and database: whose they are is not told"
@@ -84,8 +91,8 @@ def of_pools(found: Sequence[Pools], detail: Iterable[str]) -> Verdict:
     return Verdict(
         settled,
         first.text,
-        sum(one.before - one.left for one in found if not one.change.alike),
-        sum(one.left for one in found if not one.change.alike),
+        sum(one.before - one.left for one in found if not one.foreign),
+        sum(one.left for one in found if not one.foreign),
         detail=(*(f"{one.text}." for one in others), *detail),
         hint="" if settled else "look again: pgusher who grafana",
     )

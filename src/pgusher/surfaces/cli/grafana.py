@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pgusher.app.look import Look
     from pgusher.collect.grafana.client import Access
     from pgusher.model.findings import Finding
-    from pgusher.model.grafana import Grafana
+    from pgusher.model.grafana import DataSource, Grafana
     from pgusher.model.snapshot import Snapshot
 
 _GRAFANA = "Which Grafana"
@@ -125,17 +125,21 @@ def _print(
     by_api: bool,
 ) -> None:
     from pgusher.app.grafana import gaps_of
-    from pgusher.model.grafana_servers import sources_of
+    from pgusher.model.grafana_servers import points_at, sources_of
     from pgusher.surfaces.render.grafana import grafana_json, grafana_page
 
-    counts: dict[tuple[str, str], int] | None = None
-    ordinary = None
+    counts: dict[DataSource, int] | None = None
+    ordinary: int | None = None
+    away: frozenset[DataSource] = frozenset()
     if snapshot is not None:
+        every = (source for one in grafanas for source in one.sources)
+        away = frozenset(source for source in every if points_at(source, snapshot.facts) is False)
         mine = [source for one in grafanas for source in sources_of(one, snapshot)]
         held = [(session.user, session.database) for session in snapshot.slot_sessions]
-        counts = {(one.user, one.database): held.count((one.user, one.database)) for one in mine}
+        counts = {one: held.count((one.user, one.database)) for one in mine}
         ordinary = snapshot.facts.ceilings.ordinary if snapshot.facts.ceilings is not None else None
-    typed = _next(values, grafanas, ordinary, by_api)
+    here = tuple(replace(one, sources=tuple(it for it in one.sources if it not in away)) for one in grafanas)
+    typed = _next(values, here, ordinary, by_api)
     gaps = gaps_of(grafanas)
     if values["json"]:
         import json
@@ -146,7 +150,7 @@ def _print(
         context.out.write(json.dumps(grafana_json(grafanas, counts, told, typed, gaps)) + "\n")
         return
     screen = context.out.screen(values["color"], values["plain"], values["width"])
-    context.out.write(screen.page(grafana_page(screen, grafanas, counts, ordinary, findings, typed, gaps)))
+    context.out.write(screen.page(grafana_page(screen, grafanas, counts, ordinary, findings, typed, gaps, away)))
 
 
 def _next(values: Values, grafanas: tuple[Grafana, ...], ordinary: int | None, by_api: bool) -> list[tuple[str, str]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from pgusher.model.evidence import Gap
 from pgusher.model.findings import Finding
 from pgusher.model.grafana import DataSource, Figure, Grafana, OwnDatabase, Seen
+from pgusher.model.values import replace
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.asjson import SCHEMA, gap_json
 from pgusher.surfaces.render.chains import wrap
@@ -38,8 +39,8 @@ _PIPE = tuple(
     )
 )  # fmt: skip
 
-Counts = dict[tuple[str, str], int]
-"""Sessions on the server that was looked at, by role and database, of the data sources that mean it."""
+Counts = dict[DataSource, int]
+"""Sessions on the server that was looked at, of the data sources that mean it: those of its role in its database."""
 
 
 def grafana_page(
@@ -50,17 +51,19 @@ def grafana_page(
     findings: Sequence[Finding],
     commands: Sequence[tuple[str, str]],
     gaps: tuple[Gap, ...] = (),
+    away: Collection[DataSource] = (),
 ) -> list[Line]:
     """Each Grafana with its data sources, the findings, what to type next.
 
-    `counts`: None when no server was looked at; `ordinary`: its slots for ordinary roles.
+    `counts`: None when no server was looked at; `ordinary`: its slots for ordinary roles; `away`: the data sources that
+    lead to another server.
     """
     if screen.pipe:
         return _pipe_lines(screen, grafanas, counts, findings, commands, gaps)
     lines: list[Line] = []
     for one in grafanas:
         lines += [BLANK] if lines else []
-        lines += _head(screen, one, ordinary)
+        lines += _head(screen, one, ordinary, away)
         lines += table(screen, _COLUMNS, [_row(source, counts, one) for source in one.sources], "  ")
         lines += _notes(screen, one)
     lines += [BLANK, *gap_lines(gaps, everything=True)] if gaps else []
@@ -76,17 +79,17 @@ def grafana_page(
     return lines
 
 
-def _head(screen: Screen, one: Grafana, ordinary: int | None) -> list[Line]:
+def _head(screen: Screen, one: Grafana, ordinary: int | None, away: Collection[DataSource]) -> list[Line]:
     version = f" {one.version}" if one.version else ""
     said = [f"Grafana{version}, {one.name}", _SEEN[one.seen]]
     if one.replicas > 1:
         said.append(one.replicas_from)
     lines: list[Line] = [[(part, "bold")] for part in wrap(screen, ", ".join(said), 0)]
-    lines += [[(part, "")] for part in wrap(screen, may_take(one, ordinary), 0)]
+    lines += [[(part, "")] for part in wrap(screen, may_take(one, ordinary, away), 0)]
     return [*lines, BLANK] if one.sources else lines
 
 
-def may_take(one: Grafana, ordinary: int | None) -> str:
+def may_take(one: Grafana, ordinary: int | None, away: Collection[DataSource] = ()) -> str:
     """ "its 3 data sources may take 220 sessions; the server has 97 ordinary slots"."""
     if not one.sources:
         return "no PostgreSQL data source was seen"
@@ -96,13 +99,23 @@ def may_take(one: Grafana, ordinary: int | None) -> str:
     said += "any number of sessions" if most is None else words.count(most, "session")
     if one.replicas > 1 and most is not None:
         said += f", {one.replicas} processes with {most // one.replicas} each"
-    return said if ordinary is None else f"{said}; the server has {words.count(ordinary, 'ordinary slot')}"
+    if ordinary is None:
+        return said
+    slots = words.count(ordinary, "ordinary slot")
+    here = tuple(source for source in one.sources if source not in away)
+    if len(here) == len(one.sources):
+        return f"{said}; the server has {slots}"
+    lead = "1 of them leads" if len(here) == 1 else f"{len(here)} of them lead"
+    if here:
+        some = replace(one, sources=here).may_take()
+        lead += f" with {'any number of sessions' if some is None else words.count(some, 'session')}"
+    return f"{said}; to the server that was looked at {lead}, and it has {slots}"
 
 
 def _row(source: DataSource, counts: Counts | None, one: Grafana) -> tuple[Cell, ...]:
     limits = source.limits
     several = len({each.org for each in one.sources}) > 1
-    now = "" if counts is None else str(counts.get((source.user, source.database), ""))
+    now = "" if counts is None else str(counts.get(source, ""))
     return (
         (source.name, "name"),
         str(source.org) if several else "",
@@ -183,7 +196,7 @@ def _pipe_lines(
 def _pipe_row(one: Grafana, source: DataSource, counts: Counts | None) -> tuple[str, ...]:
     limits = source.limits
     place = source.limit_place or source.place
-    now = "" if counts is None else str(counts.get((source.user, source.database), ""))
+    now = "" if counts is None else str(counts.get(source, ""))
     return (
         one.name, str(source.org), source.uid, source.name, source.where, source.user, source.database, now,
         figure(limits.max_open, "no limit"), limits.max_open.origin, figure(limits.max_idle, ""),
@@ -248,7 +261,7 @@ def _source(one: DataSource, counts: Counts | None) -> dict[str, Any]:
         "socket": one.socket_dir,
         "database": one.database,
         "user": one.user,
-        "sessions": None if counts is None else counts.get((one.user, one.database)),
+        "sessions": None if counts is None else counts.get(one),
         "max_open": _figure(one.limits.max_open),
         "max_idle": _figure(one.limits.max_idle),
         "lifetime": _figure(one.limits.lifetime),
