@@ -107,7 +107,8 @@ def _added(found: Sequence[Grafana], here: Callable[[DataSource | OwnDatabase], 
             settings.append(Setting("max_open_conn", str(most.value or "no limit"), "[database] in grafana.ini"))
     if not parts:
         return None
-    notes = (f"{count(elsewhere, 'data source')} of it lead to another server.",) if elsewhere else ()
+    lead = "lead" if elsewhere > 1 else "leads"
+    notes = (f"{count(elsewhere, 'data source')} of it {lead} to another server.",) if elsewhere else ()
     amount = Amount(None if added.endless else added.total, listed(parts, 4), added.certainty, added.endless)
     replicas = max(1, *(one.replicas for one in found))
     return Found(

@@ -133,6 +133,17 @@ def test_what_is_torn_is_a_gap(disk: Disk) -> None:
     assert [one.name for one in found.sources] == ["Shop"]
 
 
+def test_what_is_too_much_is_a_gap(disk: Disk) -> None:
+    directory = disk.proc / "42/root/etc/grafana/provisioning/datasources"
+    (directory / "large.yaml").write_text(SHOP + "#" * 300_000)
+    for number in range(100):
+        (directory / f"n{number:03}.yaml").write_text("datasources: []\n")
+    (found,) = read_host([process(42)], str(disk.proc))
+    told = [(gap.what.rpartition("/")[2], gap.why) for gap in found.gaps]
+    assert ("large.yaml", "it is over 256 KiB") in told
+    assert found.gaps[0].what == "2 of 102 files in /etc/grafana/provisioning/datasources"
+
+
 def test_a_process_that_is_gone(tmp_path: Path) -> None:
     (found,) = read_host([process(7)], str(tmp_path))
     assert (found.sources, found.version) == ((), None)

@@ -165,6 +165,8 @@ def test_what_is_provisioned_gets_the_change_and_the_role(world: World) -> None:
     assert "data source Till is not changed by pgusher: it is provisioned" in result.out
     assert "in jsonData of data source Till: maxOpenConns: 4" in result.out
     assert "pgusher free --limit till=4" in result.out
+    world.stand_in.add("Store", url="db9:5432", user="till", jsonData={"maxOpenConns": 20})
+    assert "pgusher free --limit till=24" in world.run("limit", "Till", "4", terminal=True).out, "the role is of both"
 
 
 @pytest.mark.parametrize(

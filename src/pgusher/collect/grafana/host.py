@@ -165,10 +165,17 @@ class _Reading:
                 self._gap(listed, error)
             return []  # without the directory nothing is provisioned
         found = []
-        for name in [name for name in names if name.endswith((".yaml", ".yml"))][:_FILES]:
+        files = [name for name in names if name.endswith((".yaml", ".yml"))]
+        if len(files) > _FILES:
+            told = f"{len(files) - _FILES} of {len(files)} files in {rooted.name_of(listed)}"
+            self._gaps.append(Gap("grafana", told, f"{_FILES} are read at most", ""))
+        for name in files[:_FILES]:
             path = os.path.join(listed, rooted.name_of(name))
             content = self._read(os.path.join(listed, name), told=True)
             if content is None:
+                continue
+            if len(content.encode()) >= _BYTES:  # cut: and a number at its end may be half of one
+                self._gaps.append(Gap("grafana", path, f"it is over {_BYTES >> 10} KiB", "split the file"))
                 continue
             try:
                 entries = provisioning.read(content)

@@ -86,8 +86,8 @@ def _patch(values: Values, context: Context, grafana: Grafana, source: DataSourc
 
     made = patch(grafana, source, most)
     typed = []
-    if most is not None and source.user:
-        total = most * grafana.replicas
+    total = _of_role(grafana, source, most)
+    if total is not None:
         typed.append((f"pgusher free --limit {quote(f'{source.user}={total}')}", "limits its role instead, at once"))
     if values["json"]:
         told = {
@@ -109,3 +109,12 @@ def _patch(values: Values, context: Context, grafana: Grafana, source: DataSourc
     for command, reason in typed:
         context.out.write(f"\n{screen.text(command)}  # {reason}\n")
     return 0
+
+
+def _of_role(grafana: Grafana, source: DataSource, most: int | None) -> int | None:
+    """What all data sources of its role take then, in all processes; None where one of them has no limit."""
+    if most is None or not source.user:
+        return None
+    alike = [one for one in grafana.sources if one.user == source.user and one != source]
+    others = [one.limits.max_open.value for one in alike]
+    return None if None in others else (most + sum(one or 0 for one in others)) * grafana.replicas
