@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -57,6 +58,34 @@ def test_what_became_of_it_is_kept(state: Path) -> None:
     assert done.peak_memory is not None
     assert done.peak_memory > 1 << 20
     assert os.listdir(state / "history" / "running") == []
+
+
+def test_a_coroutine_function_is_a_run_until_it_has_ended(state: Path) -> None:
+    @job("nightly", overlap="skip")
+    async def outer() -> int:
+        await asyncio.sleep(0.3)
+        with pytest.raises(NotStarted):
+            await outer()  # the name is still taken
+        return 7
+
+    assert asyncio.run(outer()) == 7
+    assert {one.ending: (one.duration or 0) > 250_000 for one in entries(state)} == {"done": True, "skipped": False}
+
+
+def test_the_limit_of_a_coroutine_function_ends_it(state: Path) -> None:
+    script = (
+        "import asyncio\n@pgusher.job('late', timeout=0.5, grace=0.1)\nasync def main():\n    await asyncio.sleep(60)\n"
+        "asyncio.run(main())\n"
+    )
+    assert run(script, state).returncode == 124
+
+
+def test_a_generator_function_is_refused() -> None:
+    def numbers() -> Iterator[int]:
+        yield 1
+
+    with pytest.raises(TypeError, match="with block"):
+        job("nightly")(numbers)
 
 
 def test_one_without_a_name_leaves_nothing(state: Path) -> None:

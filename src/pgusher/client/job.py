@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 
 from pgusher.client.label import JOB
 from pgusher.client.threads import watch
@@ -41,7 +41,24 @@ class Job:
         self._done = threading.Event()
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
-        """The function as a job: each call is a run."""
+        """The function as a job: each call is a run; of a coroutine function, each time that it is awaited.
+
+        Raises TypeError for a generator function: a call of it runs nothing of it.
+        """
+        import inspect
+
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                "pgusher.job is for functions and coroutine functions: use it as a with block in a generator"
+            )
+        if inspect.iscoroutinefunction(function):
+            # The call only makes the coroutine: the run would be over before it has begun.
+            @functools.wraps(function)
+            async def awaited(*args: P.args, **kwargs: P.kwargs) -> Any:
+                with self._copy():
+                    return await function(*args, **kwargs)
+
+            return awaited  # type: ignore[return-value]  # R is the coroutine's type
 
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
