@@ -26,7 +26,7 @@ class BudgetGate:
     def may_connect(self, now: float) -> float:
         """0.0 when a slot was taken, else seconds until to ask again."""
         delay = self._member.take(self._wants, now)
-        self.pressed = self._member.surplus > 0
+        self.pressed = self._member.presses(self._wants)
         return delay
 
     def room(self, now: float) -> None:
@@ -45,15 +45,15 @@ class BudgetGate:
         self._member.release(self._wants, self._monotonic())
 
     def give_back(self, now: float, made: float) -> bool:
-        """Whether a session that is idle now goes to those who wait in other processes."""
-        given = self._member.spare(now, made)
-        self.pressed = self._member.surplus > 0
+        """Whether a session that is idle now goes to those who wait in other processes, or in other pools of ours."""
+        given = self._member.spare(self._wants, now, made)
+        self.pressed = self._member.presses(self._wants)
         return given
 
     def tick(self, now: float, size: int, idle: int, waiting: int) -> None:  # noqa: ARG002 - as the protocol has it
         """How the pool stands."""
         self._member.tick(self._wants, now, idle, waiting)
-        self.pressed = self._member.surplus > 0
+        self.pressed = self._member.presses(self._wants)
 
     def forked(self) -> None:
         """The child of a fork has nothing yet. The member has forgotten the parent's slots by then, see `Budget`."""

@@ -36,7 +36,7 @@ class Lease:
         self.name = member.name
         self.total = member.total
         self._member = member
-        self._wants = Wants()
+        self._wants = Wants(whole=True)
         self._monotonic = monotonic
         self._sleep = sleep
         member.join(self._wants)

@@ -31,12 +31,22 @@ class BudgetError(PgusherError):
 
 
 class Wants:
-    """What one pool has and wants."""
+    """What one pool has and wants, and what it is to give back to the other pools of its process."""
 
-    __slots__ = ("__weakref__", "held", "idle", "waiting")
+    __slots__ = ("__weakref__", "held", "idle", "leaving", "passed_over", "surplus", "urgent", "waiting", "whole",
+                 "yields")  # fmt: skip
 
-    def __init__(self) -> None:
+    def __init__(self, *, whole: bool = False) -> None:
+        """`whole`: what wants all or none never had all if it stepped back for the others on its way there."""
+        self.whole = whole
+        self.clear()
+
+    def clear(self) -> None:
+        """Nothing is held."""
         self.held = self.idle = self.waiting = 0
+        self.surplus = self.leaving = 0
+        self.urgent = self.yields = False
+        self.passed_over: float | None = None
 
 
 class Member:
@@ -74,7 +84,7 @@ class Member:
         store = self._store
         self._start_anew()
         for wants in self._wants:
-            wants.held = wants.idle = wants.waiting = 0
+            wants.clear()
         if store is not None:
             store.close()
 
@@ -88,10 +98,9 @@ class Member:
         """Slots that this process holds."""
         return len(self._slots) + self._owed
 
-    @property
-    def surplus(self) -> int:
-        """How many of them others wait for."""
-        return self._surplus
+    def presses(self, wants: Wants) -> bool:
+        """Whether others wait for slots of that pool: other processes, or other pools of this one."""
+        return self._surplus > 0 or wants.surplus > 0
 
     @property
     def share(self) -> int:
@@ -103,14 +112,15 @@ class Member:
         with self._lock:
             wants.waiting = max(1, wants.waiting)
             verdict = self._look(now)
-            delay = self._lock_one(verdict, now)
+            delay = self._lock_one(verdict, now, wants)
             if delay == 0.0:
+                wants.passed_over = None
                 wants.held += 1
                 wants.waiting -= 1
                 self._publish(now)
             return delay
 
-    def _lock_one(self, verdict: Verdict, now: float) -> float:
+    def _lock_one(self, verdict: Verdict, now: float, wants: Wants) -> float:
         store = self._store
         if store is None:
             return 1.0
@@ -124,6 +134,11 @@ class Member:
                 self._free_since = now
             if self._free_since is None or now - self._free_since < _PATIENCE:
                 return ASK_LATER
+        if wants.yields:
+            # Free, and for another pool of ours; as above, it does not lie idle for ever.
+            wants.passed_over = now if wants.passed_over is None else wants.passed_over
+            if now - wants.passed_over < _PATIENCE:
+                return ASK_AGAIN
         for slot in range(self._effective):
             if slot not in self._slots and store.lock(table.SLOT_LOCKS + slot):
                 self._slots.add(slot)
@@ -137,7 +152,10 @@ class Member:
             if not wants.held:
                 return  # taken by the parent of a fork
             wants.held -= 1
-            self._leaving = max(0, self._leaving - 1)
+            if wants.leaving:
+                wants.leaving -= 1
+            else:
+                self._leaving = max(0, self._leaving - 1)
             if self._owed:
                 self._owed -= 1
             elif self._slots and self._store is not None:
@@ -152,14 +170,18 @@ class Member:
             wants.idle, wants.waiting = idle, waiting
             self._look(now)
 
-    def spare(self, now: float, made: float) -> bool:
+    def spare(self, wants: Wants, now: float, made: float) -> bool:
         """Whether a session that was made at `made` is to be closed for others; if so, it counts as given back."""
         with self._lock:
-            if self._surplus <= 0 or now - made < (_HURRY if self._verdict.urgent else self._min_hold):
-                return False
-            self._surplus -= 1
-            self._leaving += 1
-            return True
+            if self._surplus > 0 and now - made >= (_HURRY if self._verdict.urgent else self._min_hold):
+                self._surplus -= 1
+                self._leaving += 1
+                return True
+            if wants.surplus > 0 and now - made >= (_HURRY if wants.urgent else self._min_hold):
+                wants.surplus -= 1
+                wants.leaving += 1
+                return True
+            return False
 
     def _look(self, now: float) -> Verdict:
         store = self._open()
@@ -181,7 +203,24 @@ class Member:
             askers.append(self._mine())
         self._verdict = verdict = judge(total, askers, me, int(now / EPOCH))
         self._surplus = max(0, verdict.surplus - self._leaving)
+        self._among_ours(int(now / EPOCH))
         return verdict
+
+    def _among_ours(self, epoch: int) -> None:
+        """What the process may have, shared out among its pools in the same way."""
+        ours = list(self._wants)
+        if len(ours) < 2:
+            for wants in ours:  # another pool may have been there
+                wants.surplus, wants.yields = 0, False
+            return
+        most = min(self._effective, max(self.held, self._verdict.share) + self._verdict.free)
+        askers = [Asker(wants.held, min(wants.idle, wants.held), wants.waiting) for wants in ours]
+        verdicts = [judge(most, askers, at, epoch) for at in range(len(ours))]
+        short = [verdict.share - wants.held for verdict, wants in zip(verdicts, ours, strict=True)]
+        for at, (verdict, wants) in enumerate(zip(verdicts, ours, strict=True)):
+            wants.surplus = max(0, verdict.surplus - wants.leaving)
+            wants.urgent = verdict.urgent
+            wants.yields = not wants.whole and short[at] <= 0 and any(one > 0 for one in short)
 
     def others(self, now: float) -> list[table.Member]:
         """What the other living processes have written down."""
