@@ -251,6 +251,10 @@ def entry(name_or_dsn: str, options: dict[str, Any], kind: str = "") -> Entry:
     `kind`: for whom, when its sessions are so different that others cannot share them. Raises DatabaseError and
     ConfigError.
     """
+    if not isinstance(name_or_dsn, str):  # a variable of the environment that is not set, as a rule
+        raise DatabaseError(f"a name or a connection string is expected, not {type(name_or_dsn).__name__}")
+    for key, value in options.items():
+        _check(key, value)
     known = _asked.get((kind, name_or_dsn))
     if known is not None and not options:
         return known
@@ -265,6 +269,27 @@ def entry(name_or_dsn: str, options: dict[str, Any], kind: str = "") -> Entry:
             _asked[kind, name_or_dsn] = found
         found.take({key: value for key, value in options.items() if value is not None})
         return found
+
+
+_EXPECTED = {
+    "min_size": (int, "a whole number"), "max_size": (int, "a whole number"), "timeout": (int | float, "seconds"),
+    "max_idle": (int | float, "seconds"), "long_loan": (int | float, "seconds"),
+    "service": (str, "a string"),
+}  # fmt: skip
+_KINDS = {
+    "budget": ("gate", 'a Budget: budget=Budget("web", 40)'),
+    "limits": ("idle_in_transaction", "Limits of pgusher.client.limits"),
+}
+"""By what they have: to ask for the class would load it."""
+
+
+def _check(key: str, value: object) -> None:
+    """Where it is given: at the first use nobody sees where it came from. The value may hold a password."""
+    kind, what = _EXPECTED.get(key, (object, ""))
+    attribute, other = _KINDS.get(key, ("__class__", ""))
+    wrong = not isinstance(value, kind) or (isinstance(value, bool) and kind is not object)
+    if value is not None and (wrong or not hasattr(value, attribute)):
+        raise DatabaseError(f"{key}: expected {what or other}, not {type(value).__name__}")
 
 
 def _resolved(name_or_dsn: str) -> tuple[str, str, dict[str, Any]]:

@@ -184,3 +184,24 @@ def test_a_script_ends_whatever_its_helper_threads_do_at_that_moment(dsn: str) -
         [sys.executable, "-c", program, dsn], env=environment, capture_output=True, text=True, check=False, timeout=30
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "told"),
+    [
+        ("budget", "web", r'budget: expected a Budget: budget=Budget\("web", 40\), not str'),
+        ("limits", 3, "limits: expected Limits of pgusher.client.limits, not int"),
+        ("timeout", "5", "timeout: expected seconds, not str"),
+        ("max_size", "10", "max_size: expected a whole number, not str"),
+        ("max_size", True, "max_size: expected a whole number, not bool"),
+    ],
+)
+def test_an_option_of_another_kind_is_told_where_it_is_given(option: str, value: Any, told: str) -> None:
+    with pytest.raises(DatabaseError, match=told):
+        Database("host=of-another-kind", **{option: value})
+    Database("host=of-another-kind", max_size=2, timeout=5, limits=None)
+
+
+def test_no_name_at_all_is_told_as_that() -> None:
+    with pytest.raises(DatabaseError, match="expected, not NoneType"):
+        Database(None)  # type: ignore[arg-type]
