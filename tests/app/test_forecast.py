@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from pgusher.app.forecast import minutes, to_full
+from pgusher.app.forecast import minutes, shares, to_full
 from pgusher.model.past import ALL, MINUTE, Past, Series
 from pgusher.model.values import replace
 from tests.surfaces import worlds
@@ -58,3 +58,16 @@ def test_the_minutes_of_a_time_with_those_that_nobody_saw() -> None:
     assert minutes(past, NOW - 2 * MINUTE, NOW - MINUTE) == ((NOW - 2 * MINUTE, {}),)
     assert minutes(past, NOW, NOW) == ()
     assert minutes(Past(0, 1), 0, NOW) == ()
+
+
+def test_holders_that_came_and_went_within_a_minute_are_not_added_up() -> None:
+    def series(name: str, least: int, most: int) -> Series:
+        return Series(name, NOW, (least,), (most,), (float(most),))
+
+    total = series(ALL, 8, 23)
+    others = [series("old", 0, 15), series("new", 0, 15), series("web", 6, 6), series("pgusher", 2, 2)]
+    found = shares(total, others, 0)
+    assert found is not None
+    assert sum(found.values()) == 23
+    assert (found["web"], found["pgusher"]) == (6, 2)
+    assert abs(found["old"] - found["new"]) <= 1

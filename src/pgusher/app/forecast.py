@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pgusher.diagnose.trend import find_leak
 from pgusher.model.address import Micros
-from pgusher.model.past import ALL, MINUTE, Past
+from pgusher.model.past import ALL, MINUTE, Past, Series
 from pgusher.model.snapshot import Snapshot
 
 _SHARE = 0.05
@@ -14,7 +14,7 @@ _SHARE = 0.05
 _LEAST = 3
 
 Point = tuple[Micros, Mapping[str, int] | None]
-"""A minute, and who held how many slots in it at most; None: nobody looked."""
+"""A minute, and who held how many slots when the most were taken; None: nobody looked."""
 
 
 def to_full(past: Past, snapshot: Snapshot) -> tuple[float, int] | None:
@@ -41,12 +41,26 @@ def minutes(past: Past, since: Micros, until: Micros) -> tuple[Point, ...]:
     first = max(0, -(-(since - total.since) // MINUTE))
     last = min(len(total.most), (until - total.since) // MINUTE)
     others = [one for one in past.series if one.holder != ALL]
-    return tuple(
-        (
-            total.at(index),
-            None
-            if total.most[index] is None
-            else {one.holder: one.most[index] or 0 for one in others if one.most[index]},
-        )
-        for index in range(first, last)
-    )
+    return tuple((total.at(index), shares(total, others, index)) for index in range(first, last))
+
+
+def shares(total: Series, others: Sequence[Series], index: int) -> dict[str, int] | None:
+    """Who held how many slots when the most of a minute were taken; None: nobody looked.
+
+    The most of each holder need not have been at the same moment: a pool that is started anew within a minute would
+    be there twice, and more slots taken than there are. What each had all the time is its own; the rest is shared.
+    """
+    taken = total.most[index]
+    if taken is None:
+        return None
+    most = {one.holder: one.most[index] or 0 for one in others if one.most[index]}
+    above = sum(most.values()) - taken
+    if above <= 0:
+        return most
+    moved = {one.holder: most[one.holder] - (one.least[index] or 0) for one in others if one.holder in most}
+    whole, gone, found = sum(moved.values()), 0, {}
+    for name, moves in moved.items():
+        gone += moves
+        # What is taken away up to here, rounded: the sum is the very number.
+        found[name] = most[name] - (above * gone // whole - above * (gone - moves) // whole if whole else 0)
+    return {name: number for name, number in found.items() if number > 0}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pgusher.app.forecast import shares
 from pgusher.app.live import Sum
 from pgusher.model.address import Micros
 from pgusher.model.past import ALL, HOUR, MINUTE, Series
@@ -110,5 +111,5 @@ def _points(series: Sequence[Series]) -> tuple[tuple[Micros, Mapping[str, int] |
             points.append((total.at(first), None))
             continue
         fullest = max(known, key=lambda i: total.most[i] or 0)
-        points.append((total.at(first), {one.holder: one.most[fullest] or 0 for one in others if one.most[fullest]}))
+        points.append((total.at(first), shares(total, others, fullest)))
     return tuple(points)
