@@ -216,6 +216,17 @@ class TestLimitsAndRefusals:
         made.close()
         assert read(path).opened(PORT, EIGHT, EIGHT + 60 * SECOND) == 40
 
+    def test_of_a_span_that_is_cut_count_those_that_were_seen_to_come(self, path: Path) -> None:
+        made = recorder(path)
+        for second in range(100):
+            take(made, second, pool(1 + second // 20), opened=1000 + 10 * second)
+        made.close()
+        reader = read(path)
+        assert reader.opened(PORT, EIGHT - SECOND, EIGHT + 30 * SECOND) == 1
+        assert reader.opened(PORT, EIGHT + 30 * SECOND, EIGHT + 70 * SECOND) == 2
+        assert reader.opened(PORT, EIGHT + 30 * SECOND, EIGHT + 900 * SECOND) == 3
+        assert reader.opened(PORT, EIGHT + 500 * SECOND, EIGHT + 900 * SECOND) is None
+
 
 class TestAnotherRecorder:
     def test_it_goes_on_with_the_sessions_that_are_still_there(self, path: Path) -> None:

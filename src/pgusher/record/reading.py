@@ -13,7 +13,7 @@ from pgusher.model.past import ALL, Ceiling, Life, Moment, Peak, Refused, Series
 from pgusher.record import hours, states, sweep
 from pgusher.record.database import Database, Row, StoreError
 from pgusher.record.days import days
-from pgusher.record.lives import overlapping, spans
+from pgusher.record.lives import LONGEST_SPAN, overlapping, spans
 from pgusher.record.names import links_of
 
 _LIFE = (
@@ -23,6 +23,8 @@ _LIFE = (
 _AT_ONCE = 5000
 """Lives whose turns are asked for in one statement."""
 _NAMED = "join holder h on h.id = l.holder join who w on w.id = l.who"
+_LATE: Micros = 10_000_000
+"""So much later than now may the last look count."""
 _SPAN = "select since, until, rung, samples, opened_first, opened_last from span where server = ? and since "
 
 
@@ -93,10 +95,23 @@ class Reader:
         return tuple((first * 1000, last * 1000) for first, last in found)
 
     def opened(self, server: str, since: Micros, until: Micros) -> int | None:
-        """Sessions that the server says to have opened, also those too short to be seen; None where it told nothing."""
-        rows = self._database.rows(f"{_SPAN} >= ? and since < ?", (self._server(server), since // 1000, until // 1000))
-        told = [span.opened for span in map(_span, rows) if span.opened is not None]
-        return sum(told) if told else None
+        """Sessions that the server opened at least, by its own number, also those too short to be seen.
+
+        That is told for whole spans: of one that begins before or lasts longer, those count that were seen to come.
+        None where the server told nothing.
+        """
+        number, first, last = self._server(server), since // 1000, until // 1000
+        rows = self._database.rows(f"{_SPAN} >= ? and since < ?", (number, first - LONGEST_SPAN, last))
+        told = [span for span in map(_span, rows) if span.opened is not None and span.until > since]
+        count = 0
+        for span in told:
+            if span.since >= since and span.until <= until + _LATE:
+                count += span.opened or 0
+                continue
+            begin, end = max(span.since // 1000 + 1, first), min(span.until // 1000, last)
+            came = overlapping(self._database, number, begin, end, "l.since") if begin < end else []
+            count += sum(begin <= at < end for (at,) in came)
+        return count if told else None
 
     def ceiling(self, server: str, at: Micros) -> Ceiling | None:
         """The limits at a moment."""
