@@ -266,6 +266,32 @@ def test_hostile_names_are_drawn_harmless() -> None:
     played(play, source_of(worlds.hostile()))
 
 
+def test_a_server_that_was_chosen_stays_when_another_one_is_fuller() -> None:
+    full, quiet = worlds.incident(), worlds.quiet()
+    source = source_of(Look((full, quiet), 1.0), Look((quiet, full), 1.0), Look((quiet, full), 1.0))
+
+    async def play(app: Watch, pilot: Pilot[None]) -> None:
+        def shown() -> str:
+            text = drawn(app)
+            assert ("port 5433" in text) != ("port 5432" in text)
+            return text
+
+        assert "port 5432" in shown()
+        await pilot.press("n")
+        assert "port 5433" in shown()
+        await pilot.press("n")
+        assert "port 5432" in shown()
+        assert "server 1 of 2" in shown()
+        source.live.step()
+        await pilot.pause(0.5)
+        assert "port 5432" in shown()
+        assert "server 1 of 2" in shown()
+        await pilot.press("left")
+        assert "port 5432" in shown()
+
+    played(play, source)
+
+
 def test_a_large_server_is_drawn() -> None:
     async def play(app: Watch, _pilot: Pilot[None]) -> None:
         assert app.query_one(DataTable).row_count == len([h for h in world.holders if h.sessions])

@@ -82,7 +82,8 @@ class Watch(App[None]):
         self._paused = False
         self._sort = view.SORTS[0]
         self._only = ""
-        self._server = 0
+        self._server: view.Place | None = None
+        """The server that is shown; None: the fullest, until anything is chosen."""
         self._chosen: str | None = None
         self._filling = False
         self._shown: dict[str, Text] = {}
@@ -155,8 +156,16 @@ class Watch(App[None]):
     def _pair_of(self, moment: Moment | None) -> tuple[Snapshot, Diagnosis] | None:
         if moment is None or moment.look is None or not moment.look.snapshots:
             return None
-        number = self._server % len(moment.look.snapshots)
+        # The fullest stands first in a look: by its place there a choice would wander to another server.
+        places = [view.place_of(one) for one in moment.look.snapshots]
+        number = places.index(self._server) if self._server in places else 0
         return moment.look.snapshots[number], moment.diagnoses[number]
+
+    def _stay(self) -> None:
+        """Stays with the server that is shown: something was chosen there."""
+        pair = self._pair()
+        if self._server is None and pair is not None:
+            self._server = view.place_of(pair[0])
 
     # -- drawing
 
@@ -219,7 +228,9 @@ class Watch(App[None]):
         if moment.error is not None:
             parts.append(f"the last look failed: {moment.error}")
         if moment.look is not None and len(moment.look.snapshots) > 1:
-            parts.append(f"server {self._server % len(moment.look.snapshots) + 1} of {len(moment.look.snapshots)}")
+            places, pair = sorted(map(view.place_of, moment.look.snapshots)), self._pair()
+            number = places.index(view.place_of(pair[0])) + 1 if pair is not None else 0
+            parts.append(f"server {number} of {len(places)}")
         parts.append(f"sorted by {self._sort}")
         if self._only:
             parts.append(f"only {self._only!r}")
@@ -263,6 +274,7 @@ class Watch(App[None]):
         if not table.is_valid_row_index(event.cursor_row):
             return
         self._chosen = name
+        self._stay()
         pair = self._pair()
         if pair is not None:
             whole = Screen(max(20, self.size.width - 2), self.size.height, self._colour, self._unicode)
@@ -272,6 +284,7 @@ class Watch(App[None]):
 
     def action_pause(self) -> None:
         """Stops following, or follows again."""
+        self._stay()
         self._paused = not self._paused
         if not self._paused:
             self._at, self._then = 0, None
@@ -291,6 +304,7 @@ class Watch(App[None]):
 
     def action_earlier(self) -> None:
         """One look back in time, out of the store where no more are kept."""
+        self._stay()
         moment = self._moment()
         if self._then is not None or self._at >= len(self._kept) - 1:
             if moment is not None:
@@ -328,6 +342,7 @@ class Watch(App[None]):
         """Shows a moment: of the looks that are kept, else of the store."""
         if not len(self._kept):
             return
+        self._stay()
         self._asked += 1
         place = self._kept.place(at) if at >= self._kept[0].at else None
         if place is not None:
@@ -374,7 +389,11 @@ class Watch(App[None]):
 
     def action_server(self) -> None:
         """The next server, where several were found."""
-        self._server += 1
+        pair, moment = self._pair(), self._moment()
+        if pair is None or moment is None or moment.look is None:
+            return
+        places = sorted(map(view.place_of, moment.look.snapshots))
+        self._server = places[(places.index(view.place_of(pair[0])) + 1) % len(places)]
         self._chosen, self._then = None, None
         self._asked += 1
         self._show()

@@ -21,6 +21,9 @@ from pgusher.surfaces.render.screen import Line, Screen
 from pgusher.surfaces.render.seats import hue_of, seat_map
 from pgusher.surfaces.render.tally import Doing, states, tally
 
+Place = tuple[str, tuple[str, ...]]
+"""What tells a server from the others of a look, also when it was started again."""
+
 COLUMNS = ("", "slots", "holder", "idle", "active", "in tx", "oldest", "what it is")
 SORTS = ("slots", "name", "oldest", "in tx")
 
@@ -48,6 +51,11 @@ class Row:
     name: str
     cells: tuple[Text, ...]
     gone: bool = False
+
+
+def place_of(snapshot: Snapshot) -> Place:
+    """Which server it is of."""
+    return snapshot.facts.server.label, snapshot.facts.server.socket_paths
 
 
 def drawn(screen: Screen, lines: Iterable[Line]) -> Text:
