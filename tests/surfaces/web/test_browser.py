@@ -117,6 +117,15 @@ def test_it_follows_the_server_without_losing_the_place(browser: Browser, runnin
     page.context.close()
 
 
+def test_the_links_to_the_servers_follow_them_too(browser: Browser, running: Running) -> None:
+    page = opened(browser, running)
+    page.evaluate("document.querySelector('header nav a + a').textContent = '3 of 97'")
+    page.focus("header nav a + a")
+    page.wait_for_selector("header nav a + a:has-text('Seats')", timeout=60_000)
+    assert page.evaluate("document.activeElement.textContent") == "Seats"
+    page.context.close()
+
+
 def test_a_click_on_a_moment_shows_who_held_what(browser: Browser, running: Running) -> None:
     page = opened(browser, running)
     deadline = time.monotonic() + 60

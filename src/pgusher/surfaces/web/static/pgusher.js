@@ -59,6 +59,14 @@
       if (target) target.focus({ preventScroll: true });
       scrollTo({ top, behavior: "instant" });
       document.title = page.title;
+      // How full each server is stands beside its name.
+      const pages = document.querySelector("header nav"), newer = page.querySelector("header nav");
+      if (pages && newer && pages.innerHTML !== newer.innerHTML) {
+        const at = pages.contains(document.activeElement) ? path(document.activeElement) : null;
+        pages.replaceChildren(...[...newer.childNodes].map((one) => document.adoptNode(one)));
+        const link = at && document.body.querySelector(`:scope > ${at}`);
+        if (link) link.focus({ preventScroll: true });
+      }
       const said = page.getElementById("live");
       if (said) { live.innerHTML = ""; live.append(...[...said.childNodes].map((one) => document.adoptNode(one))); }
       dress();
