@@ -91,6 +91,45 @@ class TestAMoment:
         lives = list(read(path).lives(PORT, EIGHT, EIGHT + 9 * SECOND))
         assert [life.until for life in lives] == [EIGHT + SECOND, None]
 
+    @pytest.mark.parametrize("again", [False, True], ids=["it goes on", "it was started again"])
+    def test_a_clock_that_is_set_back_makes_no_session_two(self, path: Path, again: bool) -> None:
+        made = recorder(path, clock := Clock())
+        for second in range(100):
+            clock.now = second
+            gone = (
+                pool(1, "cron/short", 500) if 20 <= second < 60 else pool(1, "cron/later", 600) if second > 70 else []
+            )
+            take(made, second, pool(10) + gone)
+        if again:
+            made.close()
+            made = recorder(path, clock)
+        for second in range(100, 120):
+            clock.now = second
+            take(made, second - 60, pool(10, state="active"))
+        made.close()
+        reader = read(path)
+        taken = [
+            (m.seen is not None, m.taken)
+            for at in (10, 30, 39, 45, 59)
+            for m in [reader.moment(PORT, EIGHT + at * SECOND)]
+        ]
+        assert taken == [(True, 10), (True, 11), (True, 11), (True, 10), (True, 10)]
+        assert reader.moment(PORT, EIGHT + 80 * SECOND).seen is None
+        assert reader.moment(PORT, EIGHT + 55 * SECOND).lives[0].state == "active"
+        everybody = reader.peaks(PORT, EIGHT - SECOND, EIGHT + 200 * SECOND)[0]
+        assert (everybody.most, everybody.opened, everybody.ended) == (11, 1, 1)
+
+    def test_for_the_sake_of_a_clock_that_was_wrong_nothing_is_given_up(self, path: Path) -> None:
+        made = recorder(path)
+        take(made, 0, pool(3))
+        take(made, 1, pool(3))
+        take(made, -400 * 24 * 3600, pool(3))
+        take(made, 30, pool(3))
+        made.close()
+        moment = read(path).moment(PORT, EIGHT + SECOND)
+        assert moment.seen is not None
+        assert moment.taken >= 3
+
     def test_the_states_that_lasted_are_told(self, path: Path) -> None:
         made = recorder(path, clock := Clock())
         for second in range(700):

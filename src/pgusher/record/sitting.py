@@ -12,6 +12,7 @@ from pgusher.model.session import Session
 from pgusher.model.snapshot import Snapshot
 from pgusher.record import schema
 from pgusher.record.database import Database
+from pgusher.record.lives import overlapping
 from pgusher.record.names import Names
 from pgusher.record.states import HIDDEN, UNSEEN, Turn, Turns, code, pack
 
@@ -21,6 +22,8 @@ _NEAR: Micros = 2_000_000
 """The start of a process, as /proc tells it, and `backend_start` lie so near to each other."""
 _STEP_BACK = 10_000
 """Milliseconds that a clock may be set back without a new beginning."""
+_TWICE = 7_200_000
+"""Milliseconds by which a clock is set back. More is a clock that was wrong: for its sake nothing kept is given up."""
 _REFUSALS = 200
 """Refusals of different words that are remembered."""
 _SAME_REFUSAL = 60_000
@@ -79,7 +82,10 @@ class Sitting:
         if at <= self._last:
             if self._last - at < _STEP_BACK:
                 return
-            self._leave()  # the clock was set back
+            if self._last - at < _TWICE:
+                self._set_back(at)
+            else:
+                self._leave()
         self._refusals(facts.view.attempts, at)
         if facts.view.rung is Rung.NONE:
             self.blind()
@@ -142,6 +148,28 @@ class Sitting:
         self.blind()
         for one in list(self._open.values()):
             self._end(one, self._last + self._every)
+        self._last = 0
+
+    def _set_back(self, at: int) -> None:
+        """Of the time that comes twice counts what is seen the second time: else each session would be there twice."""
+        self.flush()
+        self._span = None
+        run = self._database.run
+        run("delete from span where server = ? and since >= ?", (self.number, at))
+        run("update span set until = ? where server = ? and until > ?", (at, self.number, at))
+        later = overlapping(self._database, self.number, at, self._last + self._every + 1, "l.id, l.since, l.until")
+        for number, since, until in later:
+            if since >= at:
+                run("delete from life where id = ?", (number,))
+            elif until is not None:
+                run("update life set until = ? where id = ?", (at, number))
+        self._open = {pid: one for pid, one in self._open.items() if one.since < at}
+        for one in self._open.values():
+            run("delete from turn where life = ? and at > ?", (one.number, at // 1000))
+            run("delete from turns where life = ? and since > ?", (one.number, at // 1000))
+            rows = self._stored_turns(one)
+            one.turns, one.stored = Turns(rows), len(rows)
+            one.turns.written()
         self._last = 0
 
     # -- sessions
