@@ -58,6 +58,8 @@ def test_what_was_looked_at_is_there_after_the_end(recorded: Served, store: str)
     known = [held for _, held in past.points if held is not None]
     assert known
     assert max(sum(held.values()) for held in known) == FULL.taken
+    assert FULL.facts.ceilings is not None
+    assert past.ordinary == FULL.facts.ceilings.ordinary
 
 
 def test_the_last_day_is_there_for_a_forecast(recorded: Served, store: str) -> None:

@@ -49,6 +49,8 @@ class Past:
     """Why what was asked for cannot be understood."""
     nothing: str = ""
     """What stands in the place of an empty table."""
+    ordinary: int | None = None
+    """Slots that an ordinary role could take then; None: not kept."""
 
 
 def from_memory(sums: Sequence[Sum], asked: str, now: Micros) -> Past:
@@ -63,7 +65,7 @@ def from_memory(sums: Sequence[Sum], asked: str, now: Micros) -> Past:
     if at is None or near is None or abs(near.at - at) > _NEAR:
         return Past(asked, at, None, points, nothing=f"Nothing was seen then. {told}")
     held = tuple(Held(name, slots) for name, slots in sorted(near.holders, key=lambda pair: -pair[1]))
-    return Past(asked, near.at, held, points, nothing="Nobody held a slot.")
+    return Past(asked, near.at, held, points, nothing="Nobody held a slot.", ordinary=near.ordinary)
 
 
 def from_store(reader: Reader, label: str, asked: str, span_text: str, now: Micros) -> Past:
@@ -94,7 +96,8 @@ def from_store(reader: Reader, label: str, asked: str, span_text: str, now: Micr
             nothing += f" {len(found.lives)} sessions were there before and afterwards."
     else:
         held_or_none = held
-    return Past(asked, at, held_or_none, points, span_text=span_text, nothing=nothing)
+    ordinary = found.ceiling.ordinary if found.ceiling is not None else None
+    return Past(asked, at, held_or_none, points, span_text=span_text, nothing=nothing, ordinary=ordinary)
 
 
 def _points(series: Sequence[Series]) -> tuple[tuple[Micros, Mapping[str, int] | None], ...]:

@@ -119,8 +119,9 @@ def runs(entries: Iterable[Any]) -> list[dict[str, str]]:
 
 
 def history(data: Any, letters: Mapping[str, str], server: str, ceiling: int | None) -> dict[str, Any]:
-    """The page of a moment of the past."""
+    """The page of a moment of the past. `ceiling`: the ordinary slots of now, where those of then are not kept."""
     span = data.span_text
+    ceiling = data.ordinary if data.ordinary is not None else ceiling
 
     def link(at: Micros) -> str:
         return view.url("/history", server, at=words.iso(at)[:19] + "Z", span=span)
