@@ -22,10 +22,12 @@ from pgusher.model.past import ALL, MINUTE, Past, Series
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.render import words
 from pgusher.surfaces.render.schema import json_schema
+from pgusher.surfaces.web.gate import Gate
+from pgusher.surfaces.web.site import Site
 from pgusher.surfaces.web.view import plain
 from tests.surfaces import findings, worlds
 from tests.surfaces.random_worlds import snapshots
-from tests.surfaces.web.site import Source, ask, look
+from tests.surfaces.web.site import HOST, TOKEN, Source, ask, look
 
 VOID = {"meta", "link", "input", "br", "img", "hr"}
 
@@ -309,3 +311,13 @@ def test_any_server_can_be_shown(snapshot: Snapshot) -> None:
 def test_small_and_large_servers_have_a_page(slots: int) -> None:
     text = ask(Source(look(worlds.crowd(slots, min(slots, 40)))), "/").text
     assert (text.count('class="seat ') > slots) == (slots <= 1200)
+
+
+def test_what_is_to_be_typed_asks_the_server_that_is_shown() -> None:
+    source = Source(look(worlds.incident()))
+    source.gate = Gate(Site(source, TOKEN, repeat="pgusher --host db.example").application(), TOKEN, frozenset({HOST}))
+    for path in ("/", "/holder?name=cron/version_history"):
+        following = ask(source, path).text.partition("What to type next")[2]
+        typed = re.findall(r"<pre class=.command.[^>]*><code>(pgusher [^<]*)", following)
+        assert typed
+        assert all(command.startswith("pgusher --host db.example ") for command in typed), typed

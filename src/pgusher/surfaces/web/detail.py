@@ -70,8 +70,10 @@ class SessionPage:
     times: tuple[tuple[str, str], ...]
 
 
-def holder_page(snapshot: Snapshot, diagnosis: Diagnosis, holder: Holder, letter: str, hue: str) -> HolderPage:
-    """The page of a holder."""
+def holder_page(
+    snapshot: Snapshot, diagnosis: Diagnosis, holder: Holder, letter: str, hue: str, repeat: str = "pgusher"
+) -> HolderPage:
+    """The page of a holder. `repeat`: the command with its connection options, for what is to be typed."""
     name = holder.name
     pids = set(holder.sessions) | {chain.pid for chain in snapshot.chains if chain.holder == name}
     sessions = ordered([session for session in snapshot.facts.sessions if session.pid in pids])
@@ -91,8 +93,8 @@ def holder_page(snapshot: Snapshot, diagnosis: Diagnosis, holder: Holder, letter
         more=max(0, len(sessions) - MOST_SESSIONS),
         findings=found,
         commands=(
-            Command(f"pgusher why {quote(name)}", "its threads, the line, the remedy"),
-            Command(f"pgusher free {quote(name)}", "a plan of what gives its slots back; it ends nothing"),
+            Command(f"{repeat} why {quote(name)}", "its threads, the line, the remedy"),
+            Command(f"{repeat} free {quote(name)}", "a plan of what gives its slots back; it ends nothing"),
         ),
     )
 

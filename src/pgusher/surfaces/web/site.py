@@ -266,7 +266,7 @@ class Site:
             )
         name = holder.name
         letter = self._letters.get(name, "?")
-        page = detail.holder_page(*found, holder, letter, view.hue(letter))
+        page = detail.holder_page(*found, holder, letter, view.hue(letter), self._repeat)
         threads = None
         if _word(request, "threads"):
             threads = await run_in_threadpool(self._source.threads, found[0], name)
