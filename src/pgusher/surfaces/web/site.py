@@ -29,6 +29,7 @@ from pgusher.model.stacks import ProcessStacks
 from pgusher.model.text import clean
 from pgusher.surfaces.metrics import text as metrics
 from pgusher.surfaces.render import words
+from pgusher.surfaces.render.again import Again
 from pgusher.surfaces.render.asjson import state_json, who_json
 from pgusher.surfaces.render.find import find
 from pgusher.surfaces.render.letters import assign
@@ -109,6 +110,7 @@ class Site:
         """`repeat`: the command with its connection options, for what is to be typed."""
         self._source = source
         self._repeat = repeat
+        self._again = Again(repeat)
         self._key = form_key(token)
         self._letters: dict[str, str] = {}
         self._streams = 0
@@ -208,6 +210,7 @@ class Site:
                 present = {holder.name for holder in found[0].holders}
                 self._letters = {name: letter for name, letter in self._letters.items() if name in present}
             self._letters.update(assign(found[0].holders, self._letters))
+            found = self._again.snapshot(found[0]), self._again.diagnosis(found[1])
         return found
 
     def _unseen(self, request: Request) -> Response:
@@ -233,7 +236,7 @@ class Site:
             past,
             sort=sort if sort in view.SORTS else "slots",
             only=_word(request, "only"),
-            gaps=moment.look.gaps if moment.look is not None else (),
+            gaps=self._again.gaps(moment.look.gaps) if moment.look is not None else (),
             repeat=self._repeat,
         )
         recorded = await run_in_threadpool(self._source.recorded, snapshot)
