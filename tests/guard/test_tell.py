@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
+from base64 import b64encode
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
 
-from pgusher.guard.tell import web_address
+from pgusher.guard.tell import _request, ping, web_address
 from tests.guard.shapes import Bench
 
 
@@ -76,3 +79,34 @@ def test_only_the_web_is_asked() -> None:
     for text in ("file:///etc/passwd", "http://a b", "ftp://a"):
         with pytest.raises(ValueError, match="https"):
             web_address(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["http://h:port/x", "http://[::1/x", "http://", "http:///x", "https://gr\xf6\xdfe.example/"]
+)
+def test_what_is_no_address_is_told_before_the_job_is_started(text: str) -> None:
+    with pytest.raises(ValueError, match="an address"):
+        web_address(text)
+
+
+def test_user_and_password_of_an_address_are_sent_as_such(asked: tuple[str, list[tuple[str, bytes]]]) -> None:
+    url, _ = asked
+    request = _request(url.replace("://", "://bob:p%40ss@"), None, "text/plain")
+    assert request.get_header("Authorization") == "Basic " + b64encode(b"bob:p@ss").decode()
+    assert (request.full_url, ping(url.replace("://", "://bob:p%40ss@"))) == (url, None)
+
+
+@pytest.mark.parametrize("option", ["--ping", "--webhook"])
+def test_who_speaks_no_http_costs_a_line_and_no_exit_code(bench: Bench, option: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                with suppress(OSError), server.accept()[0] as one:
+                    one.recv(1 << 16)
+                    one.sendall(b"SSH-2.0-x\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        address = f"http://127.0.0.1:{server.getsockname()[1]}/x"
+        code, _, err = bench.run("spoken", ["sh", "-c", "exit 7"], option, address)
+    assert (code, err.count("\n"), "could not reach 127.0.0.1" in err) == (7, 1, True), err

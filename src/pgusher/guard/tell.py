@@ -5,8 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from pgusher.guard.records import Ended
+
+if TYPE_CHECKING:
+    from urllib.request import Request
 
 _SECONDS = 10.0
 _COMMAND_SECONDS = 60.0
@@ -15,23 +20,24 @@ _MOST = 10_000
 
 def ping(url: str, body: str = "") -> str | None:
     """Ask for that address, with the text as its body where there is one; gives what went wrong."""
-    from urllib.error import URLError
-    from urllib.request import Request, urlopen
+    from http.client import HTTPException
+    from urllib.request import urlopen
 
     data = body.encode("utf-8", "backslashreplace")[:_MOST] if body else None
     try:
-        request = Request(url, data, {"User-Agent": "pgusher", "Content-Type": "text/plain; charset=utf-8"})  # noqa: S310 - checked by `web_address`
+        request = _request(url, data, "text/plain; charset=utf-8")
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
             answer.read(1000)
-    except (OSError, ValueError, URLError) as error:
-        return f"could not reach {_place(url)}: {getattr(error, 'reason', None) or error}".lower()
+    except (OSError, ValueError, HTTPException) as error:
+        return _unreached(url, error)
     return None
 
 
 def post(url: str, job: str, ended: Ended) -> str | None:
     """Send what became of a run as JSON; gives what went wrong."""
     import json
-    from urllib.request import Request, urlopen
+    from http.client import HTTPException
+    from urllib.request import urlopen
 
     data = json.dumps(
         {
@@ -40,11 +46,11 @@ def post(url: str, job: str, ended: Ended) -> str | None:
         }
     ).encode()  # fmt: skip
     try:
-        request = Request(url, data, {"User-Agent": "pgusher", "Content-Type": "application/json"})  # noqa: S310 - as above
+        request = _request(url, data, "application/json")
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
             answer.read(1000)
-    except (OSError, ValueError) as error:
-        return f"could not reach {_place(url)}: {getattr(error, 'reason', None) or error}".lower()
+    except (OSError, ValueError, HTTPException) as error:
+        return _unreached(url, error)
     return None
 
 
@@ -93,9 +99,36 @@ def textfile(directory: str, job: str, ended: Ended) -> str | None:
 
 def web_address(text: str) -> str:
     """The address, if it is one. Raises ValueError: urllib would open files, too."""
-    if not text.startswith(("https://", "http://")) or any(character <= " " for character in text):
-        raise ValueError("an address that begins with https:// or http://")
-    return text
+    from urllib.parse import urlsplit
+
+    if text.startswith(("https://", "http://")) and text.isascii() and all(character > " " for character in text):
+        with suppress(ValueError):  # a port that is no number, a bracket that is not closed
+            parts = urlsplit(text)
+            if parts.hostname and (parts.port is None or parts.port):
+                return text
+    raise ValueError("an address that begins with https:// or http://, in ASCII")
+
+
+def _request(url: str, data: bytes | None, kind: str) -> Request:
+    """With user and password of the address as the header that they mean: urllib takes them for the host's name."""
+    from base64 import b64encode
+    from urllib.parse import unquote_to_bytes, urlsplit
+    from urllib.request import Request
+
+    given, at, place = urlsplit(url).netloc.rpartition("@")
+    if at:
+        url = url.replace(f"{given}@{place}", place, 1)
+    request = Request(url, data, {"User-Agent": "pgusher", "Content-Type": kind})  # noqa: S310 - checked by `web_address`
+    if at:
+        user, _, password = given.partition(":")
+        word = b64encode(unquote_to_bytes(user) + b":" + unquote_to_bytes(password))
+        request.add_unredirected_header("Authorization", f"Basic {word.decode()}")  # not for whom it redirects to
+    return request
+
+
+def _unreached(url: str, error: Exception) -> str:
+    why = str(getattr(error, "reason", None) or error) or type(error).__name__
+    return f"could not reach {_place(url)}: {' '.join(why.split())}".lower()
 
 
 def _place(url: str) -> str:
