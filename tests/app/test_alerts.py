@@ -2,8 +2,10 @@ from __future__ import annotations
 
 import email
 import json
+import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
@@ -137,3 +139,21 @@ def test_what_is_no_web_address(text: str) -> None:
 def test_what_is_no_mail_address(text: str) -> None:
     with pytest.raises(ValueError, match="address of mail"):
         mail_address(text)
+
+
+def test_a_webhook_that_speaks_no_http_ends_no_telling() -> None:
+    said: list[str] = []
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            for _ in range(2):
+                with suppress(OSError), server.accept()[0] as one:
+                    one.recv(1 << 16)
+                    one.sendall(b"SSH-2.0-x\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        teller = Teller(Ways(None, f"http://127.0.0.1:{server.getsockname()[1]}/x"), said.append)
+        teller.tell(ALERT)
+        teller.tell(ALERT)
+        teller.close()
+    assert ["could not reach the webhook" in line for line in said] == [True, True]

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from pgusher.guard.tell import _request, ping, web_address
+from pgusher.guard.tell import ping, request_to, web_address
 from tests.guard.shapes import Bench
 
 
@@ -91,7 +91,7 @@ def test_what_is_no_address_is_told_before_the_job_is_started(text: str) -> None
 
 def test_user_and_password_of_an_address_are_sent_as_such(asked: tuple[str, list[tuple[str, bytes]]]) -> None:
     url, _ = asked
-    request = _request(url.replace("://", "://bob:p%40ss@"), None, "text/plain")
+    request = request_to(url.replace("://", "://bob:p%40ss@"), None, "text/plain")
     assert request.get_header("Authorization") == "Basic " + b64encode(b"bob:p@ss").decode()
     assert (request.full_url, ping(url.replace("://", "://bob:p%40ss@"))) == (url, None)
 

@@ -25,7 +25,7 @@ def ping(url: str, body: str = "") -> str | None:
 
     data = body.encode("utf-8", "backslashreplace")[:_MOST] if body else None
     try:
-        request = _request(url, data, "text/plain; charset=utf-8")
+        request = request_to(url, data, "text/plain; charset=utf-8")
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
             answer.read(1000)
     except (OSError, ValueError, HTTPException) as error:
@@ -46,7 +46,7 @@ def post(url: str, job: str, ended: Ended) -> str | None:
         }
     ).encode()  # fmt: skip
     try:
-        request = _request(url, data, "application/json")
+        request = request_to(url, data, "application/json")
         with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310 - as above
             answer.read(1000)
     except (OSError, ValueError, HTTPException) as error:
@@ -109,7 +109,7 @@ def web_address(text: str) -> str:
     raise ValueError("an address that begins with https:// or http://, in ASCII")
 
 
-def _request(url: str, data: bytes | None, kind: str) -> Request:
+def request_to(url: str, data: bytes | None, kind: str) -> Request:
     """With user and password of the address as the header that they mean: urllib takes them for the host's name."""
     from base64 import b64encode
     from urllib.parse import unquote_to_bytes, urlsplit
