@@ -272,6 +272,13 @@ def test_isolated_nothing_survives_even_a_killed_guard(bench: Bench) -> None:
     until(lambda: not bench.all().keys() & set(names), 5)
 
 
+def test_the_evidence_of_an_isolated_job_is_about_the_job_alone(bench: Bench) -> None:
+    if bench.run("may", ["true"], "--isolate")[0]:
+        pytest.skip("users may not make namespaces here")
+    code, _, err = bench.run("inner", ["sh", "-c", "sleep 300; :"], "--isolate", "--timeout", "1s", "--grace", "0.5s")
+    assert (code, "sleep 300" in err, "_outlive" in err) == (124, True, False), err
+
+
 STEPS = [
     "opened",
     "locked",

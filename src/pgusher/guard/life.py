@@ -161,7 +161,7 @@ class Life:
         kernel.hurry()
         if self._many:
             self._stop()
-        family = [stat.pid for stat in kernel.family(os.getpid())]
+        family = [stat.pid for stat in self._left()]  # with `isolate` without our own two about it
         if self._sessions is not None:
             with contextlib.suppress(Exception):  # as the other evidence: the job ends with it or without
                 self._sessions.count(family, now=True)
