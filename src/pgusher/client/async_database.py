@@ -208,7 +208,10 @@ class AsyncDatabase:
         return self
 
     def stats(self) -> dict[str, int]:
-        """The figures of this loop's pool, see `AsyncPool.get_stats`; without a pool there are none."""
+        """The figures of this loop's pool, see `AsyncPool.get_stats`; without a pool there are none.
+
+        A thread without a loop, as a plain function of FastAPI has, is told those of the only pool.
+        """
         pool = self._entry.here()
         return pool.get_stats() if pool is not None else {}
 

@@ -123,8 +123,12 @@ class Entry:
         return pool
 
     def here(self) -> AsyncPool[Any] | None:
-        """The pool of the running event loop if there is one."""
-        return self._pools.get(asyncio.get_running_loop())
+        """The pool of the running event loop if there is one; in a thread without a loop the only one there is."""
+        try:
+            return self._pools.get(asyncio.get_running_loop())
+        except RuntimeError:
+            pools = list(self._pools.values())
+            return pools[0] if len(pools) == 1 else None
 
     def forget_here(self) -> AsyncPool[Any] | None:
         """The same, and the next use opens another."""

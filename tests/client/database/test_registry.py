@@ -205,3 +205,16 @@ def test_an_option_of_another_kind_is_told_where_it_is_given(option: str, value:
 def test_no_name_at_all_is_told_as_that() -> None:
     with pytest.raises(DatabaseError, match="expected, not NoneType"):
         Database(None)  # type: ignore[arg-type]
+
+
+def test_a_thread_without_a_loop_is_told_the_figures_too(dsn: str) -> None:
+    db = AsyncDatabase(dsn)
+    assert db.stats() == {}
+
+    async def body() -> None:
+        await db.fetch_one("select 1")
+        assert await asyncio.to_thread(db.stats) == db.stats()
+        assert "pgusher" in await asyncio.to_thread(db.metrics)
+        await db.close()
+
+    asyncio.run(body())
