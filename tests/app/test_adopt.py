@@ -9,6 +9,7 @@ import subprocess
 import sys
 from itertools import pairwise
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -152,6 +153,34 @@ def test_no_name_is_given_that_a_guarded_line_has() -> None:
 
     ((adoption,), _) = Cron(One(""), program="pgusher").adoptions()
     assert [line.name for line in adoption.changes] == ["report-2", "load-2"]
+
+
+def test_a_crontab_of_thousands_of_lines_of_one_script_takes_no_longer_for_that() -> None:
+    def steps(lines: int) -> int:
+        raw = b"* * * * * python a.py\n" * lines
+        parsed = parse(raw, CronKind.USER, "t", user="bob")
+        counted = 0
+
+        class One(Crontabs):
+            def read(self) -> tuple[list[Table], list[Gap]]:
+                return [Table(CronKind.USER, "crontab of bob", "bob", raw, parsed)], []
+
+        def count(frame: FrameType, event: str, arg: object) -> Any:
+            nonlocal counted
+            counted += frame.f_code.co_name == "terms"
+            return count
+
+        cron = Cron(One(""), program="pgusher")
+        before = sys.gettrace()
+        sys.settrace(count)
+        try:
+            ((adoption,), _) = cron.adoptions()
+        finally:
+            sys.settrace(before)
+        assert len({line.name for line in adoption.changes}) == lines
+        return counted
+
+    assert steps(400) < 6 * steps(100)
 
 
 def test_one_job_alone(tmp_path: Path) -> None:

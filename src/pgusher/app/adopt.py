@@ -96,12 +96,16 @@ class Cron:
         # Two jobs of one name would wait for each other: a user's names are told apart over all tables.
         taken = {(e.user, name) for t in tables for e in t.parsed.entries for name in names_in(e.command)}
 
+        numbers: dict[tuple[str | None, str], int] = {}
+
         def terms(entry: CronEntry) -> tuple[str, Micros | None]:
             base = name = _job_name(entry)
-            number = 1
+            # On from the last one: ten thousand lines of one script would be fifty million looks.
+            number = numbers.get((entry.user, base), 1)
             while (entry.user, name) in taken:
                 number += 1
                 name = f"{base}-{number}"
+            numbers[entry.user, base] = number
             taken.add((entry.user, name))
             return name, shortest_pause(entry)
 
