@@ -272,6 +272,13 @@ def test_isolated_nothing_survives_even_a_killed_guard(bench: Bench) -> None:
     until(lambda: not bench.all().keys() & set(names), 5)
 
 
+@pytest.mark.parametrize("overlap", ["skip", "wait", "replace"])
+def test_a_run_within_a_run_of_itself_neither_waits_for_that_nor_ends_it(bench: Bench, overlap: str) -> None:
+    inner = [sys.executable, "-m", "pgusher", "run", "--name", "self", "--overlap", overlap, "--", "true"]
+    code, _, err = bench.run("self", inner, "--timeout", "20s")
+    assert (code, "within a run of itself" in err) == (75, True), err
+
+
 def test_the_evidence_of_an_isolated_job_is_about_the_job_alone(bench: Bench) -> None:
     if bench.run("may", ["true"], "--isolate")[0]:
         pytest.skip("users may not make namespaces here")

@@ -64,7 +64,7 @@ def run(
     step("opened")
     try:
         try:
-            notes = [*_alone(lock, job, name, evidence), *(_slots(slots, job, environ, tell) if slots else ())]
+            notes = [*_alone(lock, job, name, evidence, environ), *(_slots(slots, job, environ, tell) if slots else ())]
         except Skip as skip:
             _skipped(job, name, started, skip.lines)
             raise
@@ -199,11 +199,14 @@ def _skipped(job: Job, name: str, started: int, lines: Sequence[str]) -> None:
     History().end(entry, now)  # that it cannot be kept is told by the run that is there
 
 
-def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None) -> list[str]:
+def _alone(lock: Lock, job: Job, run: str, evidence: Evidence | None, environ: Mapping[str, str]) -> list[str]:
     """Take the lock and make sure that nothing of an earlier run is left. Gives what is to be told; raises Skip."""
     notes: list[str] = []
     while not lock.take():
         holder = lock.holder()
+        if holder is not None and f"{holder.run}@{lock.path}" in environ.get(kernel.COOKIE, "").split(";"):
+            # It would wait for itself for ever, or end itself to make room.
+            raise Skip([f"job {job.name} is run within a run of itself: give one of the two another --name"])
         if job.overlap == "skip" or (job.overlap == "replace" and _other(job, holder)):
             raise Skip(_told(job, holder, evidence))
         if not lock.queue():
