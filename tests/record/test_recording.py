@@ -255,6 +255,15 @@ class TestLimitsAndRefusals:
         made.close()
         assert read(path).opened(PORT, EIGHT, EIGHT + 60 * SECOND) == 40
 
+    def test_years_in_which_nobody_looked_cost_nothing(self, path: Path) -> None:
+        made = recorder(path)
+        for second in range(5):
+            take(made, second, pool(3 + second))
+        made.close()
+        found = read(path).peaks(PORT, 0, EIGHT + 60 * SECOND)
+        assert [(one.most, one.opened, one.ended, one.now) for one in found] == [(7, 4, 0, 7)] * 2
+        assert found == read(path).peaks(PORT, EIGHT - SECOND, EIGHT + 60 * SECOND)
+
     def test_of_a_span_that_is_cut_count_those_that_were_seen_to_come(self, path: Path) -> None:
         made = recorder(path)
         for second in range(100):

@@ -237,10 +237,12 @@ class Reader:
         yield first, last, False
 
     def _swept(self, server: int, begin: int, end: int) -> Iterator[tuple[int, _Sum]]:
-        size = -(-(end - begin) // hours.MINUTE)
         looked = [(max(a, begin), min(b, end)) for a, b in spans(self._database, server, begin, end)]
         if not looked:
             return
+        # No buckets for years in which nobody looked; who was there at the first look was not opened then.
+        begin, end = max(begin, looked[0][0] - 1), looked[-1][1]
+        size = -(-(end - begin) // hours.MINUTE)
         rows = overlapping(self._database, server, begin, end, "l.holder, l.since, l.until")
         length = sum(b - a for a, b in looked)
         for holder, buckets in sweep.sweep(rows, looked, begin, hours.MINUTE, size).items():

@@ -14,10 +14,14 @@ from pgusher.model.address import Micros
 
 EXPECTED = 'a time, as 08:00, "yesterday 20:00", 2026-11-20T08:00, -30min or "2h ago"'
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - datetime.UTC is the same, and this reads with the next
+_FIRST: Micros = -2_208_988_800_000_000
+"""1900; a calendar begins with the year 1, and not in every zone at the same moment."""
+_LAST: Micros = 253_370_764_800_000_000
+"""9999: it ends with that year."""
 _UNITS = {"s": 1, "sec": 1, "second": 1, "m": 60, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400,
           "day": 86400, "w": 604_800, "week": 604_800}  # fmt: skip
 _LENGTH = re.compile(r"(\d{1,6}(?:\.\d{1,3})?) ?([a-z]{1,6}?)(?:s)?", re.A)
-_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?", re.A)
+_CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?", re.A)
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](.+))?", re.A)
 _OFFSET = re.compile(r"(?:z|utc|gmt|([+-])(\d{2}):?(\d{2})?)", re.A | re.I)
 _BEHIND = re.compile(
@@ -32,6 +36,13 @@ def length(text: str) -> Micros:
     if match is None or unit is None:
         raise ValueError("a length of time, as 30min, 24h or 7d")
     return int(float(match[1]) * unit * 1_000_000)
+
+
+def _told(at: Micros) -> Micros:
+    """Raises ValueError for a moment that cannot be shown in every zone."""
+    if not _FIRST <= at <= _LAST:
+        raise ValueError(EXPECTED)
+    return at
 
 
 def moment(text: str, now: Micros, zone: tzinfo | None = None) -> Micros:
@@ -49,7 +60,7 @@ def moment(text: str, now: Micros, zone: tzinfo | None = None) -> Micros:
     if lower == "now":
         return now
     if lower.startswith("-") or lower.endswith(" ago"):
-        return now - _length(lower.removeprefix("-").removesuffix(" ago"))
+        return _told(now - _length(lower.removeprefix("-").removesuffix(" ago")))
     day, _, rest = lower.partition(" ")
     if day in {"today", "yesterday"}:
         when = today.date() - timedelta(days=day == "yesterday")
@@ -67,9 +78,10 @@ def moment(text: str, now: Micros, zone: tzinfo | None = None) -> Micros:
 def since(text: str, now: Micros, zone: tzinfo | None = None) -> Micros:
     """As `moment`; a length of time is one before now: "24h"."""
     try:
-        return now - length(text)
+        ago = length(text)
     except ValueError:
         return moment(text, now, zone)
+    return _told(now - ago)
 
 
 def offset(now: Micros, zone: tzinfo | None = None) -> int:
@@ -99,7 +111,7 @@ def _clock(text: str) -> time:
     if match is None:
         raise ValueError(EXPECTED)
     try:
-        return time(int(match[1]), int(match[2]), int(match[3] or 0))
+        return time(int(match[1]), int(match[2]), int(match[3] or 0), int((match[4] or "").ljust(6, "0")))
     except ValueError:
         raise ValueError(EXPECTED) from None
 
@@ -108,7 +120,7 @@ def _micros(day: date, clock: time, zone: tzinfo | None) -> Micros:
     local = datetime.combine(day, clock, tzinfo=zone)
     try:
         known = local.astimezone() if zone is None else local
-        return (known - _EPOCH) // timedelta(microseconds=1)
+        return _told((known - _EPOCH) // timedelta(microseconds=1))
     except (OverflowError, ValueError, OSError):
         raise ValueError(EXPECTED) from None
 

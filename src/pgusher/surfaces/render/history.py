@@ -58,7 +58,7 @@ def moment_page(
     if not screen.pipe:
         lines += [[(_headline(moment, at(moment.at)), "bold")]]
         if moment.seen is not None:
-            lines += [[(f"seen by a {moment.seen.rung}", "dim")]]
+            lines += [[(f"seen from: {moment.seen.rung}", "dim")]]
             lines += [
                 [(f"{kind} {limit.name}: {limit.used} of {limit.limit} (CONNECTION LIMIT)", "warn")]
                 for kind, limit in moment.limits
