@@ -19,6 +19,7 @@ from pgusher.app.served import Keep, Served
 from pgusher.errors import UnreachableError
 from pgusher.model.snapshot import Snapshot
 from pgusher.model.values import replace
+from pgusher.surfaces.render import words
 from pgusher.surfaces.render.letters import assign
 from pgusher.surfaces.render.screen import Screen
 from pgusher.surfaces.tui import view
@@ -241,6 +242,7 @@ def test_a_look_that_fails_is_told_and_the_last_one_stays() -> None:
         source.live.step()
         await pilot.pause(0.5)
         assert "the last look failed: gone away" in drawn(app)
+        assert f"seen at {words.iso(worlds.NOW)[11:19]}Z" in drawn(app)  # what is shown is of the look before
         assert "FULL" in drawn(app)
 
     source = source_of(worlds.incident(), UnreachableError("gone away"))

@@ -27,7 +27,10 @@ def when_words(moment: Moment, back: int, stored: bool, paused: bool) -> str:
     """Which moment is shown, and the key that leads to now; with its day where it is out of the store."""
     if stored:
         return f"recorded at {words.iso(moment.at)[:19].replace('T', ' ')}Z: End is now"
-    said = f"seen at {words.iso(moment.at)[11:19]}Z"
+    shown = moment.at
+    if moment.error is not None and moment.look is not None and moment.look.snapshots:
+        shown = moment.look.snapshots[0].facts.taken_at  # of an earlier look: this one showed nothing
+    said = f"seen at {words.iso(shown)[11:19]}Z"
     if back:
         return f"{said}, {words.count(back, 'look')} back: End is now"
     return f"{said}, paused: space goes on" if paused else said
