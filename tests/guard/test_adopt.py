@@ -68,6 +68,8 @@ def test_a_command(command: str, made: str) -> None:
         ("cd /srv && sudo bash -lc 'x > log & y'", "background"),
         ("su bob -c 'x &> log'", "background"),
         ("nohup x", "nohup"),
+        ("/usr/sbin/service nginx restart >/dev/null", "service"),
+        ("test -x /etc/init.d/atop && /etc/init.d/atop restart", "init.d/atop"),
         ("cd /x; /usr/bin/setsid y", "setsid"),
         ("run-parts --report /etc/cron.hourly", "run-parts"),
         ("test -x /usr/sbin/anacron || { cd / && run-parts --report /etc/cron.daily; }", "many jobs"),

@@ -41,7 +41,11 @@ _OF_THE_SHELL = frozenset(
     | {"echo", "printf", "type", "hash", "kill", "times", "jobs", "shift", "let", "typeset", "mapfile", "readarray"}
     | {"shopt", "pushd", "popd", "wait", "read", "exit", "return", "declare", "local", "readonly"}
 )
-_STAYS = pattern(r"(?:^|[\s;&|(/])(nohup|setsid|start-stop-daemon|daemonize|screen|tmux|disown)(?=\s|$)")
+_STAYS = pattern(
+    r"(?:^|[\s;&|(/])(nohup|setsid|start-stop-daemon|daemonize|screen|tmux|disown|service|invoke-rc\.d|"
+    r"(?:rc|init)\.d/[\w.@-]+)(?=\s|$)"
+)
+"""The last ones start daemons of the system: where no systemd does it for them, those are their children."""
 _GUARDED = pattern(r"(?:^|[\s;&|(/'\"])pgusher['\"]?\s+run\b")
 _BACKGROUND = "it leaves a process in the background, which the guard would end"
 _READS_TEXT = pattern(r"(?:.*/)?(?:(?:ba|da|k|mk|z|a)?sh|su|runuser)")
