@@ -19,6 +19,10 @@ class JoinedGate:
         """The budget's name, and its total on this host."""
         return self._budget.budget
 
+    def holders(self, now: float) -> tuple[int, list[tuple[int, int]]]:
+        """Who has the budget's slots. Raises BudgetError."""
+        return self._budget.holders(now)
+
     def may_connect(self, now: float) -> float:
         """Seconds until to ask again; 0.0: a slot of the budget is taken, connect now."""
         # Asked first without taking anything: while the server is full, no slot goes back and forth.

@@ -28,6 +28,8 @@ ZEROS = dict.fromkeys(
     0,
 )
 """Counters of ours that nothing has counted yet: psycopg_pool leaves such ones out."""
+_OTHERS = 5
+"""Processes that are named one by one."""
 
 
 class Reports(BasePool):
@@ -37,6 +39,7 @@ class Reports(BasePool):
     _out: dict[int, Seat]
     _waits: Waits
     _last_error: BaseException | None
+    _gate: Any
     _failure_said: tuple[str, float] = ("", 0.0)
     """The last failure that was told, and when."""
 
@@ -60,12 +63,29 @@ class Reports(BasePool):
             ),
             *(f"  lent for {line}" for line in longest(out, now)),
         ]
+        lines += self._budget_lines(now)
         if self._last_error is not None:
             lines.append(f"  last connect error: {self._last_error}")
         error = PoolTimeout("\n".join(lines))
         error.__cause__ = self._last_error
         error.__suppress_context__ = True
         return error
+
+    def _budget_lines(self, now: float) -> list[str]:
+        """Who has the slots of the budget, where there is one."""
+        holders = getattr(self._gate, "holders", None)
+        if holders is None:
+            return []
+        try:
+            name, total = self._gate.budget
+            own, others = holders(now)
+        except Exception:  # noqa: BLE001 - whatever is wrong with its file, the caller is told that his time is up
+            return []
+        parts = [f"{own} by this process", *(f"{held} by pid {pid}" for pid, held in others[:_OTHERS])]
+        if len(others) > _OTHERS:
+            parts.append(f"{sum(held for _, held in others[_OTHERS:])} by {len(others) - _OTHERS} more")
+        taken = own + sum(held for _, held in others)
+        return [f"  budget {name!r}: {taken} of {total} slots of this host are taken, {', '.join(parts)}"]
 
     def _tell_long(self, seat: Seat, now: float) -> None:
         if not seat.told & 1:

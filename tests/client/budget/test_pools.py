@@ -13,11 +13,13 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import psycopg_pool
 import pytest
 
+import pgusher
 from pgusher.demo.server import EmbeddedServer
 from tests.bed.bed import APP
-from tests.client.budget.conftest import HERE, SOURCES
+from tests.client.budget.conftest import HERE, SOURCES, Actor
 
 SLOTS = 6
 SERVER_SETTINGS = {"max_connections": SLOTS + 1 + 3, "superuser_reserved_connections": 3}
@@ -93,3 +95,16 @@ def test_all_are_served_none_is_refused_and_a_killed_ones_slots_are_used(
         wait_for(lambda: sessions() == SLOTS)
         wait_for(lambda: all(sum(one.tell()["done"]) > was + 100 for one, was in zip(workers, told, strict=True)))
     assert [one.tell()["errors"] for one in workers] == [[], []]
+
+
+def test_a_timeout_names_the_budget_and_who_has_its_slots(
+    server: EmbeddedServer, actor: Callable[..., Actor], place: Path
+) -> None:
+    other = actor(2)
+    assert other.fill(time.monotonic(), 2) == 2
+    budget = pgusher.Budget("web", 2, directory=str(place))
+    pool = pgusher.Pool(server.dsn(APP, "app"), gate=budget.gate())
+    with pool, pytest.raises(psycopg_pool.PoolTimeout) as caught:
+        pool.getconn(0.5)
+    line = f"budget 'web': 2 of 2 slots of this host are taken, 0 by this process, 2 by pid {other.process.pid}"
+    assert line in str(caught.value)

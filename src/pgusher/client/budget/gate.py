@@ -23,6 +23,11 @@ class BudgetGate:
         """Its name, and its total on this host."""
         return self._member.name, self._member.total
 
+    def holders(self, now: float) -> tuple[int, list[tuple[int, int]]]:
+        """Slots of this process, and pid and slots of the others that have some, the most first. Raises BudgetError."""
+        others = [(one.pid, one.held) for one in self._member.others(now) if one.held]
+        return self._member.held, sorted(others, key=lambda one: -one[1])
+
     def may_connect(self, now: float) -> float:
         """0.0 when a slot was taken, else seconds until to ask again."""
         delay = self._member.take(self._wants, now)
