@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
 from tests.surfaces.fakes import FakeApp, Shell
 
@@ -32,3 +33,18 @@ def test_what_was_not_asked_for_is_not_in_it_and_a_dsn_is_no_file() -> None:
     assert line.endswith("--store=postgresql://h/db --otel")
     assert "--alert" not in line
     assert "--record" not in line
+
+
+def test_what_it_writes_it_may_write_and_systemd_changes_no_word(tmp_path: Path) -> None:
+    config = tmp_path / "pgusher.toml"
+    config.write_text("")
+    asked = [
+        "--config", os.path.relpath(config), "--record", "--store", "/srv/a b/r.db", "--token-file", "/etc/pgusher/t",
+        "--alert-command", r"printf '%s\n' ${HOME}",
+    ]  # fmt: skip
+    out = Shell(FakeApp()).run("serve", "--install-systemd", *asked).out
+    assert f"--config={config} " in out
+    assert 'ReadWritePaths="-/srv/a b" "-/etc/pgusher"\n' in out
+    assert "$${HOME}" in out
+    assert r"%%s\\n" in out
+    assert "ReadWritePaths" not in Shell(FakeApp()).run("serve", "--install-systemd", "--store", "/srv/r.db").out

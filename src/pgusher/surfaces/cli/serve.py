@@ -23,7 +23,7 @@ def run(values: Values, context: Context) -> int:
     if values["install_systemd"]:
         from pgusher.surfaces.render.unit import unit_text
 
-        context.out.write(unit_text(_command(values, context), values["allow_actions"]))
+        context.out.write(unit_text(_command(values, context), values["allow_actions"], _writes(values, context)))
         return 0
     if values["print"] is not None:
         _print(values["print"], context)
@@ -177,7 +177,9 @@ _FILES = {"tls_cert", "tls_key", "token_file"}
 
 def _command(values: Values, context: Context) -> str:
     """How a service starts this very pgusher with these options."""
-    words = [context.program if "/" in context.program else _whole(context), "serve", *connection_words(values)]
+    config = {"config": os.path.abspath(values["config"])} if values["config"] is not None else {}
+    connection = connection_words({**values, **config})
+    words = [context.program if "/" in context.program else _whole(context), "serve", *connection]
     from pgusher.record.place import is_dsn
 
     address, port = values["listen"]
@@ -193,6 +195,15 @@ def _command(values: Values, context: Context) -> str:
     if values["allow_actions"]:
         words.append("--allow-actions")
     return " ".join(quote(word) if " " not in words[0] or place else word for place, word in enumerate(words))
+
+
+def _writes(values: Values, context: Context) -> list[str]:
+    """The directories of what it makes, but for its own in /var/lib."""
+    from pgusher.record.place import is_dsn
+
+    store = (values["store"] or context.app.config(values["config"]).store) if values["record"] else None
+    made = [path for path in (store, values["token_file"]) if path is not None and not is_dsn(path)]
+    return list(dict.fromkeys(os.path.dirname(os.path.abspath(path)) for path in made))
 
 
 def _whole(context: Context) -> str:

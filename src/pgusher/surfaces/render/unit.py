@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 _UNIT = """\
 # Written by pgusher serve --install-systemd. To install it:
 #   systemctl daemon-reload && systemctl enable --now pgusher-serve
@@ -48,8 +50,12 @@ _READS = "CAP_SYS_PTRACE CAP_DAC_READ_SEARCH CAP_SYS_ADMIN CAP_SETUID CAP_SETGID
 _ACTS = " CAP_KILL"
 
 
-def unit_text(command: str, allow_actions: bool) -> str:
-    """The unit that runs this command. With acts allowed it may send signals, too."""
+def unit_text(command: str, allow_actions: bool, writes: Iterable[str] = ()) -> str:
+    """The unit that runs this command. With acts allowed it may send signals, too; `writes`: where it makes files."""
     capabilities = _READS + (_ACTS if allow_actions else "")
-    acts = "ReadWritePaths=/var/log\n" if allow_actions else ""
-    return _UNIT.format(command=command.replace("%", "%%"), capabilities=capabilities, acts=acts)
+    # Source: systemd.service(5), "Command lines", and systemd.syntax(7): both are read before the quotes are.
+    line = command.replace("\\", "\\\\").replace("%", "%%").replace("$", "$$")
+    places = (place.replace("\\", "\\\\").replace("%", "%%").replace('"', '\\"') for place in writes)
+    paths = [*(["/var/log"] if allow_actions else []), *(f'"-{place}"' for place in places)]
+    acts = f"ReadWritePaths={' '.join(paths)}\n" if paths else ""
+    return _UNIT.format(command=line, capabilities=capabilities, acts=acts)
