@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 
 from pgusher.demo.server import EmbeddedServer
 from pgusher.model.server import Limit
+from pgusher.model.values import replace
 from pgusher.surfaces.render.schema import json_schema
 from tests.bed.bed import Bed
 from tests.bed.holder import ROOT
@@ -133,6 +134,20 @@ class TestHistory:
         assert len(table) == 71
         assert {row["holder"] for row in table} == {"unit/web", "cron/report", HOSTILE}
         assert str(table[0]["first_seen"].tzinfo) == "UTC"
+
+
+def test_of_several_servers_one_is_shown_and_the_others_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "record.db"
+    made = recorder(path)
+    one = snapshot(EIGHT, pool(3))
+    other = replace(one, facts=replace(one.facts, server=replace(one.facts.server, port=5433)))
+    made.take([one])
+    made.take([replace(other, facts=replace(other.facts, taken_at=EIGHT + SECOND))])
+    made.close()
+    done = run(str(path), "--at", "2026-04-12T08:00:01Z", "--json")
+    assert json.loads(done.out)["server"] == "port 5433"
+    assert done.err == "this is port 5433; the store has port 5432 too: --server NAME\n"
+    assert run(str(path), "--at", "2026-04-12T08:00:00Z", "--json", "--server", "5432").err == ""
 
 
 def test_a_store_that_is_not_there_is_told_with_what_makes_one(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def run(values: Values, context: Context) -> int:
         raise UsageError(f"{shown(words[0])} is nothing that pgusher history does", hint=hint)
     reader = Reader(open_store(values["store"] or context.app.config(values["config"]).store))
     try:
-        server = _server(values, reader)
+        server = _server(values, context, reader)
         now = round(context.clock() * 1_000_000)
         since, until = _times(values, now)
         if words:
@@ -43,11 +43,14 @@ def run(values: Values, context: Context) -> int:
         reader.close()
 
 
-def _server(values: Values, reader: Reader) -> str:
+def _server(values: Values, context: Context, reader: Reader) -> str:
     servers = reader.servers()
     if not servers:
         raise PgusherError("store holds 0 looks: nothing was recorded", hint="pgusher record")
     if values["server"] is None:
+        if len(servers) > 1:
+            others = ", ".join(servers[1:6]) + (", ..." if len(servers) > 6 else "")
+            context.narrate(f"this is {servers[0]}; the store has {others} too: --server NAME")
         return servers[0]
     label = values["server"] if not values["server"].isdecimal() else f"port {values['server']}"
     if label not in servers:

@@ -147,7 +147,7 @@ def _summary(over: Over, at: Shown) -> str:
     limit = f" of {over.ceiling.max_connections}" if over.ceiling is not None else ""
     refused = sum(one.count for one in over.refusals)
     more = f", {words.count(refused, 'refusal')}" if refused else ""
-    opened = f", at least {words.count(over.opened, 'session')} opened" if over.opened is not None else ""
+    opened = f", at least {words.count(over.opened, 'session')} opened" if over.opened else ""
     return f"{over.server}: at most {total.most}{limit} slots taken, at {at(total.at)}{opened}{more}"
 
 
