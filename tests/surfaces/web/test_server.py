@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import httpx
@@ -22,8 +22,10 @@ from tests.bed.bed import Bed
 class Running:
     """`pgusher serve` on a free port."""
 
-    def __init__(self, bed: Bed, state: Path, *words: str) -> None:
+    def __init__(self, bed: Bed, state: Path, *words: str, before: Sequence[str] = ()) -> None:
+        """`before`: the words of a program that runs it."""
         command = [
+            *before,
             sys.executable,
             "-m",
             "pgusher",
