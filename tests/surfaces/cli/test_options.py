@@ -50,6 +50,7 @@ def test_defaults_are_there() -> None:
         (["--host="], {"host": ""}),
         (["--host=a=b"], {"host": "a=b"}),
         (["-h", "-"], {"host": "-"}),
+        (["-h", "-30min", "-a"], {"host": "-30min", "all": True}),
         (["--colour", "never"], {"color": "never"}),
         (["--stop"], {"stop": True}),
         (["--stop", "5"], {"stop": 5}),
@@ -140,6 +141,7 @@ def test_flags_are_unique_and_help_has_no_full_stop() -> None:
     for command in registry.every():
         flags = [flag for option in command.options for flag in option.flags]
         assert len(flags) == len(set(flags))
+        assert not any(flag[1].isdecimal() for flag in flags), "a digit behind a dash is a value"
         assert all(
             option.help and not option.help.endswith(".") and option.help[0].islower() for option in command.options
         )

@@ -142,7 +142,8 @@ def _take(option: Option, flag: str, text: str | None, queue: list[str], values:
         return
     if text is None:
         following = queue[-1] if queue else None
-        if following is not None and (following == "-" or not following.startswith("-")):
+        # No option begins with a digit: --at -30min means half an hour ago.
+        if following is not None and (following == "-" or not following.startswith("-") or following[1].isdecimal()):
             text = queue.pop()
         elif option.optional:
             values[option.name] = True
