@@ -16,8 +16,8 @@ def told(*held: int | None) -> str:
 
 
 def test_an_end_that_nobody_saw_is_not_told_as_empty() -> None:
-    assert told(3, 5, 4) == "at most 5 of 97 slots, at 00:01:00Z; 4 at the end"
-    assert told(3, 5, None) == "at most 5 of 97 slots, at 00:01:00Z; the end was not seen"
+    assert told(3, 5, 4) == "at most 5 slots, at 00:01:00Z; 4 at the end; ordinary roles get 97"
+    assert told(3, 5, None) == "at most 5 slots, at 00:01:00Z; the end was not seen; ordinary roles get 97"
     assert told(None, None) == "nothing was seen"
 
 

@@ -110,12 +110,13 @@ def area(
         text = full_in[1]
     most = max(totals)
     when = points[totals.index(most)].at
-    limit = f" of {ceiling}" if ceiling else ""
+    # All of them, those of superusers too, beside what the line in the picture is: no "40 of 37".
+    limit = f"; ordinary roles get {ceiling}" if ceiling else ""
     seen = any(point.holders is not None for point in points)
     end = f"{totals[-1]} at the end" if points[-1].holders is not None else "the end was not seen"
     return Area(
         title=title,
-        told=f"at most {most}{limit} slots, at {clock(when, span)}; {end}" if seen else "nothing was seen",
+        told=f"at most {most} slots, at {clock(when, span)}; {end}{limit}" if seen else "nothing was seen",
         bands=tuple(_bands(points, own, letters, x, y)),
         holes=tuple(_holes(points, x)),
         moments=tuple(_moments(points, totals, x, link, here)),

@@ -32,8 +32,9 @@ def servers(moment: Moment, here: str) -> list[dict[str, Any]]:
     found = []
     for snapshot in moment.look.snapshots if moment.look is not None else ():
         sums, key = tally(snapshot), view.key_of(snapshot)
-        limit = f" of {sums.ordinary.limit}" if sums.ordinary is not None else ""
-        told = {"label": snapshot.facts.server.label, "counts": f"{sums.taken}{limit}", "tone": view.tone(sums.status)}
+        # Both sides of one kind: with the sessions of superusers it may be "40 of 37".
+        counts = str(sums.ordinary) if sums.ordinary is not None else str(sums.taken)
+        told = {"label": snapshot.facts.server.label, "counts": counts, "tone": view.tone(sums.status)}
         found.append({**told, "url": view.url("/", key), "here": key == here})
     return found
 
