@@ -116,6 +116,26 @@ class TestHistory:
         assert lines[0] == "holder\tslots\toldest\tstates\tknown"
         assert lines[1].startswith("unit/web\t10\t2026-04-11T23:59:59.000100Z\t10 idle\tproven")
 
+    @pytest.mark.parametrize(
+        ("words", "said"),
+        [
+            (("--at", "08:00", "--since", "07:00"), "--at is one moment"),
+            (("export", "--at", "08:00"), "--at is one moment"),
+            (("--format", "parquet"), "--format is about pgusher history export"),
+            (("-o", "x.csv"), "--output is about pgusher history export"),
+            (("export", "--since", "2026-04-12", "--until", "2026-04-13", "--holder", "cron/reprot"), "no holder"),
+        ],
+    )
+    def test_what_would_count_for_nothing_is_refused(self, store: str, words: tuple[str, ...], said: str) -> None:
+        done = run(store, *words)
+        assert (done.code, done.out) == (2, "")
+        assert said in done.err
+
+    def test_a_holder_that_had_nothing_at_a_moment_is_told(self, store: str) -> None:
+        done = run(store, "--at", "2026-04-12T08:10Z", "--holder", "cron/report")
+        assert done.code == 0
+        assert "had no slot then" in done.err
+
     def test_words_that_are_no_times_are_told(self, store: str) -> None:
         done = run(store, "--at", "noonish")
         assert done.code == 2

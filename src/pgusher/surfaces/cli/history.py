@@ -29,6 +29,7 @@ def run(values: Values, context: Context) -> int:
     if words and words != ["export"]:
         hint = meant(words[0], ["export"]) or "pgusher history --help"
         raise UsageError(f"{shown(words[0])} is nothing that pgusher history does", hint=hint)
+    _refuse(values, bool(words))
     reader = Reader(open_store(values["store"] or context.app.config(values["config"]).store))
     try:
         server = _server(values, context, reader)
@@ -41,6 +42,22 @@ def run(values: Values, context: Context) -> int:
         return _over(values, context, reader, server, since, until)
     finally:
         reader.close()
+
+
+def _refuse(values: Values, export: bool) -> None:
+    """What would be left out without a word."""
+    if values["at"] is not None and (export or values["since"] is not None or values["until"] is not None):
+        raise UsageError("--at is one moment, --since and --until are a time, which export is about: one of them")
+    if not export and (values["format"] != "csv" or values["output"] is not None):
+        flag = "--output" if values["output"] is not None else "--format"
+        raise UsageError(f"{flag} is about pgusher history export")
+
+
+def _unknown(reader: Reader, server: str, holder: str, since: int, until: int) -> UsageError:
+    known = [peak.holder for peak in reader.peaks(server, since, until) if peak.holder]
+    return UsageError(
+        f"no holder {shown(holder)} is known in this time", hint=meant(holder, known) or "pgusher history"
+    )
 
 
 def _server(values: Values, context: Context, reader: Reader) -> str:
@@ -83,6 +100,8 @@ def _moment(values: Values, context: Context, reader: Reader, server: str, now: 
     at = _time(times.moment, "--at", values["at"], now)
     moment = reader.moment(server, at)
     lives = [life for life in moment.lives if values["holder"] in (None, life.holder)]
+    if values["holder"] is not None and not lives:
+        context.narrate(f"{shown(values['holder'])} had no slot then")
     chains = {life.chain: reader.chain(life.chain) for life in lives}
     if values["json"]:
         _print(context, page.moment_json(moment, lives, chains))
@@ -100,10 +119,7 @@ def _over(values: Values, context: Context, reader: Reader, server: str, since: 
     holder = values["holder"]
     peaks = reader.peaks(server, since, until)
     if holder is not None and holder not in {peak.holder for peak in peaks}:
-        known = [peak.holder for peak in peaks if peak.holder]
-        raise UsageError(
-            f"no holder {shown(holder)} is known in this time", hint=meant(holder, known) or "pgusher history"
-        )
+        raise _unknown(reader, server, holder, since, until)
     lives: list[Life] = []
     if holder is not None:
         lives = [life for life in reader.lives(server, since, until) if life.holder == holder]
@@ -123,7 +139,10 @@ def _over(values: Values, context: Context, reader: Reader, server: str, since: 
 def _export(values: Values, context: Context, reader: Reader, server: str, since: int, until: int) -> int:
     from pgusher.record.export import csv_lines, write_parquet
 
-    lives = (life for life in reader.lives(server, since, until) if values["holder"] in (None, life.holder))
+    holder = values["holder"]
+    if holder is not None and holder not in {peak.holder for peak in reader.peaks(server, since, until)}:
+        raise _unknown(reader, server, holder, since, until)
+    lives = (life for life in reader.lives(server, since, until) if holder in (None, life.holder))
     if values["format"] == "parquet":
         if values["output"] is None:
             raise UsageError("--format parquet needs a file: --output FILE")
