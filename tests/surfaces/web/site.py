@@ -12,7 +12,7 @@ from pgusher.app.live import Live
 from pgusher.app.look import Look
 from pgusher.app.past import from_memory
 from pgusher.app.served_holder import Shown, share_of
-from pgusher.errors import PgusherError
+from pgusher.errors import PgusherError, UsageError
 from pgusher.model.snapshot import Snapshot
 from pgusher.surfaces.web.gate import Gate
 from pgusher.surfaces.web.site import Site
@@ -78,6 +78,8 @@ class Source:
         return {"ordinary slots": 3}
 
     def rule(self, name: str) -> str:
+        if name == "nosuch":
+            raise UsageError("no rule is called so")
         return f"# {name}\n\nIt says `why`, and **what** to do.\n\n```text\nan example\n```\n"
 
 

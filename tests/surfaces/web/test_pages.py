@@ -148,7 +148,11 @@ def test_a_holder_or_a_session_that_is_gone_is_a_page_that_says_so() -> None:
     assert "holds nothing now" in shown(source, "/holder?name=cron/gone", 404)
     assert "has ended" in shown(source, "/session?pid=1&start=1", 404)
     assert "has ended" in shown(source, "/session?pid=20100&start=17", 404)
-    assert "no such page" in shown(source, "/nothing", 404)
+    assert "no rule is called so" in shown(source, "/rule?name=nosuch", 404)
+    nothing = shown(source, "/nothing", 404)
+    assert "no such page" in nothing
+    assert "nothing.json" not in nothing
+    assert ask(source, "/nothing.json").json()["kind"] == "error"
     assert "No server to show" in shown(source, "/?server=9", 404)
 
 

@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from pgusher.app.live import Moment, Sum
 from pgusher.app.past import Past
 from pgusher.app.served_holder import Share, Shown
-from pgusher.errors import PgusherError
+from pgusher.errors import PgusherError, UsageError
 from pgusher.guard.history_entry import Entry
 from pgusher.model.address import Micros
 from pgusher.model.findings import Diagnosis
@@ -45,6 +45,7 @@ _FIELDS = 50
 _SOON = 3600.0
 """Seconds: a server that would be full within them is no good news."""
 _LETTERS = 1000
+_NOT_HAD = 502, "That could not be had"
 
 
 class Live(Protocol):
@@ -157,7 +158,8 @@ class Site:
             try:
                 found = await make(request)
             except PgusherError as error:
-                return self._none(request, 502, "That could not be had", str(error), error.hint or error.detail or "")
+                status, title = (404, "There is no such thing") if isinstance(error, UsageError) else _NOT_HAD
+                return self._none(request, status, title, str(error), error.hint or error.detail or "")
             return found
 
         return answer
@@ -168,7 +170,7 @@ class Site:
                 found = await make(request)
             except PgusherError as error:
                 told = {"kind": "error", "message": str(error), "detail": error.detail, "hint": error.hint}
-                return _json({"schema": 1, **told}, 502)
+                return _json({"schema": 1, **told}, 404 if isinstance(error, UsageError) else 502)
             if found is None:
                 return _json({"schema": 1, "kind": "error", "message": "there is no such thing now"}, 404)
             return _json(found)
@@ -201,7 +203,12 @@ class Site:
         return self._shown(request, "none.html", status, title=title, text=text, hint=hint)
 
     async def _not_found(self, request: Request, _error: Exception) -> Response:
-        return self._none(request, 404, "There is no such page", "")
+        if request.url.path.endswith(".json"):
+            return _json({"schema": 1, "kind": "error", "message": "there is no such page"}, 404)
+        # What is not there has no data either: the link at the foot is that of the first page.
+        return self._shown(
+            request, "none.html", 404, title="There is no such page", text="", hint="", json="/state.json"
+        )
 
     def _chosen(self, request: Request) -> tuple[Snapshot, Diagnosis] | None:
         found = view.chosen(self._source.live.newest(), _word(request, "server"))
