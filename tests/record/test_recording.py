@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,20 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "deep/record.db"
 
 
+_readers: list[Reader] = []
+
+
 def read(path: Path) -> Reader:
-    return Reader(open_store(str(path)))
+    _readers.append(Reader(open_store(str(path))))
+    return _readers[-1]
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    """From Python 3.13 on, a connection to SQLite that nobody has closed is a warning."""
+    yield
+    while _readers:
+        _readers.pop().close()
 
 
 def take(made: Recorder, second: int, held: list[tuple[Session, str]], **more: Any) -> None:

@@ -76,20 +76,26 @@ class SqliteDatabase:
         """`path` is made when it is to be written. Raises StoreError."""
         self.name = path
         self._lock: int | None = None
-        with self._told("opened"):
-            if write:
-                os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
-                # One at a time writes, but not always the same thread: a page closes what its looks have written.
-                self._connection = sqlite3.connect(
-                    path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-                )
-                self._connection.execute("pragma auto_vacuum = incremental")  # counts for a new file only
-                self._connection.execute("pragma journal_mode = wal")
-                self._connection.execute("pragma synchronous = normal")
-                self._connection.execute("pragma journal_size_limit = 4194304")
-            else:
-                self._connection = sqlite3.connect(_uri(path), timeout=_PATIENCE, isolation_level=None, uri=True)
-                self._connection.execute("select count(*) from sqlite_master")
+        try:
+            with self._told("opened"):
+                self._open(path, write=write)
+        except StoreError:
+            if hasattr(self, "_connection"):  # the file is no database: that is seen at the first statement
+                self._connection.close()
+            raise
+
+    def _open(self, path: str, *, write: bool) -> None:
+        if write:
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
+            # One at a time writes, but not always the same thread: a page closes what its looks have written.
+            self._connection = sqlite3.connect(path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False)
+            self._connection.execute("pragma auto_vacuum = incremental")  # counts for a new file only
+            self._connection.execute("pragma journal_mode = wal")
+            self._connection.execute("pragma synchronous = normal")
+            self._connection.execute("pragma journal_size_limit = 4194304")
+        else:
+            self._connection = sqlite3.connect(_uri(path), timeout=_PATIENCE, isolation_level=None, uri=True)
+            self._connection.execute("select count(*) from sqlite_master")
 
     @property
     def started(self) -> int | None:
